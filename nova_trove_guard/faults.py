@@ -11,6 +11,8 @@ from nova import exception
 from oslo_utils import uuidutils
 import webob.exc
 
+from nova_trove_guard import operations
+
 RETRY_AFTER = 5  # seconds
 
 _BACKUP = 'openstack database backup create <name> --instance {0}'
@@ -93,10 +95,18 @@ def marker_forbidden(metadata_key):
                     f'servers that Trove manages: only Trove may write it.')
 
 
-def not_found(server_id):
-    """Return Nova's own answer for a server that the caller can't see."""
-    return webob.exc.HTTPNotFound(explanation=exception.InstanceNotFound(
-        instance_id=server_id).format_message())
+def hidden(asked):
+    """Return the refusal of a caller who may not even see the server.
+
+    It is in Nova's own words, and tells nothing of the server.
+
+    :param asked: the Asked that names a managed server
+    """
+    if asked.operation.targets[0] in operations.SERVER:
+        return webob.exc.HTTPNotFound(explanation=exception.InstanceNotFound(
+            instance_id=asked.identifier).format_message())
+    return webob.exc.HTTPForbidden(explanation=exception.PolicyNotAuthorized(
+        action=f'os_compute_api:{asked.operation.name}').format_message())
 
 
 def unidentified():

@@ -92,8 +92,7 @@ class TroveGuard:
             return faults.unreadable()
         if (server.project_id != principal.project_id and
                 not self._enforcer.is_cloud_admin(principal)):
-            # Strangers learn nothing of the server: it is not theirs to see.
-            return faults.not_found(asked.identifier or server.uuid)
+            return faults.hidden(asked)
         return faults.forbidden(asked.operation, server)
 
 

@@ -65,7 +65,8 @@ class Operation:
     service: bool = False
 
 
-READ = Operation('read', targets=())
+# What the guard lets pass: plain reads, and what acts on no server.
+PASS = Operation('pass', targets=())
 UNKNOWN = Operation('unknown')
 # Which action it is stands in the body: see _action().
 ACTION = Operation('action', has_body=True)
@@ -76,12 +77,12 @@ VOLUME_SWAP = Operation('os-volumes-attachments:swap', has_body=True,
 
 _SERVER_ROUTES = {
     '': {
-        'GET': READ,
+        'GET': PASS,
         'POST': Operation('servers:create', targets=(), has_body=True,
                           metadata=('server', 'metadata')),
     },
     '/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'PUT': Operation('servers:update'),
         'DELETE': Operation('servers:delete'),
     },
@@ -105,49 +106,49 @@ ROUTES = {
         'GET': Operation('os-consoles:show'),
         'DELETE': Operation('os-consoles:delete'),
     },
-    '/servers/{server_id}/diagnostics': {'GET': READ},
-    '/servers/{server_id}/ips': {'GET': READ},
-    '/servers/{server_id}/ips/{id}': {'GET': READ},
+    '/servers/{server_id}/diagnostics': {'GET': PASS},
+    '/servers/{server_id}/ips': {'GET': PASS},
+    '/servers/{server_id}/ips/{id}': {'GET': PASS},
     '/servers/{server_id}/metadata': {
-        'GET': READ,
+        'GET': PASS,
         'POST': Operation('server-metadata:create', has_body=True,
                           metadata=('metadata',)),
         'PUT': Operation('server-metadata:update_all', has_body=True,
                          metadata=('metadata',)),
     },
     '/servers/{server_id}/metadata/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'PUT': Operation('server-metadata:update', has_body=True,
                          metadata=('meta',)),
         'DELETE': Operation('server-metadata:delete'),
     },
-    '/servers/{server_id}/migrations': {'GET': READ},
+    '/servers/{server_id}/migrations': {'GET': PASS},
     '/servers/{server_id}/migrations/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'DELETE': Operation('servers:migrations:delete'),
     },
     '/servers/{server_id}/migrations/{id}/action': {
         'POST': Operation('servers:migrations:force_complete'),
     },
-    '/servers/{server_id}/os-instance-actions': {'GET': READ},
-    '/servers/{server_id}/os-instance-actions/{id}': {'GET': READ},
+    '/servers/{server_id}/os-instance-actions': {'GET': PASS},
+    '/servers/{server_id}/os-instance-actions/{id}': {'GET': PASS},
     '/servers/{server_id}/os-interface': {
-        'GET': READ,
+        'GET': PASS,
         'POST': Operation('os-attach-interfaces:create'),
     },
     '/servers/{server_id}/os-interface/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'DELETE': Operation('os-attach-interfaces:delete'),
     },
-    '/servers/{server_id}/os-security-groups': {'GET': READ},
+    '/servers/{server_id}/os-security-groups': {'GET': PASS},
     # The GET gives the administrator's password, encrypted.
     '/servers/{server_id}/os-server-password': {
         'GET': Operation('os-server-password:show'),
         'DELETE': Operation('os-server-password:clear'),
     },
-    '/servers/{server_id}/os-virtual-interfaces': {'GET': READ},
+    '/servers/{server_id}/os-virtual-interfaces': {'GET': PASS},
     '/servers/{server_id}/os-volume_attachments': {
-        'GET': READ,
+        'GET': PASS,
         # A volume that two servers may attach would leave a managed one by
         # way of the other: both are asked for.
         'POST': Operation(
@@ -156,7 +157,7 @@ ROUTES = {
                      Target('volume', ('volumeAttachment', 'volumeId')))),
     },
     '/servers/{server_id}/os-volume_attachments/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'PUT': VOLUME_UPDATE,
         'DELETE': Operation('os-volumes-attachments:delete'),
     },
@@ -164,24 +165,24 @@ ROUTES = {
         'POST': Operation('os-remote-consoles'),
     },
     '/servers/{server_id}/shares': {
-        'GET': READ,
+        'GET': PASS,
         'POST': Operation('os-server-shares:create'),
     },
     '/servers/{server_id}/shares/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'DELETE': Operation('os-server-shares:delete'),
     },
     '/servers/{server_id}/tags': {
-        'GET': READ,
+        'GET': PASS,
         'PUT': Operation('os-server-tags:update_all'),
         'DELETE': Operation('os-server-tags:delete_all'),
     },
     '/servers/{server_id}/tags/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'PUT': Operation('os-server-tags:update'),
         'DELETE': Operation('os-server-tags:delete'),
     },
-    '/servers/{server_id}/topology': {'GET': READ},
+    '/servers/{server_id}/topology': {'GET': PASS},
     # Paths that do not start with a server, but end at one.
     '/os-server-external-events': {
         'POST': Operation(
@@ -204,19 +205,22 @@ ROUTES = {
                          targets=(Target('console_token'),)),
     },
     # Proxies of Cinder and Neutron, up to microversion 2.35.
+    '/os-floating-ips': {'GET': PASS, 'POST': PASS},
     '/os-floating-ips/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'DELETE': Operation('os-floating-ips:delete',
                             targets=(Target('floating_ip'),)),
     },
     '/os-snapshots': {
-        'GET': READ,
+        'GET': PASS,
         'POST': Operation(
             'os-volumes:snapshots:create', has_body=True,
             targets=(Target('volume', ('snapshot', 'volume_id')),)),
     },
+    '/os-snapshots/{id}': {'GET': PASS, 'DELETE': PASS},
+    '/os-volumes': {'GET': PASS, 'POST': PASS},
     '/os-volumes/{id}': {
-        'GET': READ,
+        'GET': PASS,
         'DELETE': Operation('os-volumes:delete',
                             targets=(Target('volume'),)),
     },
@@ -292,7 +296,7 @@ def operations():
     for methods in ROUTES.values():
         listed.extend(methods.values())
     return {operation.name: operation for operation in listed
-            if operation is not READ and operation is not ACTION}
+            if operation is not PASS and operation is not ACTION}
 
 
 def _shape(segments):
@@ -307,6 +311,9 @@ _METHODS = {_shape(route.split('/')[1:]): methods
             for route, methods in ROUTES.items()}
 _COLLECTIONS = frozenset(route.split('/')[1] for route in ROUTES)
 _SERVER_COLLECTIONS = frozenset(('servers', 'os-volumes_boot'))
+
+
+UNREADABLE = object()
 
 
 class Unreadable(Exception):
@@ -371,15 +378,12 @@ class Asked:
             return False
 
 
-UNREADABLE = object()
-
-
 def asked(environ):
     """Return what a request asks that the guard has a say in.
 
     :param environ: the WSGI environ as it stands where Nova's router gets it
-    :returns: Asked, or None for a request that the guard lets pass: a read,
-        or one that does not end at a server
+    :returns: Asked, or None for what passes: a plain read, or a request that
+        does not end at a server
     :raises OSError: when the client hangs up while its body is read
     """
     # Routes' regular expressions end in '$', which also matches before a
@@ -396,7 +400,7 @@ def asked(environ):
     if '_method' in query:
         method = _overridden(method, environ)
     operation = _METHODS.get(_shape(segments), {}).get(method)
-    if operation is READ:
+    if operation is PASS:
         return None
     identifier = segments[1] if len(segments) > 1 else None
     if operation is None:

@@ -9,6 +9,7 @@ from nova.db.main import api as main_db
 from nova import exception
 from nova.network import neutron
 from nova import objects
+from oslo_context import context as oslo_context
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,12 +65,20 @@ class Servers:
         :raises Exception: whatever a database, a cell or Neutron that does
             not answer raises in Nova; never taken for "not managed"
         """
-        for kind, identifier in dict.fromkeys(identifiers):
-            for server_id in self._server_ids[kind](identifier):
-                server = self._managed(server_id)
-                if server is not None:
-                    return server
-        return None
+        callers_context = oslo_context.get_current()
+        try:
+            for kind, identifier in dict.fromkeys(identifiers):
+                for server_id in self._server_ids[kind](identifier):
+                    server = self._managed(server_id)
+                    if server is not None:
+                        return server
+            return None
+        finally:
+            # Nova leaves the context of the cell with the thread
+            # (nova.context.target_cell), and the log takes the request id
+            # and the user from there.
+            if callers_context is not None:
+                callers_context.update_store()
 
     def _managed(self, server_id):
         try:

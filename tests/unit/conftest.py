@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: Nova's Compute API, loaded from paste, with the guard in it."""
+
+import pathlib
+import unittest.mock
+
+from keystonemiddleware import auth_token
+from keystonemiddleware.auth_token import _exceptions
+import nova.api.openstack.wsgi as nova_wsgi
+import nova.api.wsgi
+import nova.compute.api
+import nova.conf
+import nova.config
+from oslo_utils import timeutils
+import pytest
+
+from tests.unit import nova_api
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+NOVA_CONF = """
+[DEFAULT]
+transport_url = fake://
+state_path = {directory}
+[api_database]
+connection = sqlite://
+[database]
+connection = sqlite://
+[keystone_authtoken]
+auth_type = password
+auth_url = http://127.0.0.1:9/v3
+www_authenticate_uri = http://127.0.0.1:9/v3
+username = nova
+password = secret
+project_name = service
+user_domain_id = default
+project_domain_id = default
+service_token_roles = service
+service_token_roles_required = true
+[oslo_policy]
+policy_file = {directory}/policy.yaml
+{trove_guard}
+"""
+
+
+@pytest.fixture(scope='session')
+def load_nova_api(tmp_path_factory):
+    """Return a loader of NovaAPI: f(paste text, [trove_guard] text)."""
+    with unittest.mock.patch.object(
+            nova.compute.api.API, 'get',
+            lambda self, context, server_id, *args, **kwargs:
+            nova_api.instance(server_id)):
+        yield lambda paste, options: _load(
+            tmp_path_factory.mktemp('nova'), paste, options)
+
+
+def _load(directory, paste, options):
+    (directory / 'nova.conf').write_text(NOVA_CONF.format(
+        directory=directory, trove_guard=options))
+    (directory / 'api-paste.ini').write_text(paste)
+    conf = nova.conf.CONF
+    conf.reset()
+    nova.config.parse_args(
+        ['nova-api'], default_config_files=[str(directory / 'nova.conf')],
+        configure_db=False)
+    application = nova.api.wsgi.Loader(
+        str(directory / 'api-paste.ini')).load_app('osapi_compute')
+    tokens, dispatched = {}, []
+    api = nova_api.NovaAPI(
+        _Patched(application, tokens, dispatched), tokens, dispatched)
+    api.directory = directory
+    return api
+
+
+class _Patched:
+    """Calls an application with its tokens, and records its dispatches."""
+
+    def __init__(self, application, tokens, dispatched):
+        self._application = application
+        self._tokens = tokens
+        self._dispatched = dispatched
+
+    def __call__(self, environ, start_response):
+        with (unittest.mock.patch.object(
+                  auth_token.AuthProtocol, 'fetch_token', self._fetch_token),
+              unittest.mock.patch.object(
+                  nova_wsgi.Resource, 'dispatch', self._dispatch)):
+            return self._application(environ, start_response)
+
+    def _fetch_token(self, token, **kwargs):
+        try:
+            data = self._tokens[token]
+        except KeyError:
+            raise _exceptions.InvalidToken() from None
+        if (not kwargs.get('allow_expired') and timeutils.utcnow() >
+                timeutils.normalize_time(data.expires)):
+            raise _exceptions.InvalidToken()
+        return data
+
+    def _dispatch(self, method, request, action_args):
+        self._dispatched.append(nova_api.Dispatch(
+            type(method.__self__).__name__, method.__name__, action_args))
+        return {}
+
+
+@pytest.fixture(scope='session')
+def guarded(load_nova_api):
+    """Return NovaAPI with the guard on, from the project's sample."""
+    return load_nova_api((ROOT / 'paste/api-paste.ini').read_text(),
+                         '[trove_guard]\ntrove_managed_instances = true\n')
+
+
+@pytest.fixture(scope='session')
+def unguarded(load_nova_api):
+    """Return NovaAPI with the guard in the pipeline, but off."""
+    return load_nova_api((ROOT / 'paste/api-paste.ini').read_text(), '')

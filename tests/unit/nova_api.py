@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's real Compute API in this process, with the guard in its pipeline.
+
+Loaded by paste.deploy from the project's own sample, with keystonemiddleware's
+auth_token in it. Two things are not real: the tokens, and what lies below the
+controllers. Servers come from a table, and a controller's method is recorded
+in place of being called.
+"""
+
+import dataclasses
+import json
+import types
+import uuid
+
+from keystoneauth1 import fixture
+from nova import exception
+import webtest
+
+METADATA_KEY = 'trove_instance_id'
+MANAGED = '0c1d2a3b-1111-4111-8111-000000000001'
+FREE = '0c1d2a3b-2222-4222-8222-000000000002'
+MISSING = '0c1d2a3b-3333-4333-8333-000000000003'
+BROKEN = '0c1d2a3b-4444-4444-8444-000000000004'
+DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
+PROJECT = '0123456789abcdef0123456789abcdef'
+OTHER_PROJECT = 'fedcba9876543210fedcba9876543210'
+
+# Names of controller methods that read. Everything else that is dispatched
+# for a managed server has got past the guard.
+READS = frozenset((
+    'capacities', 'defaults', 'detail', 'index', 'info', 'search', 'servers',
+    'show', 'statistics', 'uptime'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """A call of a controller's method by Nova's API."""
+
+    controller: str
+    method: str
+    arguments: dict
+
+    @property
+    def is_read(self):
+        """Whether the method only reads, and gives nothing guarded."""
+        return self.method in READS and self.controller not in (
+            'ServerPasswordController', 'ConsolesController',
+            'ConsoleAuthTokensController')
+
+    def names(self, server_id):
+        """Return whether the method is told to act on a server.
+
+        The id may be in any spelling that Nova's database may accept:
+        MariaDB compares without case.
+        """
+        if self.controller == 'ServerExternalEventsController':
+            return server_id.lower() in repr(self.arguments).lower()
+        return server_id.lower() in [
+            str(self.arguments.get(name)).lower()
+            for name in ('id', 'server_id')]
+
+
+def instance(server_id):
+    """Return what nova.compute.api.API.get returns, from the table."""
+    canonical = server_id.lower()
+    if canonical == BROKEN:
+        raise exception.NovaException('Cell is not responding')
+    if canonical not in (MANAGED, FREE):
+        raise exception.InstanceNotFound(instance_id=server_id)
+    return types.SimpleNamespace(
+        uuid=canonical, project_id=PROJECT,
+        metadata=({METADATA_KEY: DATABASE_INSTANCE}
+                  if canonical == MANAGED else {'purpose': 'web'}))
+
+
+class NovaAPI(webtest.TestApp):
+    """A client of Nova's Compute API.
+
+    :param application: the composite osapi_compute of an api-paste.ini
+    :param tokens: dict of token data by token id, which auth_token consults
+    :param dispatched: list of Dispatch, to which every call is added
+    """
+
+    def __init__(self, application, tokens, dispatched):
+        super().__init__(application, lint=False)
+        self.tokens = tokens
+        self.dispatched = dispatched
+
+    def token(self, *roles, project_id=PROJECT, **claims):
+        """Return the id of a new token with some roles in a project."""
+        token_id = uuid.uuid4().hex
+        data = fixture.V3Token(project_id=project_id, **claims)
+        for role in roles:
+            data.add_role(name=role)
+        self.tokens[token_id] = data
+        return token_id
+
+    def ask(self, method, path, *, token=None, service_token=None, **how):
+        """Send a request, and return the answer whatever its status is.
+
+        :param token: id of the user's token
+        :param service_token: id of the service token sent with it
+        :param how: `json` or `params` (the body), `headers`, `environ`
+        """
+        headers = dict(how.pop('headers', {}))
+        if token:
+            headers['X-Auth-Token'] = token
+        if service_token:
+            headers['X-Service-Token'] = service_token
+        body = how.pop('json', None)
+        if body is not None:
+            how['params'] = json.dumps(body)
+            headers.setdefault('Content-Type', 'application/json')
+        self.dispatched.clear()
+        return self._gen_request(
+            method, path, headers=headers, expect_errors=True,
+            extra_environ=how.pop('environ', None), **how)

@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard in Nova's pipeline: what it refuses, lets pass and answers."""
+
+import datetime
+import json
+import logging
+
+import pytest
+
+from nova_trove_guard import operations
+from tests.unit import nova_api
+
+MANAGED = f'/v2.1/servers/{nova_api.MANAGED}'
+FREE = f'/v2.1/servers/{nova_api.FREE}'
+TENANT = ('member', 'reader')
+ADMIN = ('admin', 'manager', 'member', 'reader')
+MARKER = {nova_api.METADATA_KEY: nova_api.DATABASE_INSTANCE}
+
+
+def calls():
+    """Yield (operation, method, path, body) of every guarded call."""
+    for action, operation in sorted(operations.ACTIONS.items()):
+        yield pytest.param(operation, 'POST', '/action', {action: {}},
+                           id=f'action-{action}')
+    for route, methods in operations.ROUTES.items():
+        if not route.startswith('/servers/'):
+            continue
+        path = route.split('}', 1)[1].replace('{id}', 'key')
+        for method, operation in methods.items():
+            if operation not in (operations.PASS, operations.ACTION):
+                body = {} if method in ('POST', 'PUT') else None
+                if route.endswith('/action'):
+                    body = {'force_complete': None}
+                yield pytest.param(operation, method, path, body,
+                                   id=f'{method}-{path or "/"}')
+
+
+@pytest.mark.parametrize('operation, method, path, body', calls())
+@pytest.mark.parametrize('roles', [('reader',), TENANT, ADMIN],
+                         ids=['reader', 'member', 'admin'])
+def test_a_guarded_call_on_a_managed_server_is_refused(
+        guarded, operation, method, path, body, roles):
+    answer = guarded.ask(method, MANAGED + path, json=body,
+                         token=guarded.token(*roles))
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+    assert f'{operation.name} is not allowed' in fault(answer)['message']
+
+
+@pytest.mark.parametrize('operation, method, path, body', calls())
+def test_it_passes_from_the_trove_admin(
+        guarded, operation, method, path, body):
+    guarded.ask(method, MANAGED + path, json=body,
+                token=guarded.token('trove_admin'))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('operation, method, path, body', calls())
+def test_it_passes_on_a_free_server(guarded, operation, method, path, body):
+    guarded.ask(method, FREE + path, json=body, token=guarded.token(*TENANT))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('route', sorted(
+    route for route, methods in operations.ROUTES.items()
+    if route.startswith('/servers') and
+    methods.get('GET') is operations.PASS))
+def test_plain_reads_pass(guarded, route):
+    path = route.replace('{server_id}', nova_api.MANAGED)
+    if '/servers/{id}' not in route and '{id}' in route:
+        path = path.replace('{id}', 'key')
+    guarded.ask('GET', '/v2.1' + path.replace('{id}', nova_api.MANAGED),
+                token=guarded.token('reader'))
+    dispatch, = guarded.dispatched
+    assert dispatch.is_read
+
+
+@pytest.mark.parametrize('method, path', [
+    ('GET', '/unheard_of'), ('POST', '/unheard_of'), ('PATCH', ''),
+    ('HEAD', ''), ('GET', '/action'), ('POST', '/tags'),
+    ('DELETE', '/diagnostics'), ('PUT', '/metadata/a/b/c')])
+def test_what_the_table_does_not_know_counts_as_mutating(
+        guarded, method, path):
+    answer = guarded.ask(method, MANAGED + path, token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+
+
+def test_an_unknown_action_is_refused(guarded):
+    answer = guarded.ask('POST', MANAGED + '/action', json={'os-new': None},
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert 'unknown is not allowed' in fault(answer)['message']
+
+
+@pytest.mark.parametrize('body', [
+    b'', b'{', b'[]', b'["os-stop"]', b'null', b'"os-stop"', b'{}', b'\xff',
+    b'{"os-stop": null, "lock": null}', b'[' * 100000],
+    ids=lambda body: repr(body[:20]))
+def test_an_action_that_can_t_be_read_is_a_bad_request(guarded, body):
+    answer = guarded.ask('POST', MANAGED + '/action', params=body,
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 400
+    assert answer.json == {'badRequest': {
+        'code': 400, 'message': 'Malformed request body'}}
+    assert guarded.dispatched == []
+
+
+def test_the_last_of_repeated_keys_counts(guarded):
+    answer = guarded.ask(
+        'POST', MANAGED + '/action', token=guarded.token(*TENANT),
+        params=b'{"os-stop": null, "os-stop": {"force": true}}')
+    assert 'servers:stop' in fault(answer)['message']
+
+
+def test_nova_still_reads_the_body(guarded):
+    guarded.ask('POST', FREE + '/action', json={'createImage': {'name': 'x'}},
+                token=guarded.token(*TENANT))
+    dispatch, = guarded.dispatched
+    assert dispatch.arguments['body'] == {'createImage': {'name': 'x'}}
+
+
+# Who asks.
+
+def test_a_service_token_makes_the_trove_admin(guarded):
+    guarded.ask('DELETE', MANAGED, token=guarded.token(*TENANT),
+                service_token=guarded.token('service', 'trove_admin'))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('roles', [('service',), ('trove_admin',), ADMIN],
+                         ids=' '.join)
+def test_a_service_token_without_both_roles_does_not(guarded, roles):
+    answer = guarded.ask('DELETE', MANAGED, token=guarded.token(*TENANT),
+                         service_token=guarded.token(*roles))
+    assert answer.status_int in (401, 403)
+    assert guarded.dispatched == []
+
+
+def test_an_expired_user_token_counts_with_a_valid_service_token(guarded):
+    """Trove's long operations outlive the user's token."""
+    expired = guarded.token(*TENANT, expires=long_ago())
+    guarded.ask('DELETE', MANAGED, token=expired,
+                service_token=guarded.token('service', 'trove_admin'))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('claims', [{'expires': None}, {}],
+                         ids=['expired', 'forged'])
+def test_an_invalid_token_of_the_trove_admin_is_none(guarded, claims):
+    if 'expires' in claims:
+        token = guarded.token('trove_admin', expires=long_ago())
+    else:
+        token = 'no-such-token'
+    answer = guarded.ask('DELETE', MANAGED, token=token)
+    assert answer.status_int == 401
+    assert guarded.dispatched == []
+
+
+FORGED = {
+    'X-Roles': 'trove_admin,admin', 'X-Role': 'trove_admin',
+    'X-Service-Roles': 'service,trove_admin',
+    'X-Identity-Status': 'Confirmed', 'X-User-Id': 'trove',
+    'X-Service-Identity-Status': 'Confirmed', 'X-Is-Admin-Project': 'True',
+    'X-Service-User-Id': 'trove', 'X-Project-Id': nova_api.PROJECT}
+
+
+def test_forged_headers_make_nobody(guarded):
+    answer = guarded.ask('DELETE', MANAGED, token=guarded.token(*TENANT),
+                         headers=FORGED)
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+
+
+@pytest.fixture(scope='module')
+def misplaced(load_nova_api, guarded):
+    """Return NovaAPI with the guard in front of authtoken."""
+    paste = (guarded.directory / 'api-paste.ini').read_text()
+    return load_nova_api(
+        paste.replace('keystonecontext trove_guard', 'keystonecontext')
+        .replace('authtoken keystonecontext',
+                 'trove_guard authtoken keystonecontext'),
+        '[trove_guard]\ntrove_managed_instances = true\n')
+
+
+@pytest.mark.parametrize('server', [MANAGED, FREE])
+def test_a_misplaced_guard_refuses_everybody_and_says_so(
+        misplaced, server, caplog):
+    answer = misplaced.ask('DELETE', server, headers=FORGED,
+                           token=misplaced.token('trove_admin'))
+    assert answer.status_int == 403
+    assert misplaced.dispatched == []
+    assert ('Put the trove_guard filter behind authtoken and keystonecontext '
+            'in api-paste.ini' in caplog.text)
+
+
+def test_a_misplaced_guard_lets_reads_pass(misplaced):
+    misplaced.ask('GET', MANAGED, token=misplaced.token('reader'))
+    assert len(misplaced.dispatched) == 1
+
+
+# Delayed authentication: auth_token passes on whom it could not verify.
+
+@pytest.fixture(scope='module')
+def delaying(load_nova_api, guarded):
+    """Return NovaAPI whose auth_token decides nothing."""
+    paste = (guarded.directory / 'api-paste.ini').read_text()
+    return load_nova_api(
+        paste.replace('auth_token:filter_factory',
+                      'auth_token:filter_factory\ndelay_auth_decision = true'),
+        '[trove_guard]\ntrove_managed_instances = true\n')
+
+
+def test_an_invalid_service_token_counts_for_nothing(delaying):
+    answer = delaying.ask(
+        'DELETE', MANAGED, token=delaying.token(*TENANT),
+        service_token=delaying.token('trove_admin'))  # without role service
+    assert answer.status_int == 403
+    assert delaying.dispatched == []
+
+
+def test_an_expired_service_token_counts_for_nothing(delaying):
+    answer = delaying.ask(
+        'DELETE', MANAGED, token=delaying.token(*TENANT),
+        service_token=delaying.token('service', 'trove_admin',
+                                     expires=long_ago()))
+    assert answer.status_int == 403
+    assert delaying.dispatched == []
+
+
+# Services keep serving.
+
+EVENTS = {'events': [
+    {'name': 'network-changed', 'server_uuid': nova_api.FREE},
+    {'name': 'network-changed', 'server_uuid': nova_api.MANAGED}]}
+SWAP = {'volumeAttachment': {'volumeId': 'new'}}
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('POST', '/v2.1/os-server-external-events', EVENTS),
+    ('PUT', MANAGED + '/os-volume_attachments/old', SWAP)])
+@pytest.mark.parametrize('roles', [('service',), ('admin',)], ids=' '.join)
+def test_services_reach_a_managed_server(guarded, method, path, body, roles):
+    guarded.ask(method, path, json=body, token=guarded.token(
+        *roles, project_id=nova_api.OTHER_PROJECT))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('POST', '/v2.1/os-server-external-events', EVENTS),
+    ('PUT', MANAGED + '/os-volume_attachments/old', SWAP)])
+def test_tenants_gain_nothing_by_it(guarded, method, path, body):
+    answer = guarded.ask(method, path, json=body,
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+
+
+@pytest.mark.parametrize('roles', [('service',), ADMIN], ids=['service',
+                                                              'admin'])
+def test_what_is_no_swap_is_not_for_services(guarded, roles):
+    same = {'volumeAttachment': {'volumeId': 'old',
+                                 'delete_on_termination': True}}
+    answer = guarded.ask('PUT', MANAGED + '/os-volume_attachments/old',
+                         json=same, token=guarded.token(*roles))
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+
+
+def test_an_operator_can_tighten_the_rule_without_a_restart(
+        load_nova_api, guarded):
+    api = load_nova_api(
+        (guarded.directory / 'api-paste.ini').read_text(),
+        '[trove_guard]\ntrove_managed_instances = true\n')
+    policy = api.directory / 'policy.yaml'
+    cloud_admin = api.token(*ADMIN)
+    try:
+        api.ask('POST', '/v2.1/os-server-external-events', json=EVENTS,
+                token=cloud_admin)
+        assert len(api.dispatched) == 1
+        policy.write_text('"trove_guard:service_api": "role:service"\n')
+        answer = api.ask('POST', '/v2.1/os-server-external-events',
+                         json=EVENTS, token=cloud_admin)
+        assert answer.status_int == 403
+        assert api.dispatched == []
+    finally:
+        policy.unlink()
+
+
+# The marker can't be forged or shed.
+
+@pytest.mark.parametrize('method, path, body', [
+    ('POST', '/v2.1/servers', {'server': {'metadata': MARKER}}),
+    ('POST', '/v2.1/os-volumes_boot', {'server': {'metadata': MARKER}}),
+    ('POST', f'/v2.1/{nova_api.PROJECT}/servers',
+     {'server': {'metadata': MARKER}}),
+    ('POST', '/v2/servers', {'server': {'metadata': MARKER}}),
+    ('POST', FREE + '/metadata', {'metadata': MARKER}),
+    ('PUT', FREE + '/metadata', {'metadata': MARKER}),
+    ('PUT', FREE + '/metadata/trove_instance_id', {'meta': MARKER}),
+    ('PUT', FREE + '/metadata/other', {'meta': MARKER}),
+    ('POST', FREE + '/action', {'rebuild': {'metadata': MARKER}}),
+    ('PUT', FREE + '/metadata?_method=POST', {'metadata': MARKER})])
+@pytest.mark.parametrize('roles', [TENANT, ADMIN, ('service',)],
+                         ids=['member', 'admin', 'service'])
+def test_the_marker_can_t_be_forged(guarded, method, path, body, roles):
+    answer = guarded.ask(method, path, json=body, token=guarded.token(*roles))
+    assert answer.status_int == 403
+    assert 'only Trove may write it' in fault(answer)['message']
+    assert guarded.dispatched == []
+    guarded.ask(method, path, json=body, token=guarded.token('trove_admin'))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('PUT', '/metadata', {'metadata': {}}),
+    ('DELETE', '/metadata/trove_instance_id', None),
+    ('POST', '/metadata', {'metadata': {'x': 'y'}}),
+    ('POST', '/action', {'rebuild': {'metadata': {}}})])
+def test_the_marker_can_t_be_shed(guarded, method, path, body):
+    answer = guarded.ask(method, MANAGED + path, json=body,
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+
+
+@pytest.mark.parametrize('metadata', [
+    {}, {'a': 'b'}, {'TROVE_INSTANCE_ID': 'x'}, None, [], 'x',
+    ['trove_instance_id'], 7])
+def test_other_metadata_passes(guarded, metadata):
+    guarded.ask('POST', '/v2.1/servers',
+                json={'server': {'metadata': metadata}},
+                token=guarded.token(*TENANT))
+    assert len(guarded.dispatched) == 1
+
+
+# The answer.
+
+def fault(answer):
+    """Return what stands in the only key of a fault."""
+    content, = answer.json.values()
+    return content
+
+
+def long_ago():
+    """Return a time (datetime) at which every token had expired."""
+    return datetime.datetime(2020, 1, 1)
+
+
+def test_a_refusal_is_a_fault_of_nova_s(guarded):
+    answer = guarded.ask(
+        'POST', MANAGED + '/action', json={'createImage': {'name': 'x'}},
+        headers={'OpenStack-API-Version': 'compute 2.79'},
+        token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert answer.content_type == 'application/json'
+    assert answer.json == {'forbidden': {'code': 403, 'message': (
+        f'Server {nova_api.MANAGED} is managed by Trove as database instance '
+        f'{nova_api.DATABASE_INSTANCE}: servers:create_image is not allowed. '
+        f'Use: openstack database backup create <name> --instance '
+        f'{nova_api.DATABASE_INSTANCE}')}}
+    assert answer.headers['OpenStack-API-Version'] == 'compute 2.79'
+    assert answer.headers['X-OpenStack-Nova-API-Version'] == '2.79'
+    assert answer.headers.getall('Vary') == [
+        'OpenStack-API-Version', 'X-OpenStack-Nova-API-Version']
+    assert answer.headers['x-openstack-request-id'].startswith('req-')
+
+
+def test_a_refusal_of_the_legacy_api_has_no_microversion(guarded):
+    answer = guarded.ask('DELETE', f'/v2/servers/{nova_api.MANAGED}',
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert not {'OpenStack-API-Version', 'X-OpenStack-Nova-API-Version',
+                'Vary'} & set(answer.headers)
+
+
+@pytest.mark.parametrize('version', ['compute 9.99', 'compute x'])
+def test_a_refusal_stands_an_impossible_microversion(guarded, version):
+    answer = guarded.ask('DELETE', MANAGED, token=guarded.token(*TENANT),
+                         headers={'OpenStack-API-Version': version})
+    assert answer.status_int == 403
+
+
+def test_a_stranger_does_not_learn_of_the_server(guarded):
+    answer = guarded.ask('DELETE', MANAGED, token=guarded.token(
+        *TENANT, project_id=nova_api.OTHER_PROJECT))
+    assert answer.status_int == 404
+    assert answer.json == {'itemNotFound': {'code': 404, 'message': (
+        f'Instance {nova_api.MANAGED} could not be found.')}}
+    assert guarded.dispatched == []
+
+
+def test_a_stranger_s_event_gets_nova_s_own_refusal(guarded):
+    answer = guarded.ask(
+        'POST', '/v2.1/os-server-external-events', json=EVENTS,
+        token=guarded.token(*TENANT, project_id=nova_api.OTHER_PROJECT))
+    assert fault(answer) == {'code': 403, 'message': (
+        'Policy doesn\'t allow os_compute_api:os-server-external-events:'
+        'create to be performed.')}
+
+
+def test_a_cloud_admin_of_another_project_is_told(guarded):
+    answer = guarded.ask('DELETE', MANAGED, token=guarded.token(
+        *ADMIN, project_id=nova_api.OTHER_PROJECT))
+    assert 'openstack database instance delete' in fault(answer)['message']
+
+
+def test_a_missing_server_is_nova_s_to_answer(guarded):
+    guarded.ask('DELETE', f'/v2.1/servers/{nova_api.MISSING}',
+                token=guarded.token(*TENANT))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('method', ['DELETE', 'PUT'])
+def test_a_failing_look_up_refuses(guarded, method, caplog):
+    answer = guarded.ask(method, f'/v2.1/servers/{nova_api.BROKEN}',
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 503
+    assert answer.headers['Retry-After'] == '5'
+    assert fault(answer)['code'] == 503
+    assert guarded.dispatched == []
+    assert 'Cell is not responding' in caplog.text
+
+
+def test_a_failing_look_up_does_not_hold_up_the_trove_admin(guarded):
+    guarded.ask('DELETE', f'/v2.1/servers/{nova_api.BROKEN}',
+                token=guarded.token('trove_admin'))
+    assert len(guarded.dispatched) == 1
+
+
+def test_logs_tell_who_and_what_but_no_secret(guarded, caplog):
+    caplog.set_level(logging.DEBUG, 'nova_trove_guard')
+    token = guarded.token(*TENANT)
+    guarded.ask('POST', MANAGED + '/action',
+                json={'changePassword': {'adminPass': 'swordfish'}},
+                token=token)
+    guarded.ask('POST', MANAGED + '/action', params=b'{"swordfish": ',
+                token=token)
+    ours = [record.getMessage() for record in caplog.records
+            if record.name.startswith('nova_trove_guard')]
+    assert ours[0].startswith(
+        f'Refused os-admin-password on server {nova_api.MANAGED} by user ')
+    assert not [line for line in ours if token in line or 'swordfish' in line]
+
+
+# Off, and what passes.
+
+def test_off_it_takes_itself_out_of_the_pipeline(unguarded):
+    unguarded.ask('DELETE', MANAGED, token=unguarded.token(*TENANT))
+    assert len(unguarded.dispatched) == 1
+
+
+def test_reads_leave_without_a_webob_request(guarded, monkeypatch):
+    built = []
+    monkeypatch.setattr(operations.webob, 'Request',
+                        lambda environ: built.append(environ))
+    for path in ('', '/diagnostics', '/os-volume_attachments'):
+        assert operations.asked({
+            'REQUEST_METHOD': 'GET', 'QUERY_STRING': 'limit=1',
+            'PATH_INFO': f'/servers/{nova_api.MANAGED}{path}'}) is None
+    assert operations.asked({'REQUEST_METHOD': 'POST', 'QUERY_STRING': '',
+                             'PATH_INFO': '/os-keypairs'}) is None
+    assert built == []
+
+
+@pytest.mark.parametrize('path', ['', '/', '//', '/servers', '/x/y/z'])
+def test_odd_paths_pass(path):
+    assert operations.asked({'REQUEST_METHOD': 'GET', 'QUERY_STRING': '',
+                             'PATH_INFO': path}) is None
+
+
+def test_every_refusal_is_json(guarded):
+    for _, method, path, body in (param.values for param in calls()):
+        answer = guarded.ask(method, MANAGED + path, json=body,
+                             token=guarded.token(*TENANT))
+        json.loads(answer.body)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of nova.conf, and values of the paste section over them."""
+
+from oslo_config import cfg
+import pytest
+
+from nova_trove_guard import opts
+
+
+@pytest.fixture
+def conf():
+    """Return a ConfigOpts of its own, without files."""
+    conf = cfg.ConfigOpts()
+    conf([])
+    return conf
+
+
+def test_the_guard_is_off_by_default(conf):
+    assert opts.settings(conf, {}) == opts.Settings(
+        trove_managed_instances=False, metadata_key='trove_instance_id')
+
+
+def test_nova_conf_turns_it_on(conf):
+    conf.register_opts(opts.GUARD_OPTS, opts.GROUP)
+    conf.set_override('trove_managed_instances', True, opts.GROUP)
+    assert opts.settings(conf, {}).trove_managed_instances
+
+
+@pytest.mark.parametrize('text', ['true', 'True', '1', 'yes', 'on'])
+def test_the_paste_section_takes_precedence(conf, text):
+    settings = opts.settings(conf, {'trove_managed_instances': text,
+                                    'metadata_key': 'owner'})
+    assert settings == opts.Settings(True, 'owner')
+
+
+@pytest.mark.parametrize('overrides, complaint', [
+    ({'trove_managed_instance': 'true'}, 'no such option'),
+    ({'trove_managed_instances': 'ture'}, "'ture'"),
+    ({'metadata_key': 'two words, and a comma'}, 'metadata_key')])
+def test_a_typing_error_keeps_nova_from_starting(conf, overrides, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        opts.settings(conf, overrides)
+
+
+def test_options_are_listed_for_the_sample():
+    (group, listed), = opts.list_opts()
+    assert group == 'trove_guard'
+    assert all(opt.help for opt in listed)
