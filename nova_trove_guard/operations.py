@@ -17,6 +17,7 @@ import dataclasses
 import typing
 
 from oslo_serialization import jsonutils
+import routes.middleware
 import webob
 
 # Where an identifier stands in a request: the route's first variable, the
@@ -398,7 +399,9 @@ def asked(environ):
     query = environ.get('QUERY_STRING', '')
     method = environ['REQUEST_METHOD']
     if '_method' in query:
-        method = _overridden(method, environ)
+        method = _overridden(method, environ, 'GET')
+    elif method == 'POST' and routes.middleware.is_form_post(environ):
+        method = _overridden(method, environ, 'POST')
     operation = _METHODS.get(_shape(segments), {}).get(method)
     if operation is PASS:
         return None
@@ -415,15 +418,17 @@ def asked(environ):
     return Asked(operation, identifier, document, query)
 
 
-def _overridden(method, environ):
+def _overridden(method, environ, variables):
     """Return the method by which Routes routes a request with an override.
 
     ``GET /servers/{id}?_method=DELETE`` deletes a server: Nova's router has
     method overrides on (routes.middleware.RoutesMiddleware.__call__). There
     are many spellings of it, of which WebOb knows all.
+
+    :param variables: the property of a webob Request in which to look
     """
     try:
-        override = webob.Request(environ).GET.get('_method')
+        override = getattr(webob.Request(environ), variables).get('_method')
     except UnicodeDecodeError:
         return method
     return override.upper() if override else method

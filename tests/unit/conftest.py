@@ -11,9 +11,12 @@ import nova.api.wsgi
 import nova.compute.api
 import nova.conf
 import nova.config
+from nova.network import neutron
+import nova.objects
 from oslo_utils import timeutils
 import pytest
 
+from nova_trove_guard import servers
 from tests.unit import nova_api
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -46,18 +49,15 @@ policy_file = {directory}/policy.yaml
 @pytest.fixture(scope='session')
 def load_nova_api(tmp_path_factory):
     """Return a loader of NovaAPI: f(paste text, [trove_guard] text)."""
-    with unittest.mock.patch.object(
-            nova.compute.api.API, 'get',
-            lambda self, context, server_id, *args, **kwargs:
-            nova_api.instance(server_id)):
-        yield lambda paste, options: _load(
-            tmp_path_factory.mktemp('nova'), paste, options)
+    return lambda paste, options: _load(
+        tmp_path_factory.mktemp('nova'), paste, options)
 
 
 def _load(directory, paste, options):
     (directory / 'nova.conf').write_text(NOVA_CONF.format(
         directory=directory, trove_guard=options))
     (directory / 'api-paste.ini').write_text(paste)
+    nova.objects.register_all()
     conf = nova.conf.CONF
     conf.reset()
     nova.config.parse_args(
@@ -73,7 +73,7 @@ def _load(directory, paste, options):
 
 
 class _Patched:
-    """Calls an application with its tokens, and records its dispatches."""
+    """Calls an application with what stands in for the rest of the cloud."""
 
     def __init__(self, application, tokens, dispatched):
         self._application = application
@@ -81,10 +81,15 @@ class _Patched:
         self._dispatched = dispatched
 
     def __call__(self, environ, start_response):
-        with (unittest.mock.patch.object(
-                  auth_token.AuthProtocol, 'fetch_token', self._fetch_token),
-              unittest.mock.patch.object(
-                  nova_wsgi.Resource, 'dispatch', self._dispatch)):
+        patch = unittest.mock.patch.object
+        with (patch(auth_token.AuthProtocol, 'fetch_token',
+                    self._fetch_token),
+              patch(nova_wsgi.Resource, 'dispatch', self._dispatch),
+              patch(nova.compute.api.API, 'get', nova_api.instance),
+              patch(servers, '_from_each_cell', nova_api.from_each_cell),
+              patch(neutron.API, 'get_floating_ip', nova_api.floating_ip),
+              patch(neutron.API, 'get_instance_id_by_floating_address',
+                    nova_api.server_of_address)):
             return self._application(environ, start_response)
 
     def _fetch_token(self, token, **kwargs):

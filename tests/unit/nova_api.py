@@ -21,6 +21,11 @@ MANAGED = '0c1d2a3b-1111-4111-8111-000000000001'
 FREE = '0c1d2a3b-2222-4222-8222-000000000002'
 MISSING = '0c1d2a3b-3333-4333-8333-000000000003'
 BROKEN = '0c1d2a3b-4444-4444-8444-000000000004'
+# What belongs to the managed server, by the kinds of operations.Target.
+VOLUME = '0c1d2a3b-6666-4666-8666-000000000006'
+FLOATING_IP = '0c1d2a3b-7777-4777-8777-000000000007'
+ADDRESS = '203.0.113.7'
+CONSOLE_TOKEN = '0c1d2a3b-8888-4888-8888-000000000008'
 DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
 PROJECT = '0123456789abcdef0123456789abcdef'
 OTHER_PROJECT = 'fedcba9876543210fedcba9876543210'
@@ -60,8 +65,8 @@ class Dispatch:
             for name in ('id', 'server_id')]
 
 
-def instance(server_id):
-    """Return what nova.compute.api.API.get returns, from the table."""
+def instance(compute, context, server_id):
+    """Stand in for nova.compute.api.API.get."""
     canonical = server_id.lower()
     if canonical == BROKEN:
         raise exception.NovaException('Cell is not responding')
@@ -71,6 +76,24 @@ def instance(server_id):
         uuid=canonical, project_id=PROJECT,
         metadata=({METADATA_KEY: DATABASE_INSTANCE}
                   if canonical == MANAGED else {'purpose': 'web'}))
+
+
+def from_each_cell(read, argument):
+    """Stand in for nova_trove_guard.servers._from_each_cell."""
+    server = types.SimpleNamespace(instance_uuid=MANAGED)
+    return {VOLUME: [[server]], CONSOLE_TOKEN: [server]}.get(argument, [])
+
+
+def floating_ip(network, context, floating_ip_id):
+    """Stand in for nova.network.neutron.API.get_floating_ip."""
+    if floating_ip_id != FLOATING_IP:
+        raise exception.FloatingIpNotFound(id=floating_ip_id)
+    return {'port_details': {'device_id': MANAGED}}
+
+
+def server_of_address(network, context, address):
+    """Stand in for API.get_instance_id_by_floating_address there."""
+    return MANAGED if address == ADDRESS else None
 
 
 class NovaAPI(webtest.TestApp):

@@ -216,10 +216,11 @@ class NovaDatabases:
         given_up = threading.Event()
         engine = _context(
             self._cells[cell]).db_connection.writer.get_engine()
-        # Stays there, without effect: to remove it under the reading thread
-        # is not safe.
+        # A look-up that has no time-out gets its answer in the end. The
+        # listener stays, without effect: to remove it under the reading
+        # thread is not safe.
         sqlalchemy.event.listen(engine, 'before_cursor_execute',
-                                lambda *args: given_up.wait())
+                                lambda *args: given_up.wait(5))
         try:
             with unittest.mock.patch.object(
                     nova_context, 'CELL_TIMEOUT', 0.05):

@@ -2,6 +2,7 @@
 """The guard in Nova's pipeline: what it refuses, lets pass and answers."""
 
 import datetime
+import io
 import json
 import logging
 
@@ -226,6 +227,78 @@ def test_an_expired_service_token_counts_for_nothing(delaying):
                                      expires=long_ago()))
     assert answer.status_int == 403
     assert delaying.dispatched == []
+
+
+# Other paths that end at a server.
+
+SNAPSHOT = {'snapshot': {'volume_id': nova_api.VOLUME, 'create_info': {}}}
+DELETE_INFO = '?delete_info=' + json.dumps({'volume_id': nova_api.VOLUME})
+ATTACH = {'volumeAttachment': {'volumeId': nova_api.VOLUME}}
+ADD_ADDRESS = {'addFloatingIp': {'address': nova_api.ADDRESS}}
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('POST', '/v2.1/os-assisted-volume-snapshots', SNAPSHOT),
+    ('DELETE', '/v2.1/os-assisted-volume-snapshots/1' + DELETE_INFO, None),
+    ('GET', f'/v2.1/os-console-auth-tokens/{nova_api.CONSOLE_TOKEN}', None),
+    ('DELETE', f'/v2.1/os-floating-ips/{nova_api.FLOATING_IP}', None),
+    ('GET', f'/v2.1/os-floating-ips/{nova_api.FLOATING_IP}?_method=DELETE',
+     None),
+    ('POST', '/v2.1/os-snapshots', SNAPSHOT),
+    ('DELETE', f'/v2.1/os-volumes/{nova_api.VOLUME}', None),
+    ('POST', FREE + '/os-volume_attachments', ATTACH),
+    ('POST', FREE + '/action', ADD_ADDRESS)])
+def test_a_managed_server_is_found_by_what_belongs_to_it(
+        guarded, method, path, body):
+    answer = guarded.ask(method, path, json=body,
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert f'Server {nova_api.MANAGED} is managed' in fault(answer)['message']
+    assert guarded.dispatched == []
+
+    other = path.replace('0c1d2a3b-', 'ffffffff-') if FREE not in path else (
+        path)
+    body = json.loads(json.dumps(body).replace(
+        nova_api.VOLUME, 'free').replace(nova_api.ADDRESS, '203.0.113.9'))
+    guarded.ask(method, other, json=body, token=guarded.token(*TENANT))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('POST', '/v2.1/os-assisted-volume-snapshots', {}),
+    ('POST', '/v2.1/os-assisted-volume-snapshots',
+     {'snapshot': {'volume_id': 0}}),
+    ('DELETE', '/v2.1/os-assisted-volume-snapshots/1', None),
+    ('DELETE', '/v2.1/os-assisted-volume-snapshots/1?delete_info=7', None),
+    # MySQL finds many a volume_id to be equal to the number 0.
+    ('DELETE',
+     '/v2.1/os-assisted-volume-snapshots/1?delete_info={"volume_id":0}', None),
+    ('POST', '/v2.1/os-server-external-events', {'events': {}}),
+    ('POST', '/v2.1/os-server-external-events', [1])])
+def test_what_does_not_say_which_server_is_meant_is_a_bad_request(
+        guarded, method, path, body):
+    answer = guarded.ask(method, path, json=body,
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 400
+    assert guarded.dispatched == []
+
+
+@pytest.mark.parametrize('path', [
+    f'/v2.1/os-volumes/{nova_api.VOLUME}',
+    f'/v2.1/os-floating-ips/{nova_api.FLOATING_IP}', MANAGED])
+def test_a_method_in_a_form_is_an_override_too(guarded, path):
+    guarded.ask('POST', path, params='_method=DELETE', headers={
+        'Content-Type': 'application/x-www-form-urlencoded'},
+        token=guarded.token(*TENANT))
+    # Nova answers 415 to forms, but behind its router: the guard sees what
+    # the router sees.
+    assert guarded.dispatched == []
+    asked = operations.asked({
+        'REQUEST_METHOD': 'POST', 'QUERY_STRING': '',
+        'PATH_INFO': path.removeprefix('/v2.1'),
+        'CONTENT_TYPE': 'application/x-www-form-urlencoded',
+        'CONTENT_LENGTH': '14', 'wsgi.input': io.BytesIO(b'_method=DELETE')})
+    assert asked.operation.name.endswith(':delete')
 
 
 # Services keep serving.

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``python3 -m tests.cloud [demo|up|down|status]``.
+
+This stage needs nothing but the standard library. Commands that need more
+are run again by the Python of the cloud's own virtual environment.
+"""
+
+import argparse
+import os
+import sys
+
+from tests.cloud import bootstrap
+from tests.cloud import control
+from tests.cloud import layout
+from tests.cloud import processes
+from tests.cloud import progress
+
+
+def main():
+    """Run one command.
+
+    :returns: the exit status
+    """
+    parser = argparse.ArgumentParser(
+        prog='python3 -m tests.cloud',
+        description='A real cloud on this machine, with and without the '
+                    'guard.')
+    parser.add_argument(
+        'command', nargs='?', default='demo',
+        choices=('demo', 'up', 'down', 'status'),
+        help='demo (the default): start afresh, then show what the guard '
+             'does; up: start afresh; down: stop; status: what runs, where')
+    command = parser.parse_args().command
+    files = layout.Layout.of_environment()
+    # No proxy can reach the cloud.
+    for name in ('no_proxy', 'NO_PROXY'):
+        hosts = os.environ.get(name)
+        os.environ[name] = f'{hosts},127.0.0.1' if hosts else '127.0.0.1'
+
+    if command == 'status':
+        return control.status(files)
+    try:
+        with processes.only_one(files):
+            if command == 'down':
+                return control.down(files)
+            report = progress.Progress()
+            bootstrap.prepare(files, report)
+            if not bootstrap.is_running_inside(files):
+                python = str(files.python)
+                os.execv(python, [python, '-m', 'tests.cloud', command])
+            # Only the virtual environment can import these.
+            from tests.cloud import start
+            status = start.up(files, report)
+            if command == 'demo' and status == 0:
+                from tests.cloud import demo
+                status = demo.play(files)
+            return status
+    except processes.Failed as failure:
+        print(f'\n{failure}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

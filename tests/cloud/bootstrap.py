@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the virtual environment that holds the services and the guard."""
+
+import hashlib
+import os
+import pathlib
+import shutil
+import sys
+
+from tests.cloud import layout
+from tests.cloud import processes
+
+REQUIREMENTS = layout.HERE / 'requirements.txt'
+CONSTRAINTS = layout.HERE / 'constraints.txt'
+# The files that decide what an installation in place registers.
+PACKAGE = tuple(layout.REPOSITORY / name
+                for name in ('pyproject.toml', 'setup.cfg', 'setup.py'))
+
+
+def is_running_inside(files):
+    """Say whether this Python is the virtual environment's.
+
+    :param files: the cloud's Layout
+    :returns: True or False
+    """
+    return pathlib.Path(sys.prefix).resolve() == files.venv.resolve()
+
+
+def prepare(files, progress):
+    """Make the virtual environment, or what is missing of it.
+
+    :param files: the cloud's Layout
+    :param progress: a Progress
+    :raises processes.Failed: if an installation fails
+    """
+    wanted = _digest(REQUIREMENTS, CONSTRAINTS)
+    stamp = files.venv / 'cloud-installed'
+    if not _says(stamp, wanted):
+        # What an interrupted run left may still be installing.
+        processes.stop(files)
+        # First, so that no half removed environment passes for a whole one.
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(files.venv, ignore_errors=True)
+        with progress.step('virtual environment'):
+            # The Python behind any virtual environment, this one included.
+            python = os.path.realpath(sys.executable)
+            processes.run(files, 'venv', [python, '-m', 'venv', files.venv])
+        with progress.step('services and clients installed'):
+            _pip(files, '-c', CONSTRAINTS, '-r', REQUIREMENTS)
+        stamp.write_text(wanted)
+
+    # Another checkout may use the same state directory.
+    wanted = f'{layout.REPOSITORY} {_digest(*PACKAGE)}'
+    stamp = files.venv / 'guard-installed'
+    if not _says(stamp, wanted):
+        with progress.step('guard installed in place'):
+            _pip(files, '--no-deps', '-e', layout.REPOSITORY)
+        stamp.write_text(wanted)
+
+
+def _pip(files, *arguments):
+    processes.run(files, 'pip', [files.python, '-m', 'pip', 'install',
+                                 '--disable-pip-version-check', *arguments])
+
+
+def _digest(*paths):
+    """Hash the files that exist."""
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _says(stamp, wanted):
+    return stamp.exists() and stamp.read_text() == wanted

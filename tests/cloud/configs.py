@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the services' configuration files from the templates."""
+
+import string
+
+from tests.cloud import layout
+from tests.cloud import people
+
+TEMPLATES = layout.HERE / 'templates'
+
+
+def write(files, urls):
+    """Write the configuration of every service.
+
+    :param files: the cloud's Layout
+    :param urls: a dict of service name to URL
+    """
+    common = {
+        'run': files.run,
+        # Where wheels put their configuration files.
+        'stock': files.venv / 'etc',
+        'auth_url': urls['keystone'],
+        'image_url': urls['glance'],
+    }
+    _write_one(files, 'keystone', 'keystone.conf', {
+        **common, 'identity_url': urls['keystone'].removesuffix('/v3')})
+    _write_one(files, 'placement', 'placement.conf', common)
+    _write_one(files, 'glance', 'glance-api.conf', common)
+    _write_one(files, 'neutron', 'neutron.conf', common)
+    _write_one(files, 'nova', 'nova.conf', {
+        **common,
+        'api_database': files.database('nova-api'),
+        'cell_database': files.database('nova-cell1'),
+        'nova_policy': files.nova_policy})
+    files.nova_policy.write_text('# Nova reads this file again when it '
+                                 'changes.\n{}\n')
+
+
+def _write_one(files, service, name, values):
+    values = {**values, 'database': files.database(service),
+              'user': service, 'password': people.password(service)}
+    values['credentials'] = _render('credentials.conf', values)
+    values['authtoken'] = _render('authtoken.conf', values)
+    directory = files.conf(service)
+    directory.mkdir(parents=True)
+    (directory / name).write_text(_render(name, values))
+
+
+def _render(name, values):
+    template = string.Template((TEMPLATES / name).read_text())
+    return template.substitute(values)

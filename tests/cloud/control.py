@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that need no more than the standard library."""
+
+import json
+
+from tests.cloud import processes
+
+
+def down(files):
+    """Stop the cloud, if it runs.
+
+    :param files: its Layout
+    :returns: the exit status
+    :raises processes.Failed: if processes don't end
+    """
+    stopped = processes.stop(files)
+    files.state.unlink(missing_ok=True)
+    names = ', '.join(sorted({process.name for process in stopped}))
+    print(f'Stopped: {names}.' if names else 'Nothing was running.')
+    return 0
+
+
+def status(files):
+    """Print what runs, and where.
+
+    :param files: the cloud's Layout
+    :returns: the exit status: 0 if the cloud is whole, else 3
+    """
+    found = processes.running(files)
+    for process in found:
+        print(f'{process.name:14} pid {process.pid}')
+    if not files.state.exists():
+        print('The cloud is not up.')
+        return 3
+    state = json.loads(files.state.read_text())
+    print()
+    for name, url in state['urls'].items():
+        print(f'{name:14} {url}')
+    missing = set(state['pids']) - {process.name for process in found}
+    if missing:
+        print(f'Not running: {", ".join(sorted(missing))}.')
+        return 3
+    return 0

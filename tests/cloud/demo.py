@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells with the openstack command line what the guard changes."""
+
+import dataclasses
+import os
+import shlex
+import subprocess
+import textwrap
+import time
+import uuid
+
+from tests.cloud import people
+from tests.cloud import state
+
+WIDTH = 79
+LINES = 6
+SETTLE_SECONDS = 30
+
+WITHOUT = f'--os-region-name {state.UNGUARDED}'
+CREATE = ('server create --flavor m1.tiny --image cirros '
+          '--network private --wait -f value -c id')
+
+# Parts of the messages that are expected.
+LOCKED = 'is locked'
+MANAGED = 'is managed by Trove as database instance'
+MARKER = 'only Trove may write it'
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A command in a user's shell, and what must come of it.
+
+    :ivar user: whose shell it is
+    :ivar command: the arguments of openstack; names in braces stand for
+        what earlier steps kept
+    :ivar refused: a part of the message with which it must fail; None if
+        it must succeed
+    :ivar keep: the name under which the output is kept
+    """
+
+    user: str
+    command: str
+    refused: str | None = None
+    keep: str | None = None
+
+
+# The calls that chapters 2 and 3 repeat for one after another.
+IMAGE = 'server image create --name copy {server} -f value -c name'
+LOG = 'console log show {server}'
+CONSOLE = 'console url show {server} -f value -c url'
+TAG = 'server set --tag mine {server}'
+STOP = 'server stop {server}'
+START = 'server start {server}'
+REBOOT = 'server reboot {server}'
+
+
+def _on(server, command):
+    return command.replace('{server}', f'{{{server}}}')
+
+
+def _each(user, server, commands, refused=None):
+    return [Step(user, _on(server, command), refused)
+            for command in commands]
+
+
+CHAPTERS = (
+    ('Trove makes a database server in the tenant\'s project, and locks it',
+     [Step('trove', f'--os-project-name demo {CREATE} '
+                    '--property trove_instance_id={instance} database',
+           keep='database'),
+      Step('trove', 'server lock {database}')]),
+
+    ('Without the guard: Nova\'s lock stops some, but not all',
+     [*_each('owner', 'database', [f'{WITHOUT} {STOP}'], LOCKED),
+      *_each('owner', 'database', [
+          f'{WITHOUT} {command}' for command in (IMAGE, LOG, CONSOLE, TAG)]),
+      *_each('admin', 'database', [f'{WITHOUT} {REBOOT}'])]),
+
+    ('With the guard: the tenant is refused, and told what to do instead',
+     _each('owner', 'database', [STOP, IMAGE, LOG, CONSOLE, TAG], MANAGED)),
+
+    ('With the guard: so is the cloud admin',
+     _each('admin', 'database', [REBOOT, STOP, IMAGE, LOG, CONSOLE, TAG],
+           MANAGED)),
+
+    ('With the guard: nobody else can mark a server as Trove\'s',
+     [Step('owner', f'{CREATE} --property trove_instance_id={{instance}} '
+                    'forged', MARKER)]),
+
+    ('With the guard: the Trove admin may do all of it',
+     _each('trove', 'database',
+           [STOP, START, REBOOT, IMAGE, LOG, CONSOLE, TAG])),
+
+    ('With the guard: an ordinary server works as always',
+     [Step('owner', f'{CREATE} ordinary', keep='ordinary'),
+      *_each('owner', 'ordinary',
+             [STOP, START, REBOOT, IMAGE, LOG, CONSOLE, TAG,
+              'server delete --wait {server}'])]),
+)
+
+
+def play(files):
+    """Run the story on a cloud that is up.
+
+    :param files: the cloud's Layout
+    :returns: the exit status: 1 if an outcome was not the expected one
+    """
+    cloud = state.load(files.root)
+    kept = {'instance': str(uuid.uuid4())}
+    unexpected = []
+    for number, (title, steps) in enumerate(CHAPTERS, 1):
+        print(f'\n{number}. {title}\n')
+        for step in steps:
+            if not _play_step(files, cloud, step, kept):
+                unexpected.append(f'{number}. {step.user}: {step.command}')
+    _say_goodbye(files)
+    if unexpected:
+        print('NOT AS EXPECTED:', *unexpected, sep='\n  ')
+        return 1
+    print('Everything went as expected.')
+    return 0
+
+
+def _play_step(files, cloud, step, kept):
+    """Run and print a step; say whether it went as expected."""
+    command = step.command.format(**kept)
+    print(f'{step.user} $ openstack {command}', flush=True)
+    user = people.named(step.user)
+    others = {key: value for key, value in os.environ.items()
+              if not key.startswith('OS_')}
+    done = subprocess.run(
+        [files.venv / 'bin' / 'openstack', *shlex.split(command)],
+        env={**others, **cloud.environment(user)}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT)
+    output = done.stdout.strip()
+    _print_short(output)
+    if step.keep:
+        kept[step.keep] = output
+    _settle(cloud, kept)
+    if step.refused is None:
+        expected = done.returncode == 0
+    else:
+        expected = done.returncode != 0 and step.refused in output
+    if not expected:
+        print(f'    NOT AS EXPECTED (exit status {done.returncode})')
+    return expected
+
+
+def _settle(cloud, kept):
+    """Wait until Nova has done what it accepted, or it would refuse more."""
+    compute = cloud.connection('admin').compute
+    for server in compute.servers(all_projects=True):
+        if server.id in kept.values():
+            deadline = time.monotonic() + SETTLE_SECONDS
+            while server.task_state and time.monotonic() < deadline:
+                time.sleep(0.1)
+                server = compute.get_server(server)
+
+
+def _print_short(output):
+    lines = [line for long in output.splitlines()
+             for line in textwrap.wrap(long, WIDTH - 4)]
+    if len(lines) > LINES:
+        lines[LINES - 1:] = ['...']
+    for line in lines:
+        print(f'    {line}')
+
+
+def _say_goodbye(files):
+    users = ', '.join(user.name for user in (people.ADMIN, *people.PEOPLE))
+    print(f'''
+The cloud is still up. To play with it:
+
+  . {files.venv}/bin/activate
+  . {files.openrc('owner')}
+  openstack server list
+  openstack {WITHOUT} server list
+
+The users are {users}. To stop it:
+
+  python3 -m tests.cloud down
+''')

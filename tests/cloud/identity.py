@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fills Keystone: projects, users, roles and the catalog."""
+
+from tests.cloud import people
+from tests.cloud import state
+
+# Service type to the name of the service.
+CATALOG = {
+    'image': 'glance',
+    'network': 'neutron',
+    'placement': 'placement',
+    'compute': 'nova',
+}
+
+
+def fill(cloud):
+    """Make everything that Keystone's bootstrap doesn't.
+
+    :param cloud: a state.Cloud
+    :returns: a dict of project name to id
+    """
+    keystone = cloud.connection('admin').identity
+    _make_catalog(keystone, cloud.urls)
+    for name in people.ROLES:
+        keystone.create_role(name=name)
+    for name in people.PROJECTS:
+        keystone.create_project(name=name, domain_id='default')
+    projects = {project.name: project.id for project in keystone.projects()}
+    roles = {role.name: role for role in keystone.roles()}
+    for person in people.PEOPLE + people.SERVICES:
+        user = keystone.create_user(
+            name=person.name, password=people.password(person.name),
+            domain_id='default', default_project_id=projects[person.project])
+        for project, names in person.roles.items():
+            for name in names:
+                keystone.assign_project_role_to_user(
+                    projects[project], user, roles[name])
+    return projects
+
+
+def _make_catalog(keystone, urls):
+    """Make each endpoint in both regions; only Compute's differ."""
+    keystone.create_region(id=state.UNGUARDED)
+    services = {'identity': next(keystone.services(type='identity'))}
+    services.update(
+        (kind, keystone.create_service(type=kind, name=name))
+        for kind, name in CATALOG.items())
+    keystone.create_endpoint(
+        service_id=services['identity'].id, interface='public',
+        region_id=state.UNGUARDED, url=urls['keystone'])
+    for kind, name in CATALOG.items():
+        stock = urls['nova-unguarded'] if name == 'nova' else urls[name]
+        for region, url in ((state.GUARDED, urls[name]),
+                            (state.UNGUARDED, stock)):
+            for interface in ('public', 'internal', 'admin'):
+                keystone.create_endpoint(
+                    service_id=services[kind].id, interface=interface,
+                    region_id=region, url=url)

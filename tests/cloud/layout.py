@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things are: the repository, and the cloud's state directory."""
+
+import dataclasses
+import os
+import pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The paths below one state directory."""
+
+    root: pathlib.Path
+
+    @classmethod
+    def of_environment(cls):
+        """Where this user wants the state directory.
+
+        :returns: a Layout for $NOVA_TROVE_GUARD_CLOUD, else for .cloud in
+            the repository
+        """
+        root = os.environ.get('NOVA_TROVE_GUARD_CLOUD')
+        return cls(pathlib.Path(root or REPOSITORY / '.cloud').resolve())
+
+    @property
+    def venv(self):
+        """The virtual environment."""
+        return self.root / 'venv'
+
+    @property
+    def python(self):
+        """The virtual environment's Python."""
+        return self.venv / 'bin' / 'python'
+
+    @property
+    def run(self):
+        """What one run of the cloud owns; emptied before each."""
+        return self.root / 'run'
+
+    @property
+    def logs(self):
+        """One log file for each process."""
+        return self.root / 'logs'
+
+    @property
+    def state(self):
+        """What runs where, as JSON."""
+        return self.root / 'state.json'
+
+    @property
+    def dispatches(self):
+        """One JSON line for each method that Nova's API dispatched."""
+        return self.root / 'dispatches.jsonl'
+
+    @property
+    def nova_policy(self):
+        """Nova's policy file, for tests to write."""
+        return self.root / 'nova-policy.yaml'
+
+    @property
+    def clouds_yaml(self):
+        """openstacksdk's description of the users."""
+        return self.root / 'clouds.yaml'
+
+    @property
+    def lock(self):
+        """Held while a command changes the state directory."""
+        return self.root / 'lock'
+
+    def openrc(self, user):
+        """Name the file that makes a shell the given user's.
+
+        :param user: a user's name
+        :returns: its path
+        """
+        return self.root / f'openrc-{user}'
+
+    def database(self, name):
+        """Name a database file.
+
+        :param name: such as 'keystone' or 'nova-cell1'
+        :returns: its path
+        """
+        return self.run / f'{name}.sqlite'
+
+    def conf(self, service):
+        """Name a service's configuration directory.
+
+        :param service: such as 'keystone'
+        :returns: its path
+        """
+        return self.run / 'etc' / service
+
+    def log(self, process):
+        """Name a process's log file.
+
+        :param process: such as 'keystone' or 'setup'
+        :returns: its path
+        """
+        return self.logs / f'{process}.log'

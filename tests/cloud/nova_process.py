@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs all of Nova in one process.
+
+``nova_process.py CONF DISPATCHES HOST,... PASTE=PORT...`` starts conductor,
+scheduler, a compute service for each host, and one API for each paste file.
+"""
+
+# Before anything else of Nova: threads, not eventlet.
+from nova import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
+
+import sys
+
+from nova.api import wsgi
+from nova.compute import rpcapi as compute_rpcapi
+from nova.conductor import rpcapi as conductor_rpcapi
+from nova import config
+from nova import context
+from nova import objects
+from nova.objects import host_mapping
+from nova.scheduler import rpcapi as scheduler_rpcapi
+from nova import service
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from tests.cloud import recorder
+from tests.cloud import serve
+from tests.cloud import sqlite
+
+
+def start_services(hosts):
+    """Start everything but the API.
+
+    :param hosts: the names of the compute hosts
+    """
+    services = [
+        service.Service.create(binary='nova-conductor',
+                               topic=conductor_rpcapi.RPC_TOPIC),
+        service.Service.create(binary='nova-scheduler',
+                               topic=scheduler_rpcapi.RPC_TOPIC),
+    ]
+    services += [
+        service.Service.create(binary='nova-compute', host=host,
+                               topic=compute_rpcapi.RPC_TOPIC,
+                               topic_alt=compute_rpcapi.RPC_TOPIC_ALT)
+        for host in hosts]
+    for one in services:
+        one.start()
+    host_mapping.discover_hosts(context.get_admin_context())
+
+
+def main():
+    """Run what the command line asks for."""
+    conf, dispatches, hosts, *endpoints = sys.argv[1:]
+    sqlite.share()
+    config.parse_args(['nova', '--config-file', conf])
+    logging.setup(cfg.CONF, 'nova')
+    objects.register_all()
+    recorder.record_to(dispatches)
+
+    start_services(hosts.split(','))
+    servers = []
+    for endpoint in endpoints:
+        paste, _, port = endpoint.rpartition('=')
+        application = wsgi.Loader(paste).load_app('osapi_compute')
+        servers.append(serve.server(application, int(port)))
+    serve.serve_all(servers)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts, finds and stops the processes of a cloud.
+
+Every process that is started here carries the state directory in its
+environment. What runs is read from /proc, never from files that an earlier
+run left behind: process ids get reused, and a run may be killed at any time.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import itertools
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+from tests.cloud import layout
+
+MARK = 'NOVA_TROVE_GUARD_CLOUD_PROCESS'
+STOP_SECONDS = 5
+
+
+class Failed(Exception):
+    """A step failed; the message is for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A process of a cloud."""
+
+    pid: int
+    name: str
+
+
+@contextlib.contextmanager
+def only_one(files):
+    """Keep a second command away from the same state directory.
+
+    :param files: the cloud's Layout
+    :raises Failed: if another command holds it
+    """
+    files.root.mkdir(parents=True, exist_ok=True)
+    # The kernel drops this lock with the process that holds it.
+    with files.lock.open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failed(f'Another command is at work in {files.root}.')
+        yield
+
+
+def running(files):
+    """Find the cloud's processes.
+
+    :param files: the cloud's Layout
+    :returns: a list of Running, by process id
+    """
+    found = []
+    for entry in pathlib.Path('/proc').iterdir():
+        if entry.name.isdecimal():
+            name = _name_of(files, int(entry.name))
+            if name:
+                found.append(Running(int(entry.name), name))
+    return sorted(found, key=lambda process: process.pid)
+
+
+def _name_of(files, pid):
+    """Name the cloud's process with this id, or None if it isn't one."""
+    mark = _mark(files, '')
+    try:
+        environ = pathlib.Path(f'/proc/{pid}/environ').read_bytes()
+    except OSError:
+        return None
+    for variable in environ.split(b'\0'):
+        if variable.startswith(mark.encode()):
+            return variable.decode().removeprefix(mark)
+    return None
+
+
+def _mark(files, name):
+    return f'{MARK}={files.root}:{name}'
+
+
+def _environment(files, name, extra):
+    """The user's environment without OpenStack's settings, and ours."""
+    kept = {key: value for key, value in os.environ.items()
+            if not key.startswith(('OS_', 'PYTHON'))}
+    variable, _, value = _mark(files, name).partition('=')
+    return {
+        **kept, **(extra or {}), variable: value,
+        # Neutron sets its process title, which may overwrite the mark.
+        'SPT_NOENV': '1',
+        'PYTHONWARNINGS': 'ignore',
+    }
+
+
+def spawn(files, name, arguments, environment=None):
+    """Start a process that outlives this one.
+
+    :param files: the cloud's Layout
+    :param name: what to call it; also names its log
+    :param arguments: its command line
+    :param environment: more environment variables
+    :returns: its subprocess.Popen
+    """
+    files.logs.mkdir(parents=True, exist_ok=True)
+    with files.log(name).open('ab') as log:
+        return subprocess.Popen(
+            [str(argument) for argument in arguments],
+            cwd=layout.REPOSITORY, start_new_session=True,
+            env=_environment(files, name, environment),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def run(files, name, arguments, environment=None):
+    """Run a process to its end.
+
+    :param files: the cloud's Layout
+    :param name: what to call it; also names its log
+    :param arguments: its command line
+    :param environment: more environment variables
+    :raises Failed: if it exits with another status than 0
+    """
+    process = spawn(files, name, arguments, environment)
+    try:
+        status = process.wait()
+    except BaseException:
+        process.kill()
+        raise
+    if status != 0:
+        command = ' '.join(str(argument) for argument in arguments)
+        raise Failed(f'{command}\nended with status {status}.\n'
+                     f'{tail(files.log(name))}')
+
+
+def wait_for_url(files, name, process, url, seconds):
+    """Wait until a process answers at a URL.
+
+    :param files: the cloud's Layout
+    :param name: the process's name
+    :param process: its subprocess.Popen
+    :param url: where to ask; any answer but a 5xx will do
+    :param seconds: how long to wait
+    :raises Failed: if it ends, or doesn't answer in time
+    """
+    deadline = time.monotonic() + seconds
+    while not _answers(url):
+        if process.poll() is not None:
+            raise Failed(f'{name} ended with status {process.returncode}.\n'
+                         f'{tail(files.log(name))}')
+        if time.monotonic() > deadline:
+            raise Failed(f'{name} does not answer at {url} after {seconds} '
+                         f's.\n{tail(files.log(name))}')
+        time.sleep(0.1)
+
+
+def _answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+
+
+def stop(files):
+    """Stop all of the cloud's processes.
+
+    :param files: the cloud's Layout
+    :returns: the list of Running that were stopped
+    :raises Failed: if some don't end
+    """
+    stopped = running(files)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + STOP_SECONDS
+        while left := running(files):
+            if time.monotonic() > deadline:
+                break
+            for process in left:
+                _send(files, process, number)
+            time.sleep(0.1)
+    if left:
+        names = ', '.join(f'{process.name} ({process.pid})'
+                          for process in left)
+        raise Failed(f'These processes do not end: {names}')
+    return stopped
+
+
+def _send(files, process, number):
+    """Send a signal, but never to a process that took over the id."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(process.pid)
+        try:
+            if _name_of(files, process.pid):
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+
+
+def tail(log, lines=30):
+    """Read the end of a log.
+
+    :param log: its path
+    :param lines: how many lines at most
+    :returns: text that names the log and ends it
+    """
+    text = log.read_text(errors='replace').splitlines()[-lines:]
+    return '\n'.join([f'The end of {log}:', *text])
+
+
+def free_ports(names):
+    """Pick a port of 127.0.0.1 for each name.
+
+    :param names: what needs a port
+    :returns: a dict of name to port
+    :raises Failed: if there are not enough
+    """
+    # Below the range from which the kernel takes the ports of outgoing
+    # connections: one of those could take a port between this check and the
+    # start of the service.
+    limits = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
+    end = int(limits.read_text().split()[0])
+    candidates = itertools.chain(range(end - 1, 1024, -1),
+                                 range(end, 65536))
+    names = list(names)
+    free = itertools.islice(filter(_is_free, candidates), len(names))
+    ports = dict(zip(names, free))
+    if len(ports) < len(names):
+        raise Failed('There are no free ports on 127.0.0.1.')
+    return ports
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How to prepare and start each service."""
+
+import dataclasses
+import os
+
+from tests.cloud import layout
+from tests.cloud import people
+from tests.cloud import processes
+from tests.cloud import progress
+from tests.cloud import state
+
+HOSTS = ('compute1', 'compute2')
+NAMES = ('keystone', 'placement', 'glance', 'neutron', 'nova',
+         'nova-unguarded')
+START_SECONDS = 120
+GUARDED_PASTE = layout.REPOSITORY / 'paste' / 'api-paste.ini'
+
+
+@dataclasses.dataclass(frozen=True)
+class Services:
+    """The services of one cloud.
+
+    Each public method prepares and starts one, waits until it answers and
+    returns its process id; processes.Failed is raised if that fails.
+
+    :param files: the cloud's Layout
+    :param ports: a dict of service name to port, for all of NAMES
+    :param progress: a Progress
+    """
+
+    files: layout.Layout
+    ports: dict[str, int]
+    progress: progress.Progress
+
+    @property
+    def urls(self):
+        """The URL of each service."""
+        paths = {'keystone': '/v3', 'nova': '/v2.1',
+                 'nova-unguarded': '/v2.1'}
+        return {name: f'http://127.0.0.1:{port}{paths.get(name, "")}'
+                for name, port in self.ports.items()}
+
+    def keystone(self):
+        """Prepare and start Keystone."""
+        conf = self.files.conf('keystone')
+        manage = self._tool('keystone-manage', '--config-file',
+                            conf / 'keystone.conf')
+        with self.progress.step('keystone prepared'):
+            manage('db_sync')
+            manage('fernet_setup', '--keystone-user', os.getuid(),
+                   '--keystone-group', os.getgid())
+            manage('bootstrap',
+                   '--bootstrap-password', people.password('admin'),
+                   '--bootstrap-region-id', state.GUARDED,
+                   '--bootstrap-public-url', self.urls['keystone'],
+                   '--bootstrap-internal-url', self.urls['keystone'],
+                   '--bootstrap-admin-url', self.urls['keystone'])
+        return self._serve('keystone', 'keystone.wsgi.api:application',
+                           OS_KEYSTONE_CONFIG_DIR=conf)
+
+    def placement(self):
+        """Start Placement, which makes its database by itself."""
+        return self._serve(
+            'placement', 'placement.wsgi.api:application',
+            OS_PLACEMENT_CONFIG_DIR=self.files.conf('placement'))
+
+    def glance(self):
+        """Prepare and start Glance."""
+        conf = self.files.conf('glance')
+        with self.progress.step('glance prepared'):
+            for directory in ('images', 'glance-staging', 'glance-tasks'):
+                (self.files.run / directory).mkdir()
+            self._tool('glance-manage', '--config-file',
+                       conf / 'glance-api.conf')('db_sync')
+        return self._serve('glance', 'glance.wsgi.api:application',
+                           OS_GLANCE_CONFIG_DIR=conf)
+
+    def neutron(self):
+        """Prepare and start Neutron."""
+        database = f'sqlite:///{self.files.database("neutron")}'
+        with self.progress.step('neutron prepared'):
+            processes.run(self.files, 'setup-neutron', [
+                self.files.python, '-m', 'tests.cloud.neutron_schema',
+                database, *HOSTS])
+        return self._serve(
+            'neutron', 'neutron.wsgi.api:application',
+            OS_NEUTRON_CONFIG_DIR=self.files.conf('neutron'),
+            OS_NEUTRON_CONFIG_FILES='neutron.conf')
+
+    def nova_databases(self):
+        """Prepare Nova, but start nothing yet; returns None."""
+        manage = self._tool('nova-manage', '--config-file', self._nova_conf)
+        cell0 = f'sqlite:///{self.files.database("nova-cell0")}'
+        with self.progress.step('nova prepared'):
+            manage('api_db', 'sync')
+            manage('cell_v2', 'map_cell0', '--database_connection', cell0)
+            manage('db', 'sync')
+            manage('cell_v2', 'create_cell', '--name', 'cell1')
+
+    def nova(self):
+        """Start Nova; Keystone, Placement and Neutron must answer."""
+        endpoints = {'nova': GUARDED_PASTE,
+                     'nova-unguarded': self._stock_paste}
+        with self.progress.step('nova answers'):
+            process = processes.spawn(
+                self.files, 'nova',
+                [self.files.python, '-m', 'tests.cloud.nova_process',
+                 self._nova_conf, self.files.dispatches, ','.join(HOSTS),
+                 *(f'{paste}={self.ports[name]}'
+                   for name, paste in endpoints.items())])
+            for name in endpoints:
+                self._wait('nova', process, self.ports[name])
+        return process.pid
+
+    @property
+    def _nova_conf(self):
+        return self.files.conf('nova') / 'nova.conf'
+
+    @property
+    def _stock_paste(self):
+        return self.files.venv / 'etc' / 'nova' / 'api-paste.ini'
+
+    def _tool(self, name, *options):
+        """Make a function that runs a command line tool."""
+        path = self.files.venv / 'bin' / name
+
+        def call(*arguments):
+            processes.run(self.files, f'setup-{name}',
+                          [path, *options, *arguments])
+        return call
+
+    def _serve(self, name, application, **environment):
+        port = self.ports[name]
+        with self.progress.step(f'{name} answers'):
+            process = processes.spawn(
+                self.files, name,
+                [self.files.python, '-m', 'tests.cloud.serve', application,
+                 port],
+                {key: str(value) for key, value in environment.items()})
+            self._wait(name, process, port)
+        return process.pid
+
+    def _wait(self, name, process, port):
+        processes.wait_for_url(self.files, name, process,
+                               f'http://127.0.0.1:{port}/', START_SECONDS)

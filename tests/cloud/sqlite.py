@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets the many threads of a service share SQLite files.
+
+Out of the box each transaction begins as a reading one. When it comes to
+write after another has written, SQLite refuses at once with "database is
+locked", however long the busy time-out is. So let readers read beside a
+writer (write-ahead log), and let writers queue from their first statement.
+"""
+
+from oslo_db.sqlalchemy import enginefacade
+import sqlalchemy
+from sqlalchemy import event
+
+BUSY_MILLISECONDS = 60000
+WRITES = 'tests_cloud_writes'
+
+
+def share():
+    """Prepare all engines of this process; call before any database use."""
+    event.listen(sqlalchemy.Engine, 'connect', _set_up_connection)
+    event.listen(sqlalchemy.Engine, 'begin', _begin)
+
+    # The factory knows whether a transaction is a writer's, SQLAlchemy's
+    # events don't.
+    factory = enginefacade._AbstractTransactionFactory
+    create_connection = factory._create_connection
+    create_session = factory._create_session
+
+    def create_marked_connection(self, mode):
+        connection = create_connection(self, mode)
+        if mode is enginefacade._WRITER:
+            connection = connection.execution_options(**{WRITES: True})
+        return connection
+
+    def create_marked_session(self, mode, bind=None):
+        session = create_session(self, mode, bind=bind)
+        if mode is enginefacade._WRITER and bind is None:
+            session.bind = session.bind.execution_options(**{WRITES: True})
+        return session
+
+    factory._create_connection = create_marked_connection
+    factory._create_session = create_marked_session
+
+
+def _set_up_connection(connection, _record):
+    connection.execute(f'PRAGMA busy_timeout = {BUSY_MILLISECONDS}')
+    connection.execute('PRAGMA journal_mode = WAL')
+
+
+def _begin(connection):
+    """Begin a writer's transaction, before oslo.db begins a reading one."""
+    if (connection.get_execution_options().get(WRITES) and
+            'in_transaction' not in connection.info):
+        connection.exec_driver_sql('BEGIN IMMEDIATE')
+        # oslo.db's own listener leaves a connection with this mark alone.
+        connection.info['in_transaction'] = True

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings a fresh cloud up; runs in the virtual environment."""
+
+from concurrent import futures
+import dataclasses
+import json
+import shlex
+import shutil
+
+from tests.cloud import configs
+from tests.cloud import content
+from tests.cloud import identity
+from tests.cloud import people
+from tests.cloud import processes
+from tests.cloud import services
+from tests.cloud import state
+
+
+def up(files, progress):
+    """Stop what an earlier run left, then start afresh.
+
+    :param files: the cloud's Layout
+    :param progress: a Progress
+    :returns: the exit status
+    :raises processes.Failed: if a step fails; nothing is left running
+    """
+    if left := processes.stop(files):
+        progress.note(f'stopped {len(left)} processes of an earlier run')
+    _clear(files)
+    try:
+        cloud = _start(files, progress)
+    except BaseException:
+        processes.stop(files)
+        raise
+    progress.note('the cloud is up')
+    print(f'\n  guarded    {cloud.guarded}  (region {state.GUARDED})\n'
+          f'  unguarded  {cloud.unguarded}  (region {state.UNGUARDED})\n')
+    return 0
+
+
+def _clear(files):
+    """Remove what belongs to earlier runs."""
+    shutil.rmtree(files.run, ignore_errors=True)
+    shutil.rmtree(files.logs, ignore_errors=True)
+    files.state.unlink(missing_ok=True)
+    files.dispatches.write_text('')
+    files.run.mkdir()
+
+
+def _start(files, progress):
+    """Start everything, side by side where nothing has to wait."""
+    todo = services.Services(
+        files, processes.free_ports(services.NAMES), progress)
+    cloud = state.Cloud(files.root, todo.urls)
+    configs.write(files, todo.urls)
+    with futures.ThreadPoolExecutor() as pool:
+        started = {name: pool.submit(getattr(todo, name))
+                   for name in ('keystone', 'nova_databases', 'neutron',
+                                'placement', 'glance')}
+        filled = pool.submit(_fill, cloud, started, progress)
+        started['nova'] = pool.submit(_start_nova, todo, started, filled)
+        try:
+            _raise_first([*started.values(), filled])
+        except BaseException:
+            # So that the others need not wait for their deadlines.
+            processes.stop(files)
+            raise
+    cloud = filled.result()
+    with progress.step('flavors made'):
+        content.make_flavors(cloud)
+    _write_shells(files, cloud)
+    pids = {name: future.result() for name, future in started.items()
+            if future.result()}
+    state.save(files, cloud, pids)
+    return cloud
+
+
+def _fill(cloud, started, progress):
+    """Fill Keystone, then Glance and Neutron, as soon as each answers."""
+    started['keystone'].result()
+    with progress.step('users and catalog made'):
+        cloud = dataclasses.replace(cloud, projects=identity.fill(cloud))
+    started['glance'].result()
+    with progress.step('image made'):
+        content.make_image(cloud)
+    started['neutron'].result()
+    with progress.step('networks made'):
+        content.make_networks(cloud)
+    return cloud
+
+
+def _start_nova(todo, started, filled):
+    """Start Nova when everything that it calls answers."""
+    for name in ('nova_databases', 'placement'):
+        started[name].result()
+    filled.result()
+    return todo.nova()
+
+
+def _raise_first(pending):
+    """Wait for all, or for the first failure, which is raised."""
+    done, _ = futures.wait(pending, return_when=futures.FIRST_EXCEPTION)
+    for future in done:
+        future.result()
+
+
+def _write_shells(files, cloud):
+    """Write what users source, and openstacksdk's clouds.yaml."""
+    clouds = {}
+    for user in people.EVERYBODY:
+        environment = cloud.environment(user)
+        files.openrc(user.name).write_text(''.join(
+            f'export {name}={shlex.quote(value)}\n'
+            for name, value in environment.items()))
+        clouds[user.name] = {
+            'regions': [state.GUARDED, state.UNGUARDED],
+            'compute_api_version': state.COMPUTE_API_VERSION,
+            'auth': {
+                'auth_url': cloud.auth_url,
+                'username': user.name,
+                'password': people.password(user.name),
+                'user_domain_name': 'Default',
+                'project_name': user.project,
+                'project_domain_name': 'Default',
+            },
+        }
+    # JSON is YAML.
+    files.clouds_yaml.write_text(json.dumps({'clouds': clouds}, indent=2))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The running cloud, as tests see it: ``cloud = state.load()``."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+from keystoneauth1 import identity
+from keystoneauth1 import service_token
+from keystoneauth1 import session as keystone_session
+import openstack
+
+from tests.cloud import layout
+from tests.cloud import people
+
+GUARDED = 'RegionOne'
+UNGUARDED = 'RegionUnguarded'
+COMPUTE_API_VERSION = '2.96'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """Where a cloud's services are, and who can use them.
+
+    :ivar root: the state directory
+    :ivar urls: a dict of service name to URL; nova is the guarded endpoint,
+        nova-unguarded the stock one, keystone includes /v3
+    :ivar projects: a dict of project name to id
+    """
+
+    root: pathlib.Path
+    urls: dict[str, str]
+    projects: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def auth_url(self):
+        """Keystone's URL."""
+        return self.urls['keystone']
+
+    @property
+    def guarded(self):
+        """The URL of the Compute endpoint with the guard."""
+        return self.urls['nova']
+
+    @property
+    def unguarded(self):
+        """The URL of the Compute endpoint without the guard."""
+        return self.urls['nova-unguarded']
+
+    def environment(self, user):
+        """What a user's shell must export.
+
+        :param user: a people.User
+        :returns: a dict of environment variables
+        """
+        return {
+            # openstacksdk reads from here that there are two regions, and
+            # only then accepts --os-region-name.
+            'OS_CLIENT_CONFIG_FILE': str(
+                layout.Layout(self.root).clouds_yaml),
+            'OS_CLOUD': user.name,
+            'OS_AUTH_URL': self.auth_url,
+            'OS_IDENTITY_API_VERSION': '3',
+            'OS_USERNAME': user.name,
+            'OS_PASSWORD': people.password(user.name),
+            'OS_USER_DOMAIN_NAME': 'Default',
+            'OS_PROJECT_NAME': user.project,
+            'OS_PROJECT_DOMAIN_NAME': 'Default',
+            'OS_REGION_NAME': GUARDED,
+            'OS_COMPUTE_API_VERSION': COMPUTE_API_VERSION,
+        }
+
+    def session(self, user, project=None, service=None):
+        """Make a session of a user.
+
+        :param user: the user's name
+        :param project: a project's name; None for the user's home
+        :param service: the name of a user whose token goes along as the
+            service token; None for none
+        :returns: a keystoneauth1 Session
+        """
+        auth = self._password(user, project)
+        if service:
+            auth = service_token.ServiceTokenAuthWrapper(
+                user_auth=auth, service_auth=self._password(service, None))
+        return keystone_session.Session(auth=auth)
+
+    def connection(self, user, region=GUARDED, **session):
+        """Make an openstacksdk connection of a user.
+
+        :param user: the user's name
+        :param region: GUARDED or UNGUARDED
+        :param session: more arguments of session()
+        :returns: an openstack.connection.Connection
+        """
+        return openstack.connection.Connection(
+            session=self.session(user, **session), region_name=region)
+
+    def dispatches(self, request_id):
+        """Read what Nova dispatched for a request.
+
+        :param request_id: the response's x-openstack-request-id
+        :returns: a list of dicts, empty if no controller method was called
+        """
+        text = layout.Layout(self.root).dispatches.read_text()
+        lines = (json.loads(line) for line in text.splitlines())
+        return [line for line in lines if line['request_id'] == request_id]
+
+    def _password(self, user, project):
+        return identity.V3Password(
+            auth_url=self.auth_url, username=user,
+            password=people.password(user), user_domain_name='Default',
+            project_name=project or people.named(user).project,
+            project_domain_name='Default')
+
+
+def load(root=None):
+    """Find the cloud that runs.
+
+    :param root: its state directory; None for this environment's
+    :returns: a Cloud
+    :raises FileNotFoundError: if no cloud is up
+    """
+    files = (layout.Layout(pathlib.Path(root).resolve()) if root
+             else layout.Layout.of_environment())
+    state = json.loads(files.state.read_text())
+    return Cloud(files.root, state['urls'], state['projects'])
+
+
+def save(files, cloud, pids):
+    """Write down what runs, whole or not at all.
+
+    :param files: the cloud's Layout
+    :param cloud: a Cloud
+    :param pids: a dict of service name to process id
+    """
+    text = json.dumps({'urls': cloud.urls, 'projects': cloud.projects,
+                       'pids': pids}, indent=2)
+    unfinished = files.state.with_suffix('.new')
+    unfinished.write_text(text + '\n')
+    os.replace(unfinished, files.state)
