@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """May they: the guard's oslo.policy rules and their enforcer."""
 
+import contextlib
+
 import nova.policies.base
 from oslo_policy import policy
 
@@ -61,6 +63,10 @@ def list_rules():
     return list(RULES)
 
 
+class PolicyUnreadable(Exception):
+    """There is a mistake in Nova's policy file, or in its policy_dirs."""
+
+
 class Enforcer:
     """Judges principals by the guard's rules and the operator's overrides.
 
@@ -69,17 +75,36 @@ class Enforcer:
     They may refer to Nova's base rules, such as ``rule:context_is_admin``.
 
     :param conf: oslo_config.cfg.ConfigOpts of the Nova process
-    :raises Exception: whatever oslo.policy says of a policy file that it
-        can't read, so that nova-api does not start with it
+    :raises PolicyUnreadable: for a mistake in the policy file, so that
+        nova-api does not start with it; the methods raise it, too, as long
+        as one is there
     """
 
     def __init__(self, conf):
-        self._enforcer = policy.Enforcer(conf)
+        self._conf = conf
+        self._enforcer = self._new_enforcer()
+        with self._as_unreadable():
+            self._enforcer.load_rules()
+
+    def _new_enforcer(self):
+        enforcer = policy.Enforcer(self._conf)
         # Nova's enforcer warns about the deprecated forms of its rules.
-        self._enforcer.suppress_deprecation_warnings = True
-        self._enforcer.register_defaults(nova.policies.base.list_rules())
-        self._enforcer.register_defaults(RULES)
-        self._enforcer.load_rules()
+        enforcer.suppress_deprecation_warnings = True
+        enforcer.register_defaults(nova.policies.base.list_rules())
+        enforcer.register_defaults(RULES)
+        return enforcer
+
+    @contextlib.contextmanager
+    def _as_unreadable(self):
+        try:
+            yield
+        except Exception as error:
+            # oslo.policy would go on with the rules from before: a new
+            # enforcer reads the file again, and fails until it is mended.
+            self._enforcer = self._new_enforcer()
+            raise PolicyUnreadable(
+                f'{self._conf.oslo_policy.policy_file}, or one of the '
+                f'policy_dirs: {error}') from error
 
     def is_trove_admin(self, principal):
         """Return whether a Principal is the Trove admin."""
@@ -96,4 +121,6 @@ class Enforcer:
                 self._authorize(f'trove_guard:{operation.name}', principal))
 
     def _authorize(self, rule, principal):
-        return self._enforcer.authorize(rule, {}, principal.credentials())
+        with self._as_unreadable():
+            return self._enforcer.authorize(
+                rule, {}, principal.credentials())

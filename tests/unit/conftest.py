@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures: Nova's Compute API, loaded from paste, with the guard in it."""
 
+import functools
 import pathlib
 import unittest.mock
 
@@ -48,12 +49,13 @@ policy_file = {directory}/policy.yaml
 
 @pytest.fixture(scope='session')
 def load_nova_api(tmp_path_factory):
-    """Return a loader of NovaAPI: f(paste text, [trove_guard] text)."""
-    return lambda paste, options: _load(
-        tmp_path_factory.mktemp('nova'), paste, options)
+    """Return a loader of NovaAPI: f(paste, [trove_guard] of nova.conf)."""
+    return functools.partial(_load, tmp_path_factory)
 
 
-def _load(directory, paste, options):
+def _load(tmp_path_factory, paste, options, policy=''):
+    directory = tmp_path_factory.mktemp('nova')
+    (directory / 'policy.yaml').write_text(policy)
     (directory / 'nova.conf').write_text(NOVA_CONF.format(
         directory=directory, trove_guard=options))
     (directory / 'api-paste.ini').write_text(paste)

@@ -43,10 +43,6 @@ CELLS = ('cell0', 'cell1', 'cell2')
 PROJECT = '0123456789abcdef0123456789abcdef'
 USER = 'abcdef0123456789abcdef0123456789'
 
-# As it is while test modules are collected. Fixtures of other modules replace
-# it for the rest of the session.
-_GET = nova.compute.api.API.get
-
 
 class NovaDatabases:
     """Nova's databases, of which Nova makes use while this is entered.
@@ -68,7 +64,6 @@ class NovaDatabases:
         objects.register_all()
         with contextlib.ExitStack() as stack:
             for target, name, value in (
-                    (nova.compute.api.API, 'get', _GET),
                     (nova_context, 'CELLS', []),
                     (nova_context, 'CELL_CACHE', {}),
                     # What it takes to make a nova.compute.api.API.

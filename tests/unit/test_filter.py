@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from nova_trove_guard import operations
+from nova_trove_guard import policy as policies
 from tests.unit import nova_api
 
 MANAGED = f'/v2.1/servers/{nova_api.MANAGED}'
@@ -176,12 +177,12 @@ def test_forged_headers_make_nobody(guarded):
 @pytest.fixture(scope='module')
 def misplaced(load_nova_api, guarded):
     """Return NovaAPI with the guard in front of authtoken."""
-    paste = (guarded.directory / 'api-paste.ini').read_text()
+    text = (guarded.directory / 'api-paste.ini').read_text()
     return load_nova_api(
-        paste.replace('keystonecontext trove_guard', 'keystonecontext')
+        text.replace('keystonecontext trove_guard', 'keystonecontext')
         .replace('authtoken keystonecontext',
                  'trove_guard authtoken keystonecontext'),
-        '[trove_guard]\ntrove_managed_instances = true\n')
+        GUARDED)
 
 
 @pytest.mark.parametrize('server', [MANAGED, FREE])
@@ -205,11 +206,11 @@ def test_a_misplaced_guard_lets_reads_pass(misplaced):
 @pytest.fixture(scope='module')
 def delaying(load_nova_api, guarded):
     """Return NovaAPI whose auth_token decides nothing."""
-    paste = (guarded.directory / 'api-paste.ini').read_text()
+    text = (guarded.directory / 'api-paste.ini').read_text()
     return load_nova_api(
-        paste.replace('auth_token:filter_factory',
-                      'auth_token:filter_factory\ndelay_auth_decision = true'),
-        '[trove_guard]\ntrove_managed_instances = true\n')
+        text.replace('auth_token:filter_factory',
+                     'auth_token:filter_factory\ndelay_auth_decision = true'),
+        GUARDED)
 
 
 def test_an_invalid_service_token_counts_for_nothing(delaying):
@@ -256,8 +257,7 @@ def test_a_managed_server_is_found_by_what_belongs_to_it(
     assert f'Server {nova_api.MANAGED} is managed' in fault(answer)['message']
     assert guarded.dispatched == []
 
-    other = path.replace('0c1d2a3b-', 'ffffffff-') if FREE not in path else (
-        path)
+    other = path if FREE in path else path.replace('0c1d2a3b-', 'ffffffff-')
     body = json.loads(json.dumps(body).replace(
         nova_api.VOLUME, 'free').replace(nova_api.ADDRESS, '203.0.113.9'))
     guarded.ask(method, other, json=body, token=guarded.token(*TENANT))
@@ -342,9 +342,7 @@ def test_what_is_no_swap_is_not_for_services(guarded, roles):
 
 def test_an_operator_can_tighten_the_rule_without_a_restart(
         load_nova_api, guarded):
-    api = load_nova_api(
-        (guarded.directory / 'api-paste.ini').read_text(),
-        '[trove_guard]\ntrove_managed_instances = true\n')
+    api = load_nova_api(paste(guarded), GUARDED)
     policy = api.directory / 'policy.yaml'
     cloud_admin = api.token(*ADMIN)
     try:
@@ -514,6 +512,77 @@ def test_logs_tell_who_and_what_but_no_secret(guarded, caplog):
     assert ours[0].startswith(
         f'Refused os-admin-password on server {nova_api.MANAGED} by user ')
     assert not [line for line in ours if token in line or 'swordfish' in line]
+
+
+# How it gets into the pipeline.
+
+GUARDED = '[trove_guard]\ntrove_managed_instances = true\n'
+USE = 'use = egg:nova-trove-guard#trove_guard\n'
+
+
+def paste(guarded, *options, use=USE):
+    """Return the text of the sample, with another section of the guard."""
+    text = (guarded.directory / 'api-paste.ini').read_text()
+    assert USE in text
+    return text.replace(USE, use + ''.join(f'{line}\n' for line in options))
+
+
+def test_paste_finds_it_by_its_dotted_name_too(load_nova_api, guarded):
+    api = load_nova_api(paste(
+        guarded,
+        use='paste.filter_factory = nova_trove_guard.filter:filter_factory\n'
+    ), GUARDED)
+    answer = api.ask('DELETE', MANAGED, token=api.token(*TENANT))
+    assert answer.status_int == 403
+
+
+def test_a_value_in_api_paste_ini_turns_it_on(load_nova_api, guarded):
+    api = load_nova_api(
+        paste(guarded, 'trove_managed_instances = true'), '')
+    answer = api.ask('DELETE', MANAGED, token=api.token(*TENANT))
+    assert answer.status_int == 403
+
+
+def test_another_marker_can_be_chosen(load_nova_api, guarded):
+    api = load_nova_api(paste(guarded, 'metadata_key = purpose'), GUARDED)
+    answer = api.ask('DELETE', FREE, token=api.token(*TENANT))
+    assert answer.status_int == 403
+    # Its value is no id, and does not get into a message.
+    assert 'database instance <instance>' in fault(answer)['message']
+
+
+def test_an_option_that_does_not_exist_keeps_nova_from_starting(
+        load_nova_api, guarded):
+    with pytest.raises(ValueError, match='trove_managed_instance'):
+        load_nova_api(paste(guarded, 'trove_managed_instance = true'), '')
+
+
+BAD_POLICY = '"trove_guard:trove_admin": "role:trove_admin"\n}\n'
+
+
+def test_a_bad_policy_file_keeps_nova_from_starting(load_nova_api, guarded):
+    with pytest.raises(policies.PolicyUnreadable, match='policy.yaml'):
+        load_nova_api(paste(guarded), GUARDED, policy=BAD_POLICY)
+
+
+def test_a_policy_file_that_turns_bad_refuses(load_nova_api, guarded, caplog):
+    api = load_nova_api(paste(guarded), GUARDED)
+    policy = api.directory / 'policy.yaml'
+    policy.write_text(BAD_POLICY)
+    try:
+        for roles in TENANT, TENANT, ['trove_admin']:
+            answer = api.ask('DELETE', FREE, token=api.token(*roles))
+            assert answer.status_int == 503
+            assert api.dispatched == []
+        assert 'policy.yaml' in caplog.text
+        api.ask('GET', MANAGED, token=api.token('reader'))
+        assert len(api.dispatched) == 1
+
+        policy.unlink()
+        api.ask('DELETE', FREE, token=api.token(*TENANT))
+        assert len(api.dispatched) == 1
+    finally:
+        policy.unlink(missing_ok=True)
 
 
 # Off, and what passes.
