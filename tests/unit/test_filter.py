@@ -205,12 +205,26 @@ def test_a_misplaced_guard_lets_reads_pass(misplaced):
 
 @pytest.fixture(scope='module')
 def delaying(load_nova_api, guarded):
-    """Return NovaAPI whose auth_token decides nothing."""
+    """Return NovaAPI whose auth_token decides nothing.
+
+    The guard stands in front of keystonecontext, which would refuse those
+    who have no valid token.
+    """
     text = (guarded.directory / 'api-paste.ini').read_text()
     return load_nova_api(
         text.replace('auth_token:filter_factory',
-                     'auth_token:filter_factory\ndelay_auth_decision = true'),
+                     'auth_token:filter_factory\ndelay_auth_decision = true')
+        .replace('keystonecontext trove_guard', 'trove_guard keystonecontext'),
         GUARDED)
+
+
+@pytest.mark.parametrize('server', [MANAGED, FREE])
+def test_an_expired_user_token_counts_for_nothing(delaying, server):
+    answer = delaying.ask('DELETE', server, token=delaying.token(
+        'trove_admin', expires=long_ago()))
+    assert answer.status_int == 403
+    assert 'not verified' in fault(answer)['message']
+    assert delaying.dispatched == []
 
 
 def test_an_invalid_service_token_counts_for_nothing(delaying):
