@@ -69,6 +69,14 @@ INSTEAD = {
 }
 
 
+# In what words Nova says that what a path names is not there, by Target.
+_NOT_FOUND = {
+    operations.Target('server'): 'Instance {} could not be found.',
+    operations.Target('floating_ip'): 'Floating IP not found for ID {}',
+    operations.Target('volume'): 'Volume {} could not be found.',
+}
+
+
 def forbidden(operation, server):
     """Return the refusal (webob HTTPForbidden) of an operation.
 
@@ -102,9 +110,10 @@ def hidden(asked):
 
     :param asked: the Asked that names a managed server
     """
-    if asked.operation.targets[0] in operations.SERVER:
-        return webob.exc.HTTPNotFound(explanation=exception.InstanceNotFound(
-            instance_id=asked.identifier).format_message())
+    not_found = _NOT_FOUND.get(asked.operation.targets[0])
+    if not_found is not None:
+        return webob.exc.HTTPNotFound(
+            explanation=not_found.format(asked.identifier))
     return webob.exc.HTTPForbidden(explanation=exception.PolicyNotAuthorized(
         action=f'os_compute_api:{asked.operation.name}').format_message())
 

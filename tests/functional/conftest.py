@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the cloud, fresh for each run, and what every test does in it.
+
+The tests run in the Python of the cloud's own virtual environment.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cloud import layout
+from tests.cloud import state
+from tests.functional import scene as scenes
+from tests.functional import witness as witnesses
+
+
+@pytest.fixture(scope='session')
+def cloud():
+    """Bring a fresh cloud up, and down at the end; return state.Cloud."""
+    command('up')
+    yield state.load()
+    command('down')
+
+
+def command(name):
+    """Run a command of tests.cloud, whose failure fails the tests."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'tests.cloud', name], cwd=layout.REPOSITORY,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        pytest.fail(f'The cloud does not go {name}:\n{done.stdout}',
+                    pytrace=False)
+
+
+@pytest.fixture(scope='session')
+def scene(cloud):
+    """Return the Scene of all tests."""
+    return scenes.Scene(cloud)
+
+
+@pytest.fixture(scope='session')
+def witness(cloud):
+    """Return the Witness of what Nova dispatches."""
+    return witnesses.Witness(cloud)
+
+
+@pytest.fixture(scope='module')
+def managed(scene):
+    """Return a managed server that must stay as it is, locked by Trove."""
+    yield from _untouched(scene, locked=True)
+
+
+@pytest.fixture(scope='module')
+def unlocked(scene):
+    """Return a managed server that must stay as it is, in a window."""
+    yield from _untouched(scene, locked=False)
+
+
+def _untouched(scene, locked):
+    server, = scene.make('database', managed=True, locked=locked)
+    before = scene.describe(server)
+    yield server
+    assert scene.describe(server) == before
+    scene.remove([server])
+
+
+@pytest.fixture(scope='module')
+def ordinary(scene):
+    """Return a server of the owner's that is not managed."""
+    server, = scene.make('ordinary')
+    yield server
+    scene.remove([server])
