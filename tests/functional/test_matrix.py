@@ -253,7 +253,7 @@ def ask_twins(scene, twins, row, everybody):
                       facts.fill_in(row.body), row.since, region)
             for (_, facts), region in zip(
                 asked, (state.GUARDED, state.UNGUARDED))]
-        if any(answer.status_code == 202 for answer in answers):
+        if row.method != 'GET' and any(answer.ok for answer in answers):
             for server in twins.servers:
                 scene.settled(server)
         guarded, stock = (
