@@ -17,6 +17,9 @@ PAUSE_SECONDS = 0.1
 # Tells a locked server, and is old enough for all that is asked here.
 VERSION = '2.96'
 LIVES = ('ACTIVE', 'ERROR')
+# They change by themselves; a server that is deleted is gone in a moment
+# (nova.compute.manager.ComputeManager._delete_instance).
+PASSING = ('BUILD', 'DELETED')
 NOVAS = {state.GUARDED: 'nova', state.UNGUARDED: 'nova-unguarded'}
 
 # What differs between twins: the servers' names for each other.
@@ -171,7 +174,7 @@ class Scene:
             lambda: self.show(server),
             lambda shown: shown is None or (
                 shown['OS-EXT-STS:task_state'] is None and
-                shown['status'] != 'BUILD'))
+                shown['status'] not in PASSING))
 
     def await_status(self, server, status):
         """Wait until a server has a status."""
