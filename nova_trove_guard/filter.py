@@ -7,17 +7,21 @@ In api-paste.ini::
     use = egg:nova-trove-guard#trove_guard
 
 A request's way: what is asked, of which server (operations) - who asks
-(principal) - may they anyway (policy) - is the server Trove's (servers) - pass
-on untouched, or a fault (faults).
+(principal) - may they anyway (policy) - is the server Trove's (servers) - may
+they with this one (policy) - tell whoever watches (audit, metrics) - pass on
+untouched, or a fault (faults).
 """
 
 from nova.api import openstack
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from nova_trove_guard import audit
 from nova_trove_guard import faults
+from nova_trove_guard import metrics
 from nova_trove_guard import operations
 from nova_trove_guard import opts
+from nova_trove_guard.policies import base
 from nova_trove_guard import policy
 from nova_trove_guard import principal as principals
 from nova_trove_guard import servers
@@ -32,68 +36,106 @@ class TroveGuard:
     :param metadata_key: the marker
     :param enforcer: nova_trove_guard.policy.Enforcer
     :param servers: nova_trove_guard.servers.Servers
+    :param mode: a key of nova_trove_guard.audit.REFUSALS
+    :param observers: functions to tell each nova_trove_guard.audit.Decision
     """
 
-    def __init__(self, application, metadata_key, enforcer, servers):
+    def __init__(self, application, metadata_key, enforcer, servers,
+                 mode='enforce', observers=()):
         self._application = application
         self._metadata_key = metadata_key
         self._enforcer = enforcer
         self._servers = servers
+        self._refusal = audit.REFUSALS[mode]
+        self._observers = observers
         self._legacy_v2 = _is_legacy_v2(application)
 
     def __call__(self, environ, start_response):
         asked = operations.asked(environ)
         if asked is None:
             return self._application(environ, start_response)
-        try:
-            fault = self._judge(asked, environ)
-        except Exception:
-            LOG.exception('Refused %s: the guard could not judge it. See '
-                          'below for what failed; until it works again, all '
-                          'such calls are refused.', asked.operation.name)
-            fault = faults.unavailable()
-        if fault is None:
+        decision = self._decide(asked, environ)
+        for tell in self._observers:
+            tell(decision)
+        if decision.outcome is not audit.Outcome.REFUSED:
             return self._application(environ, start_response)
-        return faults.answer(fault, environ, start_response, self._legacy_v2)
+        return faults.answer(decision.fault, environ, start_response,
+                             self._legacy_v2)
 
-    def _judge(self, asked, environ):
-        """Return the fault that answers a request, None to let it pass."""
+    def _decide(self, asked, environ):
+        """Return the Decision on a request, whatever fails."""
+        undecided = audit.Decision(
+            operation=asked.operation.name,
+            # oslo_middleware.request_id.ENV_REQUEST_ID
+            request_id=environ.get('openstack.request_id'),
+            principal=principals.identify(environ),
+            server_id=asked.server_id)
+        try:
+            return self._judge(asked, undecided)
+        except Exception:
+            LOG.exception('The guard could not judge %s. See below for what '
+                          'failed; until it works again, no such call is '
+                          'allowed.', asked.operation.name)
+            return self._refuse(undecided, faults.unavailable())
+
+    def _judge(self, asked, undecided):
+        """Return the Decision on a request, as far as it can be judged."""
+        operation, principal = asked.operation, undecided.principal
         writes_marker = asked.writes_metadata(self._metadata_key)
-        if not (asked.operation.targets or writes_marker):
-            return None
+        if not (operation.targets or writes_marker):
+            return undecided
 
-        principal = principals.identify(environ)
         if principal is None:
-            LOG.error('Refused %s: keystonemiddleware\'s auth_token has not '
-                      'verified who asks. Put the trove_guard filter behind '
-                      'authtoken and keystonecontext in api-paste.ini.',
-                      asked.operation.name)
-            return faults.unidentified()
-        if self._enforcer.may(principal, asked.operation):
-            return None
+            LOG.error('Nobody may do %s: keystonemiddleware\'s auth_token has '
+                      'not verified who asks. Put the trove_guard filter '
+                      'behind authtoken and keystonecontext in '
+                      'api-paste.ini.', operation.name)
+            return self._refuse(undecided, faults.unidentified())
+        if self._enforcer.is_trove_admin(principal):
+            return undecided.ends(audit.Outcome.ALLOWED, base.TROVE_ADMIN)
         if writes_marker:
-            LOG.warning('Refused %s by user %s of project %s: it writes the '
-                        'marker %s.', asked.operation.name,
-                        principal.user_id, principal.project_id,
-                        self._metadata_key)
-            return faults.marker_forbidden(self._metadata_key)
+            return self._refuse_marker(undecided)
+        rule = base.rule_of(operation)
+        if operation.service and self._enforcer.may(principal, operation):
+            return undecided.ends(audit.Outcome.ALLOWED, rule)
 
         try:
-            server = self._servers.first_managed(asked.identifiers())
+            managed = self._servers.managed(asked.identifiers())
         except operations.Unreadable:
-            return faults.unreadable()
-        if server is None:
-            return None
-
-        LOG.warning('Refused %s on server %s by user %s of project %s.',
-                    asked.operation.name, server.uuid, principal.user_id,
-                    principal.project_id)
+            return self._refuse(undecided, faults.unreadable())
+        if not managed:
+            return undecided
+        # Whatever the rules: nobody can tell by which to judge it.
         if not asked.is_readable:
-            return faults.unreadable()
+            return self._refuse(undecided.about(managed[0]),
+                                faults.unreadable())
+        closed = [server for server in managed
+                  if not self._enforcer.may(principal, operation, server)]
+        decision = undecided.about((closed or managed)[0])
+        for server in closed:
+            if not self._enforcer.breaks_glass(principal, server):
+                return self._refuse(
+                    undecided.about(server),
+                    self._refusal_of(asked, principal, server), rule)
+        if asked.changes_metadata(self._metadata_key):
+            return self._refuse_marker(decision)
+        if closed:
+            return decision.ends(audit.Outcome.BREAK_GLASS, base.BREAK_GLASS)
+        return decision.ends(audit.Outcome.ALLOWED, rule)
+
+    def _refusal_of(self, asked, principal, server):
         if (server.project_id != principal.project_id and
                 not self._enforcer.is_cloud_admin(principal)):
             return faults.hidden(asked)
         return faults.forbidden(asked.operation, server)
+
+    def _refuse_marker(self, decision):
+        return self._refuse(
+            decision, faults.marker_forbidden(self._metadata_key),
+            base.TROVE_ADMIN)
+
+    def _refuse(self, decision, fault, rule=None):
+        return decision.ends(self._refusal, rule, fault)
 
 
 def filter_factory(global_conf, **local_conf):
@@ -111,9 +153,11 @@ def filter_factory(global_conf, **local_conf):
     def guard(application):
         if not settings.trove_managed_instances:
             return application
-        return TroveGuard(application, settings.metadata_key,
-                          policy.Enforcer(cfg.CONF),
-                          servers.Servers(settings.metadata_key))
+        measures = metrics.of(settings)
+        return TroveGuard(
+            application, settings.metadata_key, policy.Enforcer(cfg.CONF),
+            servers.Servers(settings.metadata_key, measures), settings.mode,
+            (*audit.observers(cfg.CONF, settings), *measures.observers))
 
     return guard
 

@@ -17,6 +17,7 @@ import dataclasses
 import typing
 
 from oslo_serialization import jsonutils
+from oslo_utils import uuidutils
 import routes.middleware
 import webob
 
@@ -53,7 +54,10 @@ class Operation:
     :ivar name: Nova's policy rule for it, without ``os_compute_api:``
     :ivar targets: where a request names the servers that it acts on
     :ivar metadata: the keys that lead to the server metadata that the body
-        writes, None where the operation writes none
+        writes, PATH where the path's last segment is the key of the metadata
+        that goes, None where the operation changes none
+    :ivar replaces_metadata: whether the metadata that the body does not
+        write goes
     :ivar has_body: whether the JSON body has a say in what is asked
     :ivar service: whether other services drive servers with it, so that it
         is theirs to use under a policy rule of its own
@@ -61,7 +65,8 @@ class Operation:
 
     name: str
     targets: tuple[Target, ...] = SERVER
-    metadata: tuple[str, ...] | None = None
+    metadata: str | tuple[str, ...] | None = None
+    replaces_metadata: bool = False
     has_body: bool = False
     service: bool = False
 
@@ -115,13 +120,13 @@ ROUTES = {
         'POST': Operation('server-metadata:create', has_body=True,
                           metadata=('metadata',)),
         'PUT': Operation('server-metadata:update_all', has_body=True,
-                         metadata=('metadata',)),
+                         metadata=('metadata',), replaces_metadata=True),
     },
     '/servers/{server_id}/metadata/{id}': {
         'GET': PASS,
         'PUT': Operation('server-metadata:update', has_body=True,
                          metadata=('meta',)),
-        'DELETE': Operation('server-metadata:delete'),
+        'DELETE': Operation('server-metadata:delete', metadata=PATH),
     },
     '/servers/{server_id}/migrations': {'GET': PASS},
     '/servers/{server_id}/migrations/{id}': {
@@ -256,7 +261,8 @@ ACTIONS = {
     'os-stop': Operation('servers:stop'),
     'pause': Operation('os-pause-server:pause'),
     'reboot': Operation('servers:reboot'),
-    'rebuild': Operation('servers:rebuild', metadata=('rebuild', 'metadata')),
+    'rebuild': Operation('servers:rebuild', metadata=('rebuild', 'metadata'),
+                         replaces_metadata=True),
     'removeFixedIp': Operation('os-multinic:remove'),
     'removeFloatingIp': Operation('os-floating-ips:remove'),
     'removeSecurityGroup': Operation('os-security-groups:remove'),
@@ -291,13 +297,27 @@ NAMES_NO_SERVER = frozenset((
 ))
 
 
+def calls():
+    """Yield (Operation, method, path) of every guarded call in the table.
+
+    An action stands in parentheses behind its path, as where Nova documents
+    its policy rules.
+    """
+    for route, methods in ROUTES.items():
+        for method, operation in methods.items():
+            if operation is ACTION:
+                for action, named in ACTIONS.items():
+                    yield named, method, f'{route} ({action})'
+            elif operation is not PASS:
+                yield operation, method, route
+                if operation is VOLUME_UPDATE:
+                    yield VOLUME_SWAP, method, route
+
+
 def operations():
     """Return every Operation that the guard may refuse, by name."""
-    listed = [VOLUME_SWAP, UNKNOWN, *ACTIONS.values()]
-    for methods in ROUTES.values():
-        listed.extend(methods.values())
-    return {operation.name: operation for operation in listed
-            if operation is not PASS and operation is not ACTION}
+    named = {operation.name: operation for operation, _, _ in calls()}
+    return named | {UNKNOWN.name: UNKNOWN}
 
 
 def _shape(segments):
@@ -328,6 +348,7 @@ class Asked:
     :ivar operation: the Operation
     :ivar identifier: the path's first variable, as Nova's controller gets
         it, or None
+    :ivar item: the path's last segment, as Nova's controller gets it
     :ivar document: the parsed JSON body; UNREADABLE where it is no JSON or
         does not say which action is meant
     :ivar query: the raw query string
@@ -335,6 +356,7 @@ class Asked:
 
     operation: Operation
     identifier: str | None
+    item: str
     document: typing.Any
     query: str
 
@@ -342,6 +364,16 @@ class Asked:
     def is_readable(self):
         """Whether Nova, too, could tell what the request asks."""
         return self.document is not UNREADABLE
+
+    @property
+    def server_id(self):
+        """The id of the server that the path names, None for no valid one.
+
+        Whatever else stands there, a secret even, is not for logs.
+        """
+        names_server = Target('server') in self.operation.targets
+        return self.identifier if (
+            names_server and uuidutils.is_uuid_like(self.identifier)) else None
 
     def identifiers(self):
         """Yield (kind, identifier) of all that the request acts on.
@@ -369,7 +401,7 @@ class Asked:
 
     def writes_metadata(self, key):
         """Return whether the request writes the server metadata `key`."""
-        if self.operation.metadata is None:
+        if self.operation.metadata in (None, PATH):
             return False
         try:
             return any(key in metadata for metadata
@@ -377,6 +409,29 @@ class Asked:
         except Unreadable:
             # Nova's JSON schemas want an object there, and refuse the rest.
             return False
+
+    def changes_metadata(self, key):
+        """Return whether a server that has the metadata `key` may lose it.
+
+        Or get another value. MariaDB finds a key without regard to case and
+        to spaces at its end (nova.db.main.api.instance_metadata_delete).
+        """
+        where = self.operation.metadata
+        if where is None:
+            return False
+        if where is PATH:
+            return _collated(self.item) == _collated(key)
+        try:
+            written, = _pluck(self.document, where, object)
+        except Unreadable:
+            return False
+        keys = written if isinstance(written, dict) else ()
+        return (self.operation.replaces_metadata or
+                _collated(key) in map(_collated, keys))
+
+
+def _collated(key):
+    return key.casefold().rstrip()
 
 
 def asked(environ):
@@ -415,7 +470,7 @@ def asked(environ):
         operation, document = _action(document)
     elif operation is VOLUME_UPDATE:
         operation = _volume_update(document, segments[-1])
-    return Asked(operation, identifier, document, query)
+    return Asked(operation, identifier, segments[-1], document, query)
 
 
 def _overridden(method, environ, variables):

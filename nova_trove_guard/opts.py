@@ -23,6 +23,40 @@ GUARD_OPTS = (
              'value is the id of the database instance. Trove sets it on '
              'every server that it creates. Only the Trove admin may write '
              'it.'),
+    cfg.StrOpt(
+        'mode',
+        default='enforce',
+        choices=[
+            ('enforce', 'Refuse what the policy does not allow.'),
+            ('audit', 'Let it pass, but log and notify it as would_refuse: '
+                      'to see for a while what enforce would refuse.')],
+        help='What to do with a call that the guard judges must be refused.'),
+    cfg.StrOpt(
+        'audit_transport_url',
+        secret=True,
+        help='The oslo.messaging transport to which a CADF event is sent '
+             'for each refusal, would-be refusal and use of break-glass, such '
+             'as rabbit://user:password@host:5672/. A message bus that is '
+             'down or slow delays no API call: events that it does not take '
+             'in time are dropped, and their number is logged. Unset, there '
+             'are only log lines (logger nova_trove_guard.audit).'),
+    cfg.StrOpt(
+        'audit_topic',
+        default='notifications',
+        help='The topic of those events. They are sent with the priority '
+             'warn, that is, to the queue <audit_topic>.warn.'),
+    cfg.HostAddressOpt(
+        'statsd_host',
+        help='The host of the statsd server that gets the metrics, by UDP. '
+             'Unset, there are none.'),
+    cfg.PortOpt(
+        'statsd_port',
+        default=8125,
+        help='The UDP port of the statsd server.'),
+    cfg.StrOpt(
+        'statsd_prefix',
+        default='nova.trove_guard',
+        help='What the names of all metrics start with.'),
 )
 
 
@@ -32,6 +66,12 @@ class Settings:
 
     trove_managed_instances: bool
     metadata_key: str
+    mode: str
+    audit_transport_url: str | None = dataclasses.field(repr=False)
+    audit_topic: str
+    statsd_host: str | None
+    statsd_port: int
+    statsd_prefix: str
 
 
 def settings(conf, overrides):

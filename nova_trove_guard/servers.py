@@ -18,12 +18,14 @@ class ManagedServer:
 
     :ivar uuid: the server's id, as Nova's database has it
     :ivar project_id: the project that owns the server in Nova
+    :ivar user_id: the user who asked Nova for the server
     :ivar database_instance: the id of the database instance (the marker's
         value, which may be empty)
     """
 
     uuid: str
     project_id: str
+    user_id: str
     database_instance: str
 
 
@@ -41,10 +43,12 @@ class Servers:
     nova.compute.api.API re-targets the one that it is given to a cell.
 
     :param metadata_key: the marker
+    :param metrics: nova_trove_guard.metrics.Off or Statsd
     """
 
-    def __init__(self, metadata_key):
+    def __init__(self, metadata_key, metrics):
         self._metadata_key = metadata_key
+        self._measured_look_up = metrics.measured(self._look_up)
         self._compute = nova.compute.api.API()
         self._network = neutron.API()
         self._server_ids = {
@@ -55,40 +59,50 @@ class Servers:
             'console_token': self._of_console_token,
         }
 
-    def first_managed(self, identifiers):
-        """Return the first ManagedServer among what a request acts on.
+    def managed(self, identifiers):
+        """Return the managed servers among what a request acts on.
 
         :param identifiers: iterable of (kind, identifier), see
             nova_trove_guard.operations.Target
-        :returns: ManagedServer, or None where all are others' servers, or
-            none exists
+        :returns: list of ManagedServer, empty where all are others' servers,
+            or none exists
         :raises Exception: whatever a database, a cell or Neutron that does
             not answer raises in Nova; never taken for "not managed"
         """
         callers_context = oslo_context.get_current()
         try:
-            for kind, identifier in dict.fromkeys(identifiers):
-                for server_id in self._server_ids[kind](identifier):
-                    server = self._managed(server_id)
-                    if server is not None:
-                        return server
-            return None
+            found = [server for each in dict.fromkeys(identifiers)
+                     for server in self._measured_look_up(*each)
+                     if server is not None]
         finally:
             # Nova leaves the context of the cell with the thread
             # (nova.context.target_cell), and the log takes the request id
             # and the user from there.
             if callers_context is not None:
                 callers_context.update_store()
+        return list(dict.fromkeys(found))
 
-    def _managed(self, server_id):
-        try:
-            instance = self._compute.get(
-                nova_context.get_admin_context(), server_id)
-        except exception.InstanceNotFound:
-            return None
+    def _look_up(self, kind, identifier):
+        """Return what an identifier leads to.
+
+        :returns: list with a ManagedServer, or None for another's server, for
+            each server that exists
+        """
+        found = []
+        for server_id in self._server_ids[kind](identifier):
+            try:
+                found.append(self._server(server_id))
+            except exception.InstanceNotFound:
+                pass
+        return found
+
+    def _server(self, server_id):
+        instance = self._compute.get(
+            nova_context.get_admin_context(), server_id)
         if self._metadata_key not in instance.metadata:
             return None
         return ManagedServer(instance.uuid, instance.project_id,
+                             instance.user_id,
                              instance.metadata[self._metadata_key])
 
     def _of_volume(self, volume_id):

@@ -20,6 +20,7 @@ METADATA_KEY = 'trove_instance_id'
 MANAGED = '0c1d2a3b-1111-4111-8111-000000000001'
 FREE = '0c1d2a3b-2222-4222-8222-000000000002'
 MISSING = '0c1d2a3b-3333-4333-8333-000000000003'
+OTHERS = '0c1d2a3b-5555-4555-8555-000000000005'
 BROKEN = '0c1d2a3b-4444-4444-8444-000000000004'
 # What belongs to the managed server, by the kinds of operations.Target.
 VOLUME = '0c1d2a3b-6666-4666-8666-000000000006'
@@ -28,6 +29,7 @@ ADDRESS = '203.0.113.7'
 CONSOLE_TOKEN = '0c1d2a3b-8888-4888-8888-000000000008'
 DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
 PROJECT = '0123456789abcdef0123456789abcdef'
+USER = '00112233445566778899aabbccddeeff'
 OTHER_PROJECT = 'fedcba9876543210fedcba9876543210'
 
 # Names of controller methods that read. Everything else that is dispatched
@@ -70,12 +72,13 @@ def instance(compute, context, server_id):
     canonical = server_id.lower()
     if canonical == BROKEN:
         raise exception.NovaException('Cell is not responding')
-    if canonical not in (MANAGED, FREE):
+    if canonical not in (MANAGED, FREE, OTHERS):
         raise exception.InstanceNotFound(instance_id=server_id)
     return types.SimpleNamespace(
-        uuid=canonical, project_id=PROJECT,
-        metadata=({METADATA_KEY: DATABASE_INSTANCE}
-                  if canonical == MANAGED else {'purpose': 'web'}))
+        uuid=canonical, user_id=USER,
+        project_id=OTHER_PROJECT if canonical == OTHERS else PROJECT,
+        metadata=({'purpose': 'web'} if canonical == FREE else
+                  {METADATA_KEY: DATABASE_INSTANCE}))
 
 
 def from_each_cell(read, argument):

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of nova.conf, and values of the paste section over them."""
 
+import dataclasses
+
 from oslo_config import cfg
 import pytest
 
 from nova_trove_guard import opts
+
+DEFAULTS = opts.Settings(
+    trove_managed_instances=False, metadata_key='trove_instance_id',
+    mode='enforce', audit_transport_url=None, audit_topic='notifications',
+    statsd_host=None, statsd_port=8125, statsd_prefix='nova.trove_guard')
 
 
 @pytest.fixture
@@ -16,8 +23,7 @@ def conf():
 
 
 def test_the_guard_is_off_by_default(conf):
-    assert opts.settings(conf, {}) == opts.Settings(
-        trove_managed_instances=False, metadata_key='trove_instance_id')
+    assert opts.settings(conf, {}) == DEFAULTS
 
 
 def test_nova_conf_turns_it_on(conf):
@@ -30,13 +36,16 @@ def test_nova_conf_turns_it_on(conf):
 def test_the_paste_section_takes_precedence(conf, text):
     settings = opts.settings(conf, {'trove_managed_instances': text,
                                     'metadata_key': 'owner'})
-    assert settings == opts.Settings(True, 'owner')
+    assert settings == dataclasses.replace(
+        DEFAULTS, trove_managed_instances=True, metadata_key='owner')
 
 
 @pytest.mark.parametrize('overrides, complaint', [
     ({'trove_managed_instance': 'true'}, 'no such option'),
     ({'trove_managed_instances': 'ture'}, "'ture'"),
-    ({'metadata_key': 'two words, and a comma'}, 'metadata_key')])
+    ({'metadata_key': 'two words, and a comma'}, 'metadata_key'),
+    ({'mode': 'off'}, "'off'"),
+    ({'statsd_port': '99999'}, 'statsd_port')])
 def test_a_typing_error_keeps_nova_from_starting(conf, overrides, complaint):
     with pytest.raises(ValueError, match=complaint):
         opts.settings(conf, overrides)
@@ -46,3 +55,10 @@ def test_options_are_listed_for_the_sample():
     (group, listed), = opts.list_opts()
     assert group == 'trove_guard'
     assert all(opt.help for opt in listed)
+
+
+def test_the_password_of_the_message_bus_is_not_shown(conf):
+    url = 'rabbit://guard:swordfish@host/'
+    settings = opts.settings(conf, {'audit_transport_url': url})
+    assert settings.audit_transport_url == url
+    assert 'swordfish' not in repr(settings)

@@ -14,6 +14,7 @@ from oslo_context import context as oslo_context
 from oslo_db import exception as db_exception
 import pytest
 
+from nova_trove_guard import metrics
 from nova_trove_guard import servers
 from tests.unit import nova_database
 
@@ -93,7 +94,7 @@ def databases(request, tmp_path_factory):
 @pytest.fixture
 def lookup(databases):
     """Return what is tested here."""
-    return servers.Servers('trove_instance_id')
+    return servers.Servers('trove_instance_id', metrics.Off())
 
 
 @pytest.fixture
@@ -136,8 +137,9 @@ def neutron_answers(monkeypatch):
 
 def managed(server_id):
     """Return what the look-up returns for a server of Trove's."""
-    return servers.ManagedServer(
-        server_id, nova_database.PROJECT, DATABASE_INSTANCE)
+    return [servers.ManagedServer(
+        server_id, nova_database.PROJECT, nova_database.USER,
+        DATABASE_INSTANCE)]
 
 
 # Stages of life.
@@ -146,14 +148,14 @@ def managed(server_id):
 def test_a_managed_server_is_found_wherever_it_is_in_its_life(
         databases, lookup, stage):
     server_id = stage(databases, MARKED)
-    assert lookup.first_managed([('server', server_id)]) == managed(server_id)
+    assert lookup.managed([('server', server_id)]) == managed(server_id)
 
 
 @pytest.mark.parametrize('stage', **with_each(ALIVE))
 def test_an_empty_marker_is_a_marker(databases, lookup, stage):
     server_id = stage(databases, {'trove_instance_id': ''})
-    assert lookup.first_managed([('server', server_id)]) == (
-        servers.ManagedServer(server_id, nova_database.PROJECT, ''))
+    found, = lookup.managed([('server', server_id)])
+    assert found.database_instance == ''
 
 
 @pytest.mark.parametrize('stage', **with_each(ALIVE))
@@ -161,14 +163,14 @@ def test_an_empty_marker_is_a_marker(databases, lookup, stage):
 def test_an_ordinary_server_is_not_managed(
         databases, lookup, stage, metadata):
     server_id = stage(databases, metadata)
-    assert lookup.first_managed([('server', server_id)]) is None
+    assert lookup.managed([('server', server_id)]) == []
 
 
 def test_a_server_says_whose_it_is(databases, lookup):
     owner = 'fedcba9876543210fedcba9876543210'
     server_id = databases.server(MARKED, project_id=owner)
-    found = lookup.first_managed([('server', server_id)])
-    assert found.project_id == owner
+    found, = lookup.managed([('server', server_id)])
+    assert (found.project_id, found.user_id) == (owner, nova_database.USER)
 
 
 @pytest.mark.parametrize('cell', nova_database.CELLS)
@@ -184,21 +186,21 @@ def test_a_server_that_moves_into_its_cell_under_the_look_up_is_found(
 
     monkeypatch.setattr(
         objects.BuildRequest, 'get_by_instance_uuid', get_too_late)
-    found = lookup.first_managed([('server', build_request.instance_uuid)])
+    found = lookup.managed([('server', build_request.instance_uuid)])
     assert found == managed(build_request.instance_uuid)
     assert len(moves) == 1
 
 
 def test_a_server_that_never_was_is_not_managed(lookup):
-    assert lookup.first_managed([('server', UNKNOWN)]) is None
+    assert lookup.managed([('server', UNKNOWN)]) == []
 
 
 def test_a_server_deleted_for_good_is_not_managed(databases, lookup):
     server_id = databases.server(MARKED)
     databases.delete(server_id)
-    assert lookup.first_managed([('server', server_id)]) is None
+    assert lookup.managed([('server', server_id)]) == []
     databases.archive(server_id)
-    assert lookup.first_managed([('server', server_id)]) is None
+    assert lookup.managed([('server', server_id)]) == []
 
 
 def test_a_server_deleted_before_it_got_into_a_cell_is_not_managed(
@@ -206,7 +208,7 @@ def test_a_server_deleted_before_it_got_into_a_cell_is_not_managed(
     build_request = databases.build(MARKED)
     build_request.destroy()
     server_id = build_request.instance_uuid
-    assert lookup.first_managed([('server', server_id)]) is None
+    assert lookup.managed([('server', server_id)]) == []
 
 
 # Spellings of an id.
@@ -234,12 +236,12 @@ CASE_IGNORED = pytest.mark.parametrize(
 
 
 def found_by_nova(server_id):
-    """Return the canonical id of a server that a controller would find."""
+    """Return the canonical ids of what a controller finds: one or none."""
     try:
-        return nova.compute.api.API().get(
-            nova_context.get_admin_context(), server_id).uuid
+        return [nova.compute.api.API().get(
+            nova_context.get_admin_context(), server_id).uuid]
     except exception.InstanceNotFound:
-        return None
+        return []
 
 
 @BOTH_DATABASES
@@ -250,8 +252,8 @@ def found_by_nova(server_id):
 def test_an_id_leads_to_a_server_where_it_does_in_nova(
         databases, lookup, stage, spell):
     spelt = spell(stage(databases, MARKED))
-    found = lookup.first_managed([('server', spelt)])
-    assert (found and found.uuid) == found_by_nova(spelt)
+    found = lookup.managed([('server', spelt)])
+    assert [server.uuid for server in found] == found_by_nova(spelt)
 
 
 @CASE_IGNORED
@@ -260,14 +262,14 @@ def test_a_database_that_ignores_case_finds_an_id_in_upper_case(
         databases, lookup, stage):
     server_id = stage(databases, MARKED)
     assert server_id.upper() != server_id
-    assert lookup.first_managed(
+    assert lookup.managed(
         [('server', server_id.upper())]) == managed(server_id)
 
 
 def test_a_database_that_heeds_case_does_not_find_an_id_in_upper_case(
         databases, lookup):
     server_id = databases.server(MARKED)
-    assert lookup.first_managed([('server', server_id.upper())]) is None
+    assert lookup.managed([('server', server_id.upper())]) == []
 
 
 @CASE_IGNORED
@@ -275,7 +277,7 @@ def test_a_database_that_ignores_case_finds_a_volume_in_upper_case(
         databases, lookup):
     server_id = databases.server(MARKED)
     volume_id = databases.attach(str(uuid.uuid4()), server_id).volume_id
-    assert lookup.first_managed(
+    assert lookup.managed(
         [('volume', volume_id.upper())]) == managed(server_id)
 
 
@@ -287,14 +289,14 @@ def test_a_managed_server_is_found_in_whichever_cell_by_what_leads_to_it(
         databases, lookup, kind, cell):
     server_id = databases.server(MARKED, cell)
     identifier = LEADING_TO[kind](databases, server_id)
-    assert lookup.first_managed([(kind, identifier)]) == managed(server_id)
+    assert lookup.managed([(kind, identifier)]) == managed(server_id)
 
 
 @KINDS
 def test_what_leads_to_an_ordinary_server_leads_to_no_managed_one(
         databases, lookup, kind):
     identifier = LEADING_TO[kind](databases, databases.server(ORDINARY))
-    assert lookup.first_managed([(kind, identifier)]) is None
+    assert lookup.managed([(kind, identifier)]) == []
 
 
 @KINDS
@@ -302,7 +304,7 @@ def test_what_leads_to_an_ordinary_server_leads_to_no_managed_one(
                          ids=('unknown', 'empty', 'not ASCII', 'very long'))
 def test_what_leads_nowhere_leads_to_no_managed_server(
         lookup, kind, identifier):
-    assert lookup.first_managed([(kind, identifier)]) is None
+    assert lookup.managed([(kind, identifier)]) == []
 
 
 @pytest.mark.parametrize('cells', (
@@ -315,19 +317,19 @@ def test_a_volume_of_two_servers_leads_to_the_managed_one(
     volume_id = str(uuid.uuid4())
     databases.attach(volume_id, ordinary_id)
     databases.attach(volume_id, server_id)
-    assert lookup.first_managed([('volume', volume_id)]) == managed(server_id)
+    assert lookup.managed([('volume', volume_id)]) == managed(server_id)
 
 
 def test_a_volume_no_longer_attached_leads_nowhere(databases, lookup):
     attachment = databases.attach(
         str(uuid.uuid4()), databases.server(MARKED))
     attachment.destroy()
-    assert lookup.first_managed([('volume', attachment.volume_id)]) is None
+    assert lookup.managed([('volume', attachment.volume_id)]) == []
 
 
 def test_an_expired_console_token_leads_nowhere(databases, lookup):
     token = databases.open_console(databases.server(MARKED), seconds=-1)
-    assert lookup.first_managed([('console_token', token)]) is None
+    assert lookup.managed([('console_token', token)]) == []
 
 
 @FLOATING
@@ -336,7 +338,7 @@ def test_a_floating_ip_leads_to_the_managed_server_that_has_it(
         databases, lookup, neutron_answers, kind, stage):
     server_id = stage(databases, MARKED)
     neutron_answers(kind, ASKED_OF_NEUTRON[kind][1](server_id))
-    assert lookup.first_managed([(kind, 'any')]) == managed(server_id)
+    assert lookup.managed([(kind, 'any')]) == managed(server_id)
 
 
 @FLOATING
@@ -344,7 +346,7 @@ def test_a_floating_ip_of_an_ordinary_server_leads_to_no_managed_one(
         databases, lookup, neutron_answers, kind):
     server_id = databases.server(ORDINARY)
     neutron_answers(kind, ASKED_OF_NEUTRON[kind][1](server_id))
-    assert lookup.first_managed([(kind, 'any')]) is None
+    assert lookup.managed([(kind, 'any')]) == []
 
 
 @FLOATING
@@ -352,21 +354,21 @@ def test_a_floating_ip_of_an_ordinary_server_leads_to_no_managed_one(
 def test_a_floating_ip_of_what_is_no_server_leads_nowhere(
         lookup, neutron_answers, kind, device_id):
     neutron_answers(kind, ASKED_OF_NEUTRON[kind][1](device_id))
-    assert lookup.first_managed([(kind, 'any')]) is None
+    assert lookup.managed([(kind, 'any')]) == []
 
 
 @FLOATING
 def test_a_floating_ip_that_nothing_has_leads_nowhere(
         lookup, neutron_answers, kind):
     neutron_answers(kind, ASKED_OF_NEUTRON[kind][1](None))
-    assert lookup.first_managed([(kind, 'any')]) is None
+    assert lookup.managed([(kind, 'any')]) == []
 
 
 @FLOATING
 def test_a_floating_ip_that_does_not_exist_leads_nowhere(
         lookup, neutron_answers, kind):
     neutron_answers(kind, ASKED_OF_NEUTRON[kind][2])
-    assert lookup.first_managed([(kind, 'any')]) is None
+    assert lookup.managed([(kind, 'any')]) == []
 
 
 # Failures are never taken for "not managed".
@@ -379,28 +381,28 @@ def test_an_error_of_the_api_database_is_raised(
         databases, databases.server(MARKED)) if exists else UNKNOWN
     with (databases.broken_api_database(),
           pytest.raises(db_exception.DBError)):
-        lookup.first_managed([(kind, identifier)])
+        lookup.managed([(kind, identifier)])
 
 
 def test_an_error_of_a_servers_cell_is_raised(databases, lookup):
     server_id = databases.server(MARKED, 'cell2')
     with (databases.broken_cell('cell2'),
           pytest.raises(exception.NovaException, match='is not responding')):
-        lookup.first_managed([('server', server_id)])
+        lookup.managed([('server', server_id)])
 
 
 def test_a_servers_cell_that_does_not_respond_is_raised(databases, lookup):
     server_id = databases.server(MARKED, 'cell2')
     with (databases.hanging_cell('cell2'),
           pytest.raises(exception.NovaException, match='is not responding')):
-        lookup.first_managed([('server', server_id)])
+        lookup.managed([('server', server_id)])
 
 
 def test_a_server_is_found_while_a_cell_fails_that_it_is_not_in(
         databases, lookup):
     server_id = databases.server(MARKED, 'cell1')
     with databases.broken_cell('cell2'):
-        found = lookup.first_managed([('server', server_id)])
+        found = lookup.managed([('server', server_id)])
     assert found == managed(server_id)
 
 
@@ -412,7 +414,7 @@ def test_an_error_of_any_cell_is_raised_where_all_are_asked(
     for sought in (identifier, UNKNOWN):
         with (databases.broken_cell(cell),
               pytest.raises(db_exception.DBError)):
-            lookup.first_managed([(kind, sought)])
+            lookup.managed([(kind, sought)])
 
 
 @IN_EVERY_CELL
@@ -422,7 +424,7 @@ def test_any_cell_that_does_not_respond_is_raised_where_all_are_asked(
     identifier = LEADING_TO[kind](databases, databases.server(MARKED, cell))
     for sought in (identifier, UNKNOWN):
         with databases.hanging_cell(cell), pytest.raises(servers.CellDown):
-            lookup.first_managed([(kind, sought)])
+            lookup.managed([(kind, sought)])
 
 
 @FLOATING
@@ -436,7 +438,7 @@ def test_what_fails_in_neutron_is_raised(
         lookup, neutron_answers, kind, failure):
     neutron_answers(kind, failure)
     with pytest.raises(type(failure)):
-        lookup.first_managed([(kind, 'any')])
+        lookup.managed([(kind, 'any')])
 
 
 @KINDS
@@ -444,8 +446,8 @@ def test_a_look_up_works_again_after_a_failure(databases, lookup, kind):
     server_id = databases.server(MARKED)
     identifier = LEADING_TO[kind](databases, server_id)
     with databases.broken_api_database(), pytest.raises(db_exception.DBError):
-        lookup.first_managed([(kind, identifier)])
-    assert lookup.first_managed([(kind, identifier)]) == managed(server_id)
+        lookup.managed([(kind, identifier)])
+    assert lookup.managed([(kind, identifier)]) == managed(server_id)
 
 
 # The caller's request context.
@@ -455,7 +457,7 @@ def test_the_callers_context_is_neither_targeted_nor_used(
         databases, lookup, caller, kind):
     identifier = LEADING_TO[kind](databases, databases.server(MARKED))
     before = dict(vars(caller))
-    assert lookup.first_managed([(kind, identifier)])
+    assert lookup.managed([(kind, identifier)])
     # oslo.db notes on a context that a database was used with it.
     assert vars(caller) == before
 
@@ -472,7 +474,7 @@ def test_each_look_up_has_an_admin_context_of_its_own(
 
     monkeypatch.setattr(nova.compute.api.API, 'get', note)
     ids = [databases.server(ORDINARY, cell) for cell in ('cell1', 'cell2')]
-    assert lookup.first_managed(('server', each) for each in ids) is None
+    assert lookup.managed(('server', each) for each in ids) == []
     assert len(contexts) == 2
     assert contexts[0] is not contexts[1]
     assert caller not in contexts
@@ -482,7 +484,7 @@ def test_each_look_up_has_an_admin_context_of_its_own(
 def test_the_callers_context_remains_the_threads(
         databases, lookup, caller, kind):
     identifier = LEADING_TO[kind](databases, databases.server(MARKED))
-    assert lookup.first_managed([(kind, identifier)])
+    assert lookup.managed([(kind, identifier)])
     assert oslo_context.get_current() is caller
 
 
@@ -491,7 +493,7 @@ def test_the_callers_context_remains_the_threads_after_a_failure(
         databases, lookup, caller, kind):
     identifier = LEADING_TO[kind](databases, databases.server(MARKED))
     with databases.broken_cell('cell1'), pytest.raises(Exception):
-        lookup.first_managed([(kind, identifier)])
+        lookup.managed([(kind, identifier)])
     assert oslo_context.get_current() is caller
 
 
@@ -504,28 +506,35 @@ def test_a_look_up_of_a_server_costs_no_more_than_four_selects(
         databases, lookup, stage, metadata):
     server_id = stage(databases, metadata)
     with nova_database.selects() as selects:
-        lookup.first_managed([('server', server_id)])
+        lookup.managed([('server', server_id)])
     assert 1 <= len(selects) <= 4
 
 
 # Several identifiers.
 
-def test_of_several_servers_the_first_managed_one_is_returned(
-        databases, lookup, looked_up):
+def test_of_several_servers_all_managed_ones_are_returned(
+        databases, lookup):
     ordinary_id, server_id, another_id = (
         databases.server(metadata) for metadata in (ORDINARY, MARKED, MARKED))
-    assert lookup.first_managed(
+    assert lookup.managed(
         ('server', each) for each in (
-            UNKNOWN, ordinary_id, server_id, another_id)) == managed(server_id)
-    # And none is looked up that can no longer matter.
-    assert looked_up == [UNKNOWN, ordinary_id, server_id]
+            UNKNOWN, ordinary_id, server_id, another_id)) == [
+        *managed(server_id), *managed(another_id)]
 
 
-def test_identifiers_of_several_kinds_lead_to_the_first_managed_server(
+def test_a_server_that_is_named_in_two_ways_is_returned_once(
         databases, lookup):
     server_id = databases.server(MARKED)
     volume_id = databases.attach(str(uuid.uuid4()), server_id).volume_id
-    assert lookup.first_managed([
+    assert lookup.managed([('server', server_id), ('volume', volume_id)]) == (
+        managed(server_id))
+
+
+def test_identifiers_of_several_kinds_lead_to_the_managed_server(
+        databases, lookup):
+    server_id = databases.server(MARKED)
+    volume_id = databases.attach(str(uuid.uuid4()), server_id).volume_id
+    assert lookup.managed([
         ('server', databases.server(ORDINARY)),
         ('volume', volume_id)]) == managed(server_id)
 
@@ -533,10 +542,10 @@ def test_identifiers_of_several_kinds_lead_to_the_first_managed_server(
 def test_an_identifier_given_twice_is_looked_up_once(
         databases, lookup, looked_up):
     server_id = databases.server(ORDINARY)
-    assert lookup.first_managed([('server', server_id)] * 3) is None
+    assert lookup.managed([('server', server_id)] * 3) == []
     assert looked_up == [server_id]
 
 
 def test_nothing_leads_to_no_managed_server(lookup, looked_up):
-    assert lookup.first_managed([]) is None
+    assert lookup.managed([]) == []
     assert looked_up == []

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with the guard's rules in a policy file.
+
+oslo.policy takes most mistakes for a check that is false, and only warns. It
+fails open, though, behind a ``not``, and where a rule has no value.
+"""
+
+import difflib
+
+from oslo_policy import policy
+
+from nova_trove_guard.policies import base
+from nova_trove_guard.policies import until
+
+# Nova's, by which the guard tells who may see every server.
+CONTEXT_IS_ADMIN = 'context_is_admin'
+
+
+def mistakes(enforcer):
+    """Yield (str) what is wrong with the rules by which the guard judges.
+
+    Rules that are only Nova's are Nova's to judge.
+
+    :param enforcer: oslo_policy.policy.Enforcer with its files loaded
+    """
+    ours = [name for name in enforcer.registered_rules
+            if name.startswith(base.PREFIX)]
+    for name in enforcer.file_rules:
+        if name.startswith(base.PREFIX) and name not in ours:
+            meant = difflib.get_close_matches(name, ours, 1)
+            yield f'there is no rule {name}' + (
+                f'; {meant[0]}?' if meant else '')
+    seen = set()
+    for name in (CONTEXT_IS_ADMIN, *ours):
+        yield from _below(enforcer, name, (), seen)
+
+
+def endless(check):
+    """Return (str) why a break-glass rule has no end, None if it has one."""
+    if not isinstance(check, policy.AndCheck):
+        return f'it is no "and" with an until in it: {check}'
+    ends = [part for part in check.rules if isinstance(part, until.Until)]
+    if not ends:
+        return f'there is no until right in its "and": {check}'
+    for end in ends:
+        if end.end is None:
+            return f'{end} is no time with a time zone'
+    return None
+
+
+def _below(enforcer, name, path, seen):
+    """Yield what is wrong with a rule, and with those that it refers to.
+
+    :param path: the names of the rules that led to it
+    :param seen: names of rules that need no further look; grows
+    """
+    if name in path:
+        yield f'{" -> ".join((*path, name))} is a circle'
+        return
+    if name in seen:
+        return
+    seen.add(name)
+    if name in enforcer.file_rules:
+        yield from _in_text(name, enforcer.file_rules[name].check_str)
+    for check in _leaves(enforcer.rules[name]):
+        if isinstance(check, policy.RuleCheck):
+            if check.match in enforcer.rules:
+                yield from _below(enforcer, check.match, (*path, name), seen)
+            else:
+                yield f'{name} refers to rule:{check.match}: there is none'
+        elif (isinstance(check, until.Until) and check.end is None and
+              name != base.BREAK_GLASS):
+            yield f'{name} has no time with a time zone in {check}'
+
+
+def _in_text(name, text):
+    """Yield what oslo.policy made of a rule without saying so."""
+    if not isinstance(text, str) or not text.strip():
+        yield f'{name} says nothing; "@" is for everybody, "!" for nobody'
+        return
+    # What it can't parse becomes a "!".
+    written = text.replace('(', ' ').replace(')', ' ').split().count('!')
+    made = [str(check) for check in _leaves(
+        policy.RuleDefault(name, text).check)].count('!')
+    if made != written:
+        yield f'{name} can\'t be understood: {text}'
+
+
+def _leaves(check):
+    """Yield the checks of which a rule consists."""
+    parts = getattr(check, 'rules', None) or (
+        [check.rule] if isinstance(check, policy.NotCheck) else None)
+    if parts is None:
+        yield check
+        return
+    for part in parts:
+        yield from _leaves(part)

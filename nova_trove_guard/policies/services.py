@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of the calls by which other services drive servers.
+
+They are many, so that these rules are judged twice: before any server is
+looked up, without a target, in which case %(project_id)s and the like are
+false; and then, where that does not allow the call, as any other rule.
+"""
+
+from nova_trove_guard.policies import base
+
+RULES = base.documented({
+    'os-server-external-events:create': 'Report an event',
+    'os-assisted-volume-snapshots:create': 'Snapshot an attached volume',
+    'os-assisted-volume-snapshots:delete':
+        'Delete a snapshot of an attached volume',
+    'os-volumes-attachments:swap':
+        'Swap an attached volume for another, as Cinder does to migrate it',
+    'os-console-auth-tokens': 'Show to a console proxy where the console is',
+}, check_str=f'rule:{base.SERVICE_API}', remark=(
+    'Nova\'s own rule holds as well. This one is judged first without a '
+    'target, so that it must not say "not" of something of the server.'))

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who watches the guard: Nova's log, the message bus, statsd."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cloud import layout
+from tests.cloud import processes
+from tests.functional import scene as scenes
+
+DEADLINE_SECONDS = 120
+SECRET = 'swordfish-in-a-request'
+SET_PASSWORD = {'changePassword': {'adminPass': SECRET}}
+
+
+@pytest.fixture
+def log(cloud):
+    """Return a function that returns what Nova has logged since."""
+    path = layout.Layout(cloud.root).log('nova')
+    start = path.stat().st_size
+
+    def read():
+        with path.open() as lines:
+            lines.seek(start)
+            return lines.read()
+
+    return read
+
+
+def trail(text, request_id):
+    """Return the fields of a request's line of the audit trail."""
+    line, = [line for line in text.splitlines()
+             if f' request_id={request_id} ' in line]
+    return dict(field.split('=') for field
+                in line[line.index('decision='):].split())
+
+
+@pytest.mark.parametrize('who, status', [
+    ('owner', '403'), ('admin', '403'), ('stranger', '404')])
+def test_a_refusal_is_a_line_of_nova_s_log_without_secrets(
+        scene, managed, log, who, status):
+    answer = scene.ask(
+        who, 'POST', f'/servers/{managed}/action?x={SECRET}', SET_PASSWORD)
+    session = scene.connection(who).session
+    text = log()
+    assert trail(text, answer.headers['x-openstack-request-id']) == {
+        'decision': 'refused',
+        'request_id': answer.headers['x-openstack-request-id'],
+        'user_id': session.get_user_id(),
+        'project_id': session.get_project_id(),
+        'service_user_id': '-', 'operation': 'os-admin-password',
+        'server': managed,
+        'database_instance': scene.show(managed)['metadata'][scenes.MARKER],
+        'rule': 'trove_guard:os-admin-password', 'status': status}
+    guard_s = [line for line in text.splitlines()
+               if 'nova_trove_guard' in line]
+    assert SECRET not in '\n'.join(guard_s)
+    assert session.get_token() not in text
+
+
+# Another nova-api of the same cloud, in audit mode, whose events and metrics
+# go to these tests.
+
+@pytest.fixture(scope='module')
+def statsd():
+    """Return a UDP socket that stands for a statsd server."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(('127.0.0.1', 0))
+        server.settimeout(DEADLINE_SECONDS)
+        yield server
+
+
+@pytest.fixture(scope='module')
+def auditing(cloud, statsd, tmp_path_factory):
+    """Return (URL, file of its log, file of its events) of that nova-api."""
+    directory = tmp_path_factory.mktemp('auditing')
+    options, output, events = (
+        directory / name for name in ('nova.conf', 'log', 'events'))
+    options.write_text(
+        '[trove_guard]\nmode = audit\naudit_transport_url = fake://\n'
+        'audit_topic = guard\nstatsd_host = 127.0.0.1\n'
+        f'statsd_port = {statsd.getsockname()[1]}\n')
+    events.touch()
+    files = layout.Layout(cloud.root)
+    port, = processes.free_ports(['auditing']).values()
+    with output.open('w') as lines, subprocess.Popen(
+            [sys.executable, '-m', 'tests.functional.auditing_api',
+             files.conf('nova') / 'nova.conf', options, str(port), events],
+            cwd=layout.REPOSITORY, stdin=subprocess.DEVNULL, stdout=lines,
+            stderr=subprocess.STDOUT) as process:
+        try:
+            await_(lambda: process.poll() is not None or answers(port))
+            assert process.poll() is None, output.read_text()
+            yield f'http://127.0.0.1:{port}/v2.1', output, events
+        finally:
+            process.terminate()
+
+
+def answers(port):
+    """Return whether somebody listens at a port."""
+    with socket.socket() as client:
+        return client.connect_ex(('127.0.0.1', port)) == 0
+
+
+def await_(read):
+    """Return what can be read, once it is there."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := read()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def test_audit_mode_lets_pass_and_tells_everybody(
+        scene, auditing, statsd, log):
+    url, output, events = auditing
+    server, = scene.make('audited', managed=True)
+    path = f'/servers/{server}/action'
+    refused = scene.ask('owner', 'POST', path, {'lock': None})
+    assert refused.status_code == 403
+    passed = scene.connection('owner').session.request(
+        f'{url}{path}?x={SECRET}', 'POST', json={'lock': None},
+        raise_exc=False)
+    assert passed.status_code == 202
+    assert scene.show(server)['locked']
+
+    request_id = passed.headers['x-openstack-request-id']
+    enforced = trail(log(), refused.headers['x-openstack-request-id'])
+    audited = trail(output.read_text(), request_id)
+    assert (enforced.pop('decision'), audited.pop('decision')) == (
+        'refused', 'would_refuse')
+    assert enforced.pop('request_id') != audited.pop('request_id')
+    assert enforced == audited
+
+    line = await_(lambda: [line for line in events.read_text().splitlines()
+                           if request_id in line])[0]
+    event_type, event = json.loads(line)
+    assert event_type == 'trove_guard.would_refuse'
+    assert event['action'] == 'update/os-lock-server:lock'
+    assert event['outcome'] == 'pending'
+    assert event['initiator']['id'] == audited['user_id']
+    assert event['target']['id'] == server
+    assert event['target']['attachments'][0]['content'] == (
+        audited['database_instance'])
+    assert event['reason'] == {
+        'reasonType': 'HTTP', 'reasonCode': '403',
+        'policyType': 'oslo.policy',
+        'policyId': 'trove_guard:os-lock-server:lock'}
+    assert SECRET not in line
+
+    assert [statsd.recv(1000).decode().partition(':')[0]
+            for _ in range(3)] == [
+        'nova.trove_guard.lookup.time', 'nova.trove_guard.lookup.miss',
+        'nova.trove_guard.decision.audit.would_refuse.os-lock-server-lock']
+    scene.remove([server])

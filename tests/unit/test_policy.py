@@ -1,0 +1,472 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard's rules: what they say, who overrides them, and mistakes."""
+
+import io
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import hypothesis
+import nova.policies
+from oslo_config import cfg
+from oslo_policy import policy as oslo_policy
+import pytest
+import yaml
+
+from nova_trove_guard import operations
+from nova_trove_guard import policies
+from nova_trove_guard.policies import base
+from nova_trove_guard import policy
+from nova_trove_guard import principal as principals
+from tests.unit import nova_api
+from tests.unit import requests as hostile
+from tests.unit import test_differential as differential
+from tests.unit import test_filter as filters
+
+PROFILES = pathlib.Path(__file__).parents[2] / 'paste' / 'profiles'
+RULES = {rule.name: rule for rule in policies.list_rules()}
+MANAGED = f'/v2.1/servers/{nova_api.MANAGED}'
+TENANT = ('member', 'reader')
+WAIT = 60  # seconds
+ADMIN = ('admin', 'manager', 'member', 'reader')
+CONSOLE_OUTPUT = ('"trove_guard:os-console-output": '
+                  '"rule:trove_guard:trove_admin or '
+                  '(role:member and project_id:%(project_id)s)"\n')
+
+
+@pytest.fixture(scope='module')
+def api(load_nova_api, guarded):
+    """Return NovaAPI for tests that write its policy file."""
+    return load_nova_api(filters.paste(guarded), filters.GUARDED)
+
+
+@pytest.fixture
+def write_policy(api):
+    """Return a function that writes the policy file of that NovaAPI."""
+    path = api.directory / 'policy.yaml'
+    yield path.write_text
+    path.write_text('')
+
+
+# What rules there are.
+
+def test_each_operation_has_a_rule_but_for_what_is_trove_s_alone():
+    named = {name.removeprefix('trove_guard:') for name in RULES}
+    assert named - {'trove_admin', 'service_api', 'break_glass'} == (
+        operations.operations().keys() - base.TROVE_ADMIN_ONLY)
+
+
+@pytest.mark.parametrize('operation', operations.operations().values(),
+                         ids=lambda operation: operation.name)
+def test_each_operation_is_judged_by_a_rule_that_is_there(operation):
+    assert base.rule_of(operation) in RULES
+
+
+def test_by_default_all_is_the_trove_admin_s_and_the_services():
+    services = {operation.name for operation
+                in operations.operations().values() if operation.service}
+    documented = {name.removeprefix('trove_guard:'): rule
+                  for name, rule in RULES.items()
+                  if isinstance(rule, oslo_policy.DocumentedRuleDefault)}
+    assert {rule.check_str for name, rule in documented.items()
+            if name not in services} == {'rule:trove_guard:trove_admin'}
+    assert {rule.check_str for name, rule in documented.items()
+            if name in services} == {'rule:trove_guard:service_api'}
+
+
+def documented_calls():
+    """Yield (operation's name, method, path) of what the rules document."""
+    for name, rule in RULES.items():
+        for call in getattr(rule, 'operations', ()):
+            if '*' not in call['method']:
+                yield (name.removeprefix('trove_guard:'), call['method'],
+                       call['path'])
+
+
+@pytest.mark.parametrize('name, method, path', documented_calls())
+def test_documented_calls_are_what_the_guard_takes_them_for(
+        name, method, path):
+    path, _, action = path.partition(' (')
+    body = b'{"%s": null}' % action.removesuffix(')').encode()
+    if name == 'os-volumes-attachments:swap':
+        body = b'{"volumeAttachment": {"volumeId": "another"}}'
+    asked = operations.asked({
+        'REQUEST_METHOD': method, 'QUERY_STRING': '', 'PATH_INFO': path,
+        'CONTENT_LENGTH': str(len(body)), 'wsgi.input': io.BytesIO(body)})
+    assert asked.operation.name == name
+
+
+# Overrides.
+
+def test_an_operation_is_opened_to_the_owner_without_a_restart(
+        api, write_policy):
+    def ask(**who):
+        return api.ask('POST', MANAGED + '/action',
+                       json={'os-getConsoleOutput': {}},
+                       token=api.token(*TENANT, **who))
+
+    assert ask().status_int == 403
+    write_policy(CONSOLE_OUTPUT)
+    ask()
+    assert [dispatch.method for dispatch in api.dispatched] == [
+        'get_console_output']
+    answer = ask(project_id=nova_api.OTHER_PROJECT)
+    assert answer.status_int == 404
+    assert api.dispatched == []
+    write_policy('')
+    assert ask().status_int == 403
+
+
+@pytest.mark.parametrize('rule, passes', [
+    ('user_id:%(user_id)s', False),
+    (f"'{nova_api.USER}':%(user_id)s", True),
+    (f"'{nova_api.MANAGED}':%(server_id)s", True),
+    (f"'{nova_api.DATABASE_INSTANCE}':%(database_instance)s", True),
+    ('rule:project_member_api', True),
+    ('rule:os_compute_api:servers:stop', True),
+    ('rule:context_is_admin', False)])
+def test_a_rule_may_ask_for_the_server_and_refer_to_nova_s(
+        api, write_policy, rule, passes):
+    write_policy(f'"trove_guard:servers:stop": "{rule}"\n')
+    api.ask('POST', MANAGED + '/action', json={'os-stop': None},
+            token=api.token(*TENANT))
+    assert bool(api.dispatched) is passes
+
+
+ATTACH = {'volumeAttachment': {'volumeId': nova_api.VOLUME}}
+
+
+@pytest.mark.parametrize('server, project_id, passes', [
+    (nova_api.MANAGED, nova_api.PROJECT, True),
+    (nova_api.FREE, nova_api.PROJECT, True),
+    (nova_api.OTHERS, nova_api.PROJECT, False),
+    (nova_api.OTHERS, nova_api.OTHER_PROJECT, False)])
+def test_each_server_that_is_named_must_be_allowed(
+        api, write_policy, server, project_id, passes):
+    """One is in the path, and another has the volume in the body."""
+    write_policy('"trove_guard:os-volumes-attachments:create": '
+                 '"project_id:%(project_id)s"\n')
+    api.ask('POST', f'/v2.1/servers/{server}/os-volume_attachments',
+            json=ATTACH, token=api.token(*TENANT, project_id=project_id))
+    assert bool(api.dispatched) is passes
+
+
+def test_a_service_call_is_opened_by_what_its_server_is_too(
+        api, write_policy):
+    write_policy('"trove_guard:os-server-external-events:create": '
+                 '"project_id:%(project_id)s"\n')
+    api.ask('POST', '/v2.1/os-server-external-events', json=filters.EVENTS,
+            token=api.token(*TENANT))
+    assert len(api.dispatched) == 1
+
+
+def test_the_trove_admin_may_whatever_a_rule_says(api, write_policy):
+    write_policy('"trove_guard:servers:delete": "!"\n')
+    api.ask('DELETE', MANAGED, token=api.token('trove_admin'))
+    assert len(api.dispatched) == 1
+
+
+# All is open, but for one thing.
+
+@pytest.mark.parametrize('body', [
+    b'', b'{', b'{}', b'{"os-stop": null, "lock": null}', b'["os-stop"]'])
+def test_what_can_t_be_read_is_refused_whatever_the_rules(
+        api, write_policy, body):
+    write_policy('"trove_guard:unknown": "@"\n"trove_guard:servers:stop": '
+                 '"@"\n"trove_guard:os-lock-server:lock": "@"\n')
+    answer = api.ask('POST', MANAGED + '/action', params=body,
+                     token=api.token(*TENANT))
+    assert answer.status_int == 400
+    assert api.dispatched == []
+
+
+METADATA = ('servers:rebuild', 'server-metadata:create',
+            'server-metadata:update', 'server-metadata:delete')
+OPEN_METADATA = ''.join(f'"trove_guard:{name}": "@"\n' for name in METADATA)
+KEY = nova_api.METADATA_KEY
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('PUT', '/metadata', {'metadata': {}}),
+    ('PUT', '/metadata', {'metadata': {'a': 'b'}}),
+    ('POST', '/metadata', {'metadata': {KEY.upper(): 'x'}}),
+    ('PUT', f'/metadata/{KEY} ', {'meta': {f'{KEY} ': 'x'}}),
+    ('DELETE', f'/metadata/{KEY}', None),
+    ('DELETE', f'/metadata/{KEY}%0A', None),
+    ('DELETE', f'/metadata/{KEY.title()}', None),
+    ('DELETE', f'/metadata/{KEY}%20', None),
+    ('GET', f'/metadata/{KEY}?_method=DELETE', None),
+    ('POST', '/action', {'rebuild': {'metadata': {}}}),
+    ('POST', '/action', {'rebuild': {'metadata': {'a': 'b'}}}),
+    ('POST', '/action', {'rebuild': {'metadata': None}}),
+    ('POST', '/action', {'rebuild': {'metadata': {KEY: 'x'}}})])
+def test_no_rule_opens_the_marker(api, write_policy, method, path, body):
+    write_policy(OPEN_METADATA)
+    answer = api.ask(method, MANAGED + path, json=body,
+                     token=api.token(*TENANT))
+    assert answer.status_int == 403
+    assert api.dispatched == []
+    api.ask(method, MANAGED + path, json=body, token=api.token('trove_admin'))
+    assert len(api.dispatched) == 1
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('POST', '/metadata', {'metadata': {'a': 'b'}}),
+    ('POST', '/metadata', {'metadata': []}),
+    ('PUT', '/metadata/a', {'meta': {'a': 'b'}}),
+    ('DELETE', '/metadata/a', None),
+    ('POST', '/action', {'rebuild': {}}),
+    ('POST', '/action', {'rebuild': None})])
+def test_a_rule_opens_other_metadata(api, write_policy, method, path, body):
+    write_policy(OPEN_METADATA)
+    api.ask(method, MANAGED + path, json=body, token=api.token(*TENANT))
+    assert len(api.dispatched) == 1
+
+
+@differential.settings
+@hypothesis.given(request=hostile.requests())
+def test_nothing_else_gets_through_by_a_generous_rule(opened, request):
+    *_, dispatches = differential.send(
+        opened, request(opened.token(*TENANT)))
+    hypothesis.note(hostile.describe(request))
+    assert {(dispatch.controller, dispatch.method)
+            for dispatch in differential.mutations(dispatches)} <= {
+        ('ConsoleOutputController', 'get_console_output')}
+
+
+@pytest.fixture(scope='module')
+def opened(load_nova_api, guarded):
+    """Return NovaAPI with one action open to the owner."""
+    return load_nova_api(filters.paste(guarded), filters.GUARDED,
+                         policy=CONSOLE_OUTPUT)
+
+
+# Mistakes.
+
+MISTAKES = {
+    'bad YAML': ('}\n', 'policy.yaml'),
+    'a rule that is not there':
+        ('"trove_guard:servers:delte": "!"\n',
+         'there is no rule trove_guard:servers:delte; '
+         'trove_guard:servers:delete?'),
+    'a rule for the marker':
+        ('"trove_guard:servers:create": "@"\n',
+         'there is no rule trove_guard:servers:create'),
+    'a reference to nothing':
+        ('"trove_guard:servers:delete": "rule:nobody"\n',
+         'trove_guard:servers:delete refers to rule:nobody: there is none'),
+    'a reference to nothing behind a not':
+        ('"trove_guard:servers:delete": "not (role:a or rule:nobody)"\n',
+         'trove_guard:servers:delete refers to rule:nobody: there is none'),
+    'a reference to nothing in a rule that is referred to':
+        ('"a": "rule:nobody"\n"trove_guard:servers:delete": "rule:a"\n',
+         'a refers to rule:nobody: there is none'),
+    'a reference to nothing where a default rule is':
+        ('"default": "@"\n"trove_guard:servers:delete": "rule:nobody"\n',
+         'trove_guard:servers:delete refers to rule:nobody: there is none'),
+    'a circle':
+        ('"a": "rule:b"\n"b": "not rule:a"\n'
+         '"trove_guard:servers:delete": "rule:a"\n',
+         'trove_guard:servers:delete -> a -> b -> a is a circle'),
+    'a rule that is itself':
+        ('"trove_guard:servers:stop": "rule:trove_guard:servers:stop"\n',
+         'trove_guard:servers:stop -> trove_guard:servers:stop is a circle'),
+    'no value':
+        ('"trove_guard:servers:delete":\n',
+         'trove_guard:servers:delete says nothing'),
+    'an empty value':
+        ('"trove_guard:servers:delete": ""\n',
+         'trove_guard:servers:delete says nothing'),
+    'no text': ('"trove_guard:servers:delete": []\n', 'says nothing'),
+    'what is no check':
+        ('"trove_guard:servers:delete": "not nobody"\n',
+         'trove_guard:servers:delete can\'t be understood: not nobody'),
+    'bad grammar':
+        ('"trove_guard:servers:delete": "role:a or or role:b"\n',
+         'can\'t be understood'),
+    'an end that is no time':
+        ('"trove_guard:servers:delete": "not until:tomorrow"\n',
+         'trove_guard:servers:delete has no time with a time zone in '
+         'until:tomorrow'),
+    'a mistake in who is an admin':
+        ('"context_is_admin": "rule:nobody"\n',
+         'context_is_admin refers to rule:nobody: there is none'),
+    'no rules at all': ('- a\n', 'policy.yaml'),
+}
+EACH_MISTAKE = pytest.mark.parametrize('text, complaint', MISTAKES.values(),
+                                       ids=MISTAKES)
+
+
+@EACH_MISTAKE
+def test_a_mistake_keeps_nova_from_starting(
+        load_nova_api, guarded, text, complaint):
+    with pytest.raises(policy.PolicyUnreadable) as error:
+        load_nova_api(filters.paste(guarded), filters.GUARDED, policy=text)
+    assert complaint in str(error.value)
+
+
+@EACH_MISTAKE
+def test_a_mistake_refuses_everybody_until_it_is_mended(
+        load_nova_api, guarded, caplog, text, complaint):
+    api = load_nova_api(filters.paste(guarded), filters.GUARDED)
+    path = api.directory / 'policy.yaml'
+    path.write_text(text)
+    for roles in TENANT, ['trove_admin']:
+        answer = api.ask('DELETE', MANAGED, token=api.token(*roles))
+        assert answer.status_int == 503
+        assert api.dispatched == []
+        assert complaint in caplog.text
+        caplog.clear()
+    path.write_text('')
+    api.ask('DELETE', MANAGED, token=api.token('trove_admin'))
+    assert len(api.dispatched) == 1
+
+
+@pytest.mark.parametrize('text', [
+    '"os_compute_api:servers:delete": "rule:nobody"\n',
+    '"a": "rule:b"\n"b": "rule:a"\n', '"a":\n',
+    '"trove_guard:servers:delete": "rule:a"\n"a": "@"\n',
+    '"trove_guard:servers:delete": "role:a and not (role:b or !)"\n',
+    '"trove_guard:servers:delete": "not until:2020-01-01T00:00Z"\n'])
+def test_what_is_no_mistake_of_the_guard_s_rules_is_none(conf, text):
+    (conf.directory / 'policy.yaml').write_text(text)
+    policy.Enforcer(conf)
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """Return a ConfigOpts of its own, with a policy file."""
+    (tmp_path / 'nova.conf').write_text(
+        f'[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n')
+    conf = cfg.ConfigOpts()
+    conf(['--config-file', f'{tmp_path}/nova.conf'])
+    conf.__dict__['directory'] = tmp_path
+    return conf
+
+
+def test_nobody_is_judged_by_rules_that_are_half_read(
+        conf, principal, monkeypatch):
+    """oslo.policy has the file's rules for a moment, without the defaults."""
+    path = conf.directory / 'policy.yaml'
+    path.write_text('"a": "!"\n')
+    enforcer = policy.Enforcer(conf)
+    judging, half, go_on = (threading.Event() for _ in range(3))
+    judge = oslo_policy.RuleCheck.__call__
+    set_rules = oslo_policy.Enforcer.set_rules
+
+    def judge_meanwhile(*arguments):
+        judging.set()
+        half.wait(1)
+        return judge(*arguments)
+
+    def set_half(*arguments, **named):
+        set_rules(*arguments, **named)
+        half.set()
+        go_on.wait(WAIT)
+
+    monkeypatch.setattr(oslo_policy.RuleCheck, '__call__', judge_meanwhile)
+    monkeypatch.setattr(oslo_policy.Enforcer, 'set_rules', set_half)
+    answers = []
+
+    def ask():
+        answers.append(enforcer.may(principal('trove_admin'),
+                                    operations.UNKNOWN))
+
+    judged, reads = threading.Thread(target=ask), threading.Thread(target=ask)
+    judged.start()
+    assert judging.wait(WAIT)
+    os.utime(path, (0, path.stat().st_mtime + 1))
+    reads.start()
+    judged.join()
+    go_on.set()
+    reads.join()
+    assert answers == [True, True]
+
+
+@pytest.fixture
+def principal():
+    """Return a maker of Principals with some roles."""
+    return lambda *roles: principals.Principal(
+        'user', nova_api.PROJECT, roles)
+
+
+# Profiles.
+
+@pytest.mark.parametrize('profile', sorted(PROFILES.glob('*.yaml')),
+                         ids=lambda profile: profile.stem)
+def test_a_profile_is_in_order(conf, profile):
+    text = profile.read_text()
+    assert text.startswith('# ')
+    (conf.directory / 'policy.yaml').write_text(text)
+    policy.Enforcer(conf)
+    nova_s = {rule.name: rule for rule in nova.policies.list_rules()}
+    overridden = yaml.safe_load(text)
+    referred = {word.strip('()') for check in overridden.values()
+                for word in check.split()}
+    for name in overridden:
+        known = RULES.get(name) or nova_s.get(name)
+        if known is None:
+            # A name of the profile's own.
+            assert f'rule:{name}' in referred
+        else:
+            assert not known.deprecated_for_removal
+        if name.startswith('trove_guard:'):
+            assert 'rule:trove_guard:trove_admin' in overridden[name]
+
+
+# oslo.policy's command line tools.
+
+def run(tool, *arguments):
+    """Run a command line tool of the environment."""
+    return subprocess.run(
+        [pathlib.Path(sys.executable).with_name(tool), *arguments],
+        capture_output=True, text=True)
+
+
+@pytest.fixture
+def options(conf):
+    """Return the options that tell a tool what to work on."""
+    (conf.directory / 'policy.yaml').write_text(CONSOLE_OUTPUT)
+    return ('--namespace', 'nova_trove_guard', '--config-file',
+            str(conf.directory / 'nova.conf'))
+
+
+def test_the_policy_generator_writes_what_is_in_force(options):
+    written = yaml.safe_load(run('oslopolicy-policy-generator',
+                                 *options).stdout)
+    assert written['trove_guard:os-console-output'].endswith(
+        '(role:member and project_id:%(project_id)s)')
+    assert written['trove_guard:servers:delete'] == (
+        'rule:trove_guard:trove_admin')
+
+
+TOKEN = ('{"token": {"roles": [{"name": "%s"}], "user": {"id": "u"}, '
+         '"project": {"id": "p"}}}')
+
+
+@pytest.mark.parametrize('role, verdict', [
+    ('admin', 'passed'), ('member', 'failed')])
+def test_the_checker_judges_break_glass_too(conf, options, role, verdict):
+    (conf.directory / 'policy.yaml').write_text(
+        '"trove_guard:break_glass": "role:admin and until:3000-01-01T00Z"\n')
+    whole, access = conf.directory / 'whole.yaml', conf.directory / 'token'
+    run('oslopolicy-policy-generator', *options, '--output-file', str(whole))
+    access.write_text(TOKEN % role)
+    done = run('oslopolicy-checker', '--policy', str(whole), '--access',
+               str(access), '--rule', base.BREAK_GLASS)
+    assert done.stdout == f'{verdict}: {base.BREAK_GLASS}\n'
+
+
+def test_the_validator_is_content(options):
+    done = run('oslopolicy-validator', *options)
+    assert (done.returncode, done.stdout) == (0, '')
+
+
+@pytest.mark.parametrize('mistake', [
+    'a rule that is not there', 'a reference to nothing',
+    'a rule that is itself', 'bad grammar'])
+def test_the_validator_finds_a_mistake(conf, options, mistake):
+    (conf.directory / 'policy.yaml').write_text(MISTAKES[mistake][0])
+    assert run('oslopolicy-validator', *options).returncode == 1
