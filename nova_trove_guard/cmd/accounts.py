@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Trove admin in Keystone: project, user, roles and assignments.
+
+What there is, is looked at first, and what is to be done follows from that;
+only then is anything changed.
+"""
+
+import dataclasses
+
+from keystoneauth1 import exceptions
+from keystoneauth1 import identity as plugins
+from keystoneauth1 import session as sessions
+from openstack import exceptions as openstack_exceptions
+
+from nova_trove_guard.cmd import outcome
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grant:
+    """A role that the Trove admin needs in its project.
+
+    :ivar role: the role's name
+    :ivar why: what for
+    :ivar is_ours: whether the role may be missing in Keystone, and is made
+    """
+
+    role: str
+    why: str
+    is_ours: bool = True
+
+
+TROVE_ADMIN = Grant(
+    'trove_admin', 'the guard lets it work on servers of Trove\'s (policy '
+    'rule trove_guard:trove_admin)')
+ADMIN = Grant(
+    'admin', 'Nova, Neutron and Cinder let Trove work for all projects: its '
+    'lock is an admin\'s, and it lists servers and makes ports anywhere',
+    is_ours=False)
+SERVICE = Grant(
+    'service', 'Nova takes its token as the service token behind a user\'s '
+    '([keystone_authtoken] service_token_roles)')
+
+# The least that is needed, by server_owner in the [trove_guard] of trove.conf.
+GRANTS = {
+    'trove': (TROVE_ADMIN, ADMIN),
+    'user': (TROVE_ADMIN, ADMIN, SERVICE),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """Something that must be in Keystone.
+
+    :ivar what: ``role``, ``project``, ``user`` or ``assignment``
+    :ivar name: its name; an assignment's is its role's
+    :ivar is_there: whether it was there before
+    :ivar why: what for
+    """
+
+    what: str
+    name: str
+    is_there: bool
+    why: str = ''
+
+
+class Accounts:
+    """The Trove admin's accounts, as Keystone has them.
+
+    Everything raises openstack.exceptions.SDKException where Keystone
+    refuses, and keystoneauth1's exceptions where it does not answer.
+
+    :param keystone: openstacksdk's identity proxy (v3)
+    :param domain: the name or id of the domain of project and user
+    :param project: the project's name
+    :param user: the user's name
+    :param grants: iterable of Grant
+    :raises outcome.Refused: if what is there can't be used
+    :ivar domain: the domain
+    :ivar project: the project, None while it is missing
+    :ivar user: the user, None while it is missing
+    """
+
+    def __init__(self, keystone, domain, project, user, grants):
+        self._keystone = keystone
+        self._names = {'project': project, 'user': user}
+        self._grants = grants
+        self.domain = keystone.find_domain(domain)
+        if self.domain is None:
+            raise outcome.Refused(f'there is no domain {domain}')
+        self._roles = {grant.role: _first(keystone.roles(name=grant.role))
+                       for grant in grants}
+        self.project = _first(keystone.projects(
+            name=project, domain_id=self.domain.id))
+        self.user = _first(keystone.users(
+            name=user, domain_id=self.domain.id))
+        self._refuse_unusable()
+        held = set()
+        if self.user and self.project:
+            held = {assignment.role['id']
+                    for assignment in keystone.role_assignments(
+                        user_id=self.user.id,
+                        scope_project_id=self.project.id, effective=True)}
+        self._held = {name for name, role in self._roles.items()
+                      if role and role.id in held}
+
+    def _refuse_unusable(self):
+        for grant in self._grants:
+            if not (grant.is_ours or self._roles[grant.role]):
+                raise outcome.Refused(f'there is no role {grant.role}')
+        for found in (self.domain, self.project, self.user):
+            if found and not found.is_enabled:
+                raise outcome.Refused(f'{found.name} is disabled')
+
+    @property
+    def steps(self):
+        """List of Step: all that must be there, in the order to make it."""
+        return [
+            *(Step('role', grant.role, self._roles[grant.role] is not None)
+              for grant in self._grants if grant.is_ours),
+            Step('project', self._names['project'], self.project is not None),
+            Step('user', self._names['user'], self.user is not None),
+            *(Step('assignment', grant.role, grant.role in self._held,
+                   grant.why) for grant in self._grants)]
+
+    def refuse_to_widen(self):
+        """Refuse if a user who was there before would get more rights.
+
+        :raises outcome.Refused: then
+        """
+        lacking = [step.name for step in self.steps
+                   if step.what == 'assignment' and not step.is_there]
+        if self.user and lacking:
+            raise outcome.Refused(
+                f'the user {self._names["user"]} was there before and has '
+                f'not the role {", ".join(lacking)} in the project '
+                f'{self._names["project"]}. If this is the Trove admin, '
+                f'grant it with --grant-existing.')
+
+    def make(self, *whats, password=None):
+        """Make what is missing.
+
+        :param whats: what of it, as Step.what; users after projects, and
+            assignments after all else
+        :param password: for the user
+        """
+        for step in self.steps:
+            if step.what in whats and not step.is_there:
+                self._MAKE[step.what](self, step.name, password)
+
+    def _make_role(self, name, _):
+        self._roles[name] = self._keystone.create_role(name=name)
+
+    def _make_project(self, name, _):
+        self.project = self._keystone.create_project(
+            name=name, domain_id=self.domain.id,
+            description='Trove\'s own')
+
+    def _make_user(self, name, password):
+        self._send('post', '/users', {
+            'name': name, 'domain_id': self.domain.id,
+            'default_project_id': self.project.id,
+            'description': 'The Trove admin', 'password': password})
+        self.user = _first(self._keystone.users(
+            name=name, domain_id=self.domain.id))
+
+    def _make_assignment(self, name, _):
+        self._keystone.assign_project_role_to_user(
+            self.project, self.user, self._roles[name])
+
+    _MAKE = {'role': _make_role, 'project': _make_project,
+             'user': _make_user, 'assignment': _make_assignment}
+
+    def set_password(self, password):
+        """Give the user another password; its tokens end."""
+        self._send('patch', f'/users/{self.user.id}', {'password': password})
+
+    def _send(self, method, path, user):
+        """Send what holds a password, which openstacksdk would log."""
+        answer = getattr(self._keystone, method)(
+            path, json={'user': user}, log=False)
+        openstack_exceptions.raise_from_response(answer)
+
+    def is_password(self, password, auth_url):
+        """Return whether a password is the user's.
+
+        :param auth_url: Keystone's URL
+        """
+        admin = self._keystone.session
+        session = sessions.Session(
+            auth=plugins.V3Password(
+                auth_url=auth_url, user_id=self.user.id, password=password,
+                unscoped=True),
+            verify=admin.verify, cert=admin.cert)
+        try:
+            session.get_token()
+        except exceptions.Unauthorized:
+            return False
+        return True
+
+
+def _first(found):
+    return next(iter(found), None)

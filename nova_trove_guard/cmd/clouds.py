@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that ask a cloud, with the options that all clients have."""
+
+import openstack
+from openstack import config as openstack_config
+
+
+class Command:
+    """Mixed into a command of cliff's, gives it a connection.
+
+    It takes clouds.yaml, OS_* variables and keystoneauth1's options.
+    """
+
+    def get_parser(self, prog_name):
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        self._config = openstack_config.OpenStackConfig()
+        self._config.register_argparse_arguments(
+            parser, list(self.app.arguments))
+        return parser
+
+    def connect(self, parsed_args):
+        """Return an openstack.connection.Connection; nothing is asked yet."""
+        return openstack.connection.Connection(
+            config=self._config.get_one(argparse=parsed_args),
+            app_name='nova-trove-guard')

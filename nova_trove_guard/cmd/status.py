@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard-status upgrade check``: is Nova ready for the guard?
+
+Reads the nova.conf of nova-api. Ends with the greatest of its results: 0 for
+success, 1 for a warning, 2 for a failure; with 255 if a check itself fails.
+"""
+
+import functools
+import os
+import re
+import sys
+
+from keystoneauth1 import exceptions
+from keystoneauth1 import loading
+import nova.conf
+import openstack
+from openstack import exceptions as openstack_exceptions
+from oslo_upgradecheck import upgradecheck
+
+from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd import pipelines
+from nova_trove_guard.cmd import surface
+from nova_trove_guard import opts
+from nova_trove_guard.policies import base
+from nova_trove_guard import policy
+
+CONF = nova.conf.CONF
+
+# Where Nova has credentials that can ask Keystone, best first.
+CREDENTIALS = ('keystone', 'keystone_authtoken')
+_ROLE = re.compile(r'\b(?:role|service_roles):([^\s()]+)')
+_RULE = re.compile(r'\brule:([^\s()]+)')
+
+_failure = functools.partial(upgradecheck.Result, upgradecheck.Code.FAILURE)
+_warning = functools.partial(upgradecheck.Result, upgradecheck.Code.WARNING)
+_success = functools.partial(upgradecheck.Result, upgradecheck.Code.SUCCESS)
+
+
+class Checks(upgradecheck.UpgradeCommands):
+    """The checks, on the configuration in nova.conf.CONF."""
+
+    def check_pipelines(self):
+        """Look for the guard in the pipelines that nova-api loads."""
+        try:
+            path = paste_path()
+            _, findings = files.understood(pipelines.check, path)
+        except (outcome.Refused, OSError) as error:
+            return _failure(str(error))
+        wrong = [f'{finding.place}: {finding.state}' for finding in findings
+                 if finding.state is not pipelines.State.PRESENT]
+        if wrong:
+            return _failure(f'{path}: {"; ".join(wrong)}. Mend it with '
+                            f'"nova-trove-guard paste insert".')
+        return _success()
+
+    def check_options(self):
+        """Read the guard's options."""
+        try:
+            _, overrides = files.understood(pipelines.settings, paste_path())
+            settings = opts.settings(CONF, overrides)
+        except (outcome.Refused, OSError):
+            return _warning('See above: the api-paste.ini can\'t be read.')
+        except ValueError as error:
+            return _failure(str(error))
+        if not settings.trove_managed_instances:
+            return _warning('The guard is off: [trove_guard] '
+                            'trove_managed_instances is false.')
+        return _success()
+
+    def check_policy(self):
+        """Read Nova's policy file, as the guard does."""
+        try:
+            policy.Enforcer(CONF)
+        except policy.PolicyUnreadable as error:
+            return _failure(str(error))
+        return _success()
+
+    def check_trove_admin(self):
+        """Look in Keystone for the role of the Trove admin."""
+        enforcer = policy.get_enforcer()
+        try:
+            enforcer.load_rules()
+        except Exception:
+            return _warning('See above: the policy can\'t be read.')
+        roles = trove_admin_roles(enforcer.rules)
+        if not roles:
+            return _warning(f'The policy rule {base.TROVE_ADMIN} names no '
+                            f'role: see yourself that Trove meets it.')
+        try:
+            holders = self._holders(roles)
+        except (exceptions.ClientException,
+                openstack_exceptions.SDKException) as error:
+            return _warning(f'Keystone can\'t be asked for the role '
+                            f'{" or ".join(roles)}: {error}')
+        if holders is None:
+            return _warning('Keystone can\'t be asked: nova.conf has '
+                            'credentials for it neither in '
+                            f'[{"] nor in [".join(CREDENTIALS)}].')
+        if not holders:
+            return _failure(f'Nobody has the role {" or ".join(roles)}, so '
+                            f'that not even Trove may do anything with its '
+                            f'servers: see "nova-trove-guard bootstrap".')
+        return _success()
+
+    def check_surface(self):
+        """Compare what Nova can be asked with what the guard knows."""
+        unknown = surface.unknown()
+        if unknown:
+            return _failure(
+                f'The installed Nova can be asked what this version of '
+                f'nova-trove-guard does not know: {"; ".join(unknown)}. '
+                f'Look for a newer version.')
+        return _success()
+
+    _upgrade_checks = (
+        ('Pipelines', check_pipelines),
+        ('Options', check_options),
+        ('Policy', check_policy),
+        ('Trove admin', check_trove_admin),
+        ('Surface of Nova', check_surface),
+    )
+
+    def _holders(self, roles):
+        """Return who has any of these roles, None without credentials."""
+        session = keystone_session()
+        if session is None:
+            return None
+        keystone = openstack.connection.Connection(
+            session=session, oslo_conf=CONF,
+            service_types={'identity'}).identity
+        return [assignment
+                for name in roles
+                for role in keystone.roles(name=name)
+                for assignment in keystone.role_assignments(role_id=role.id)]
+
+
+def paste_path():
+    """Return the path of the api-paste.ini that nova-api loads.
+
+    :raises outcome.Refused: if there is none
+    """
+    name = CONF.wsgi.api_paste_config
+    # As nova.api.wsgi.Loader has it.
+    path = name if os.path.isabs(name) else CONF.find_file(name)
+    if not path:
+        raise outcome.Refused(f'there is no {name}')
+    return path
+
+
+def trove_admin_roles(rules):
+    """Return the names of the roles by which policy knows the Trove admin.
+
+    :param rules: dict of oslo.policy check by rule name
+    """
+    roles, seen, ahead = set(), set(), {base.TROVE_ADMIN}
+    while ahead:
+        name = ahead.pop()
+        seen.add(name)
+        check = str(rules.get(name, ''))
+        roles.update(_ROLE.findall(check))
+        ahead.update(set(_RULE.findall(check)) - seen)
+    return sorted(roles)
+
+
+def keystone_session():
+    """Return a keystoneauth1 session with credentials of Nova's, or None."""
+    for group in CREDENTIALS:
+        loading.register_auth_conf_options(CONF, group)
+        loading.register_session_conf_options(CONF, group)
+        auth = loading.load_auth_from_conf_options(CONF, group)
+        if auth is not None:
+            return loading.load_session_from_conf_options(
+                CONF, group, auth=auth)
+    return None
+
+
+def main():
+    """Run the command line.
+
+    :returns: the exit code
+    """
+    return upgradecheck.main(
+        CONF, project='nova', upgrade_command=Checks(), argv=sys.argv[1:])

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What bootstrap writes: that services read it back, and nobody else."""
+
+import argparse
+import getpass
+import os
+import stat
+
+import hypothesis
+from hypothesis import strategies
+from oslo_config import cfg
+import pytest
+
+from nova_trove_guard.cmd import bootstrap
+from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd import snippets
+from nova_trove_guard import opts
+from nova_trove_guard.trove import opts as trove_opts
+
+PRINTABLE = strategies.text(
+    strategies.characters(codec='utf-8', exclude_categories=['C', 'Z']) |
+    strategies.sampled_from(' "\'$#%;\\{}[]='), min_size=1)
+
+
+def read_back(path, group, options):
+    """Return the values of a group as a service reads them."""
+    conf = cfg.ConfigOpts()
+    conf.register_opts(options, group)
+    conf([], default_config_files=[str(path)], default_config_dirs=[])
+    return conf[group]
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(value=PRINTABLE)
+def test_trove_reads_back_every_value(tmp_path_factory, value):
+    path = tmp_path_factory.mktemp('etc') / 'trove.conf'
+    try:
+        text = snippets.trove('trove', {'password': value, 'username': value})
+    except outcome.Refused:
+        assert '\\$' in value
+        return
+    path.write_text(text, encoding='utf-8')
+    assert snippets.password(path) == value
+    assert read_back(path, 'service_credentials', [
+        cfg.StrOpt('username')]).username == value
+
+
+@pytest.mark.parametrize('value', ['two\nlines', 'a\rb', 'nul\0', 'a\\$b'])
+def test_what_no_file_can_hold_is_refused(value):
+    with pytest.raises(outcome.Refused, match='this password'):
+        snippets.trove('trove', {'password': value})
+
+
+def test_what_is_not_known_is_left_to_the_operator(tmp_path):
+    path = tmp_path / 'trove.conf'
+    path.write_text(snippets.trove('trove', {'password': None}))
+    assert '\n# password is not shown here\n' in path.read_text()
+    assert snippets.password(path) is None
+    assert snippets.password(tmp_path / 'missing') is None
+
+
+@pytest.mark.parametrize('owner', ['trove', 'user'])
+def test_trove_s_options_are_real_ones(tmp_path, owner):
+    path = tmp_path / 'trove.conf'
+    path.write_text(snippets.trove(owner, {}))
+    settings = read_back(path, trove_opts.GROUP, trove_opts.TROVE_OPTS)
+    assert settings.trove_managed_instances is True
+    assert settings.server_owner == owner
+
+
+def test_nova_s_options_are_real_ones(tmp_path):
+    path = tmp_path / 'nova.conf'
+    path.write_text(snippets.NOVA)
+    assert read_back(path, opts.GROUP,
+                     opts.GUARD_OPTS).trove_managed_instances is True
+
+
+def test_a_secret_is_never_for_others_to_read(tmp_path):
+    path = tmp_path / 'trove.conf'
+    mask = os.umask(0)
+    try:
+        with files.secret_file(path, 'secret'):
+            unfinished, = tmp_path.iterdir()
+            assert unfinished != path
+            assert stat.S_IMODE(unfinished.stat().st_mode) == 0o600
+    finally:
+        os.umask(mask)
+    assert path.read_text() == 'secret'
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_secret_that_keystone_does_not_take_is_not_kept(tmp_path):
+    path = tmp_path / 'trove.conf'
+    path.write_text('the old one')
+    with pytest.raises(ConnectionError):
+        with files.secret_file(path, 'the new one'):
+            raise ConnectionError
+    assert path.read_text() == 'the old one'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('mode', [0o640, 0o604, 0o622])
+def test_a_password_file_is_for_its_owner_alone(tmp_path, mode):
+    path = tmp_path / 'password'
+    path.write_text('secret\n')
+    path.chmod(mode)
+    with pytest.raises(outcome.Refused, match='chmod 600'):
+        files.read_secret(path)
+    path.chmod(0o600)
+    assert files.read_secret(path) == 'secret'
+
+
+def test_a_password_may_come_through_a_pipe():
+    reader, writer = os.pipe()
+    os.write(writer, b'secret\r\nmore\n')
+    os.close(writer)
+    assert files.read_secret(f'/dev/fd/{reader}') == 'secret'
+    os.close(reader)
+
+
+def test_an_empty_password_is_refused(tmp_path):
+    path = tmp_path / 'password'
+    path.touch(mode=0o600)
+    with pytest.raises(outcome.Refused, match='no password'):
+        files.read_secret(path)
+
+
+@pytest.mark.parametrize('answers, password', [
+    (['secret', 'secret'], 'secret'), (['secret', 'other'], None),
+    ([''], None)])
+def test_a_prompt_asks_twice(monkeypatch, answers, password):
+    asked = iter(answers)
+    monkeypatch.setattr(getpass, 'getpass', lambda prompt: next(asked))
+    arguments = argparse.Namespace(password_file=None, password_prompt=True)
+    if password:
+        assert bootstrap._given_password(arguments) == password
+    else:
+        with pytest.raises(outcome.Refused):
+            bootstrap._given_password(arguments)
