@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real cloud on one machine, from Python packages alone.
 
-Keystone, Placement, Glance, Neutron and Nova run as ordinary processes on
-127.0.0.1 with SQLite, an in-process message bus and Nova's fake hypervisor.
+Keystone, Placement, Glance, Neutron, Cinder, Nova and Trove run as ordinary
+processes on 127.0.0.1 with SQLite, in-process message buses, Nova's fake
+hypervisor, Cinder's fake driver and guests that only claim to have databases.
 Nova serves two Compute endpoints over the same databases: a guarded one in
-the region RegionOne and a stock one in the region RegionUnguarded.
+the regions RegionOne and RegionUser, and a stock one in RegionUnguarded.
+Trove runs twice: in RegionOne its servers are in its own project, in
+RegionUser in the users'.
 
 ``python3 -m tests.cloud`` is for people, ``tests.cloud.state`` for tests.
 """

@@ -47,7 +47,9 @@ def main():
             bootstrap.prepare(files, report)
             if not bootstrap.is_running_inside(files):
                 python = str(files.python)
-                os.execv(python, [python, '-m', 'tests.cloud', command])
+                # Clients warn of each other.
+                os.execv(python, [python, '-W', 'ignore', '-m', 'tests.cloud',
+                                  command])
             # Only the virtual environment can import these.
             from tests.cloud import start
             status = start.up(files, report)

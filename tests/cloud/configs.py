@@ -3,6 +3,7 @@
 
 import string
 
+from tests.cloud import deployments
 from tests.cloud import layout
 from tests.cloud import people
 
@@ -10,23 +11,18 @@ TEMPLATES = layout.HERE / 'templates'
 
 
 def write(files, urls):
-    """Write the configuration of every service.
+    """Write the configuration of every service but Trove.
 
     :param files: the cloud's Layout
     :param urls: a dict of service name to URL
     """
-    common = {
-        'run': files.run,
-        # Where wheels put their configuration files.
-        'stock': files.venv / 'etc',
-        'auth_url': urls['keystone'],
-        'image_url': urls['glance'],
-    }
+    common = _common(files, urls)
     _write_one(files, 'keystone', 'keystone.conf', {
         **common, 'identity_url': urls['keystone'].removesuffix('/v3')})
     _write_one(files, 'placement', 'placement.conf', common)
     _write_one(files, 'glance', 'glance-api.conf', common)
     _write_one(files, 'neutron', 'neutron.conf', common)
+    _write_one(files, 'cinder', 'cinder.conf', common)
     _write_one(files, 'nova', 'nova.conf', {
         **common,
         'api_database': files.database('nova-api'),
@@ -36,9 +32,43 @@ def write(files, urls):
                                  'changes.\n{}\n')
 
 
+def write_trove(cloud, network):
+    """Write the configuration of every Trove deployment.
+
+    :param cloud: a state.Cloud that knows its projects
+    :param network: the id of the management network
+    """
+    files = layout.Layout(cloud.root)
+    trove = people.named('trove')
+    for deployment in deployments.DEPLOYMENTS:
+        directory = files.conf(deployment.name)
+        _write_one(files, deployment.name, 'trove.conf', {
+            **_common(files, cloud.urls), **deployment.settings,
+            'user': trove.name,
+            'project': trove.project,
+            'project_id': cloud.projects[trove.project],
+            'region': deployment.region,
+            'management_networks': network if deployment.management else '',
+            'cloudinit': directory})
+        # Trove gives this to the servers of this datastore.
+        (directory / 'mysql.cloudinit').write_text(
+            _render('mysql.cloudinit', {}))
+
+
+def _common(files, urls):
+    return {
+        'run': files.run,
+        # Where wheels put their configuration files.
+        'stock': files.venv / 'etc',
+        'auth_url': urls['keystone'],
+        'image_url': urls['glance'],
+    }
+
+
 def _write_one(files, service, name, values):
-    values = {**values, 'database': files.database(service),
-              'user': service, 'password': people.password(service)}
+    values = {'user': service, 'project': 'service',
+              'database': files.database(service), **values}
+    values['password'] = people.password(values['user'])
     values['credentials'] = _render('credentials.conf', values)
     values['authtoken'] = _render('authtoken.conf', values)
     directory = files.conf(service)

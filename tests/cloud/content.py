@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills the cloud with what a server needs: image, flavors, networks."""
+"""Fills the cloud with what a server needs, and what a database needs."""
+
+from tests.cloud import deployments
 
 FLAVORS = (
     {'name': 'm1.tiny', 'ram': 512, 'vcpus': 1, 'disk': 1},
@@ -7,16 +9,37 @@ FLAVORS = (
 )
 # Nova's fake hypervisor doesn't look inside.
 IMAGE = b'not really a disk\n'
+# Trove finds a guest's image by its tags.
+IMAGES = {'cirros': (), 'trove-guest': ('trove', 'mysql')}
+DATASTORE = 'mysql'
+# The first is the default; within a major version an upgrade is possible.
+VERSIONS = ('8.0.36', '8.0.37')
 
 
-def make_image(cloud):
-    """Upload the image.
+def make_images(cloud):
+    """Upload the images.
 
     :param cloud: a state.Cloud
     """
-    cloud.connection('admin').image.create_image(
-        'cirros', data=IMAGE, disk_format='raw', container_format='bare',
-        visibility='public')
+    glance = cloud.connection('admin').image
+    for name, tags in IMAGES.items():
+        glance.create_image(
+            name, data=IMAGE, tags=tags, disk_format='raw',
+            container_format='bare', visibility='public')
+
+
+def make_datastores(cloud):
+    """Make the datastore, and its versions, of each Trove deployment.
+
+    :param cloud: a state.Cloud
+    """
+    for deployment in deployments.DEPLOYMENTS:
+        trove = cloud.trove('trove', deployment.region)
+        for version in VERSIONS:
+            is_default = 'true' if version == VERSIONS[0] else 'false'
+            trove.mgmt_ds_versions.create(
+                version, DATASTORE, DATASTORE, image=None,
+                image_tags=list(IMAGES['trove-guest']), default=is_default)
 
 
 def make_flavors(cloud):
@@ -30,9 +53,10 @@ def make_flavors(cloud):
 
 
 def make_networks(cloud):
-    """Make the tenant's network, and a way to floating IPs.
+    """Make the tenant's network, a way to floating IPs, and Trove's network.
 
     :param cloud: a state.Cloud
+    :returns: the id of Trove's network
     """
     neutron = cloud.connection('admin').network
     demo = cloud.projects['demo']
@@ -49,3 +73,10 @@ def make_networks(cloud):
         name='router', project_id=demo,
         external_gateway_info={'network_id': public.id})
     neutron.add_interface_to_router(router, subnet_id=subnet.id)
+    trove = cloud.projects['trove']
+    management = neutron.create_network(
+        name='trove-management', project_id=trove)
+    neutron.create_subnet(
+        name='trove-management', project_id=trove, network_id=management.id,
+        ip_version=4, cidr='10.1.0.0/20')
+    return management.id

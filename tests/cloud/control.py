@@ -28,14 +28,14 @@ def status(files):
     """
     found = processes.running(files)
     for process in found:
-        print(f'{process.name:14} pid {process.pid}')
+        print(f'{process.name:20} pid {process.pid}')
     if not files.state.exists():
         print('The cloud is not up.')
         return 3
     state = json.loads(files.state.read_text())
     print()
     for name, url in state['urls'].items():
-        print(f'{name:14} {url}')
+        print(f'{name:20} {url}')
     missing = set(state['pids']) - {process.name for process in found}
     if missing:
         print(f'Not running: {", ".join(sorted(missing))}.')

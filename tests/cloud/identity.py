@@ -10,7 +10,18 @@ CATALOG = {
     'network': 'neutron',
     'placement': 'placement',
     'compute': 'nova',
+    'block-storage': 'cinder',
+    # By its old name, which Nova and Trove still know it by.
+    'volumev3': 'cinder',
+    'database': 'trove',
 }
+# What stands elsewhere instead of what stands in the guarded region.
+ELSEWHERE = {
+    (state.UNGUARDED, 'nova'): 'nova-unguarded',
+    (state.USER, 'trove'): 'trove-user',
+}
+# What Keystone fills in for whom it shows the catalog to.
+SUFFIXES = dict.fromkeys(('cinder', 'trove'), '/%(project_id)s')
 
 
 def fill(cloud):
@@ -39,20 +50,23 @@ def fill(cloud):
 
 
 def _make_catalog(keystone, urls):
-    """Make each endpoint in both regions; only Compute's differ."""
-    keystone.create_region(id=state.UNGUARDED)
+    """Make each endpoint in all regions; only few differ."""
+    # Keystone's bootstrap has made the guarded one, with its own endpoints.
+    others = [name for name in state.REGIONS if name != state.GUARDED]
+    for region in others:
+        keystone.create_region(id=region)
     services = {'identity': next(keystone.services(type='identity'))}
     services.update(
         (kind, keystone.create_service(type=kind, name=name))
         for kind, name in CATALOG.items())
-    keystone.create_endpoint(
-        service_id=services['identity'].id, interface='public',
-        region_id=state.UNGUARDED, url=urls['keystone'])
-    for kind, name in CATALOG.items():
-        stock = urls['nova-unguarded'] if name == 'nova' else urls[name]
-        for region, url in ((state.GUARDED, urls[name]),
-                            (state.UNGUARDED, stock)):
-            for interface in ('public', 'internal', 'admin'):
+    for region in others:
+        keystone.create_endpoint(
+            service_id=services['identity'].id, interface='public',
+            region_id=region, url=urls['keystone'])
+    for region in state.REGIONS:
+        for kind, name in CATALOG.items():
+            url = urls[ELSEWHERE.get((region, name), name)]
+            for interface in ('public', 'internal'):
                 keystone.create_endpoint(
                     service_id=services[kind].id, interface=interface,
-                    region_id=region, url=url)
+                    region_id=region, url=url + SUFFIXES.get(name, ''))

@@ -4,6 +4,7 @@
 import dataclasses
 import os
 import pathlib
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -56,6 +57,16 @@ class Layout:
         return self.root / 'dispatches.jsonl'
 
     @property
+    def faults(self):
+        """What tests want to go wrong: see tests.cloud.faults."""
+        return self.root / 'faults.json'
+
+    @property
+    def struck(self):
+        """One JSON line for each fault that struck."""
+        return self.root / 'struck.jsonl'
+
+    @property
     def nova_policy(self):
         """Nova's policy file, for tests to write."""
         return self.root / 'nova-policy.yaml'
@@ -94,6 +105,14 @@ class Layout:
         """
         return self.run / 'etc' / service
 
+    def guests(self, deployment):
+        """Name the directory of what a Trove deployment's guests remember.
+
+        :param deployment: the deployment's name
+        :returns: its path
+        """
+        return self.run / 'guests' / deployment
+
     def log(self, process):
         """Name a process's log file.
 
@@ -101,3 +120,14 @@ class Layout:
         :returns: its path
         """
         return self.logs / f'{process}.log'
+
+    @staticmethod
+    def write_whole(path, text):
+        """Write a file that others may read at any time: whole or not at all.
+
+        :param path: the file
+        :param text: what it is to say
+        """
+        unfinished = path.with_name(f'{path.name}.{uuid.uuid4()}')
+        unfinished.write_text(text)
+        os.replace(unfinished, path)

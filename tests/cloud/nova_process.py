@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs all of Nova in one process.
 
-``nova_process.py CONF DISPATCHES HOST,... PASTE=PORT...`` starts conductor,
+``nova_process.py ROOT CONF HOST,... PASTE=PORT...`` starts conductor,
 scheduler, a compute service for each host, and one API for each paste file.
+To the first API faults come as they are demanded in the state directory ROOT.
 """
 
 # Before anything else of Nova: threads, not eventlet.
 from nova import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
 
+import pathlib
 import sys
 
 from nova.api import wsgi
@@ -22,6 +24,8 @@ from nova import service
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from tests.cloud import faults
+from tests.cloud import layout
 from tests.cloud import recorder
 from tests.cloud import serve
 from tests.cloud import sqlite
@@ -50,20 +54,21 @@ def start_services(hosts):
 
 def main():
     """Run what the command line asks for."""
-    conf, dispatches, hosts, *endpoints = sys.argv[1:]
+    root, conf, hosts, *endpoints = sys.argv[1:]
+    files = layout.Layout(pathlib.Path(root))
     sqlite.share()
     config.parse_args(['nova', '--config-file', conf])
     logging.setup(cfg.CONF, 'nova')
     objects.register_all()
-    recorder.record_to(dispatches)
+    recorder.record_to(files.dispatches)
 
     start_services(hosts.split(','))
-    servers = []
-    for endpoint in endpoints:
-        paste, _, port = endpoint.rpartition('=')
-        application = wsgi.Loader(paste).load_app('osapi_compute')
-        servers.append(serve.server(application, int(port)))
-    serve.serve_all(servers)
+    pastes, _, ports = zip(*(one.rpartition('=') for one in endpoints))
+    applications = [wsgi.Loader(paste).load_app('osapi_compute')
+                    for paste in pastes]
+    applications[0] = faults.Faults(files).strike_api('nova', applications[0])
+    serve.serve_all([serve.server(application, int(port))
+                     for application, port in zip(applications, ports)])
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ import fcntl
 import itertools
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -192,6 +193,25 @@ def stop(files):
     return stopped
 
 
+def kill(files, name):
+    """Kill the processes of one name, and wait for their end.
+
+    :param files: the cloud's Layout
+    :param name: the name
+    :raises Failed: if there is none, or it doesn't end
+    """
+    deadline = time.monotonic() + STOP_SECONDS
+    found = [process for process in running(files) if process.name == name]
+    if not found:
+        raise Failed(f'There is no process {name}.')
+    for process in found:
+        _send(files, process, signal.SIGKILL)
+    while any(_name_of(files, process.pid) for process in found):
+        if time.monotonic() > deadline:
+            raise Failed(f'{name} does not end.')
+        time.sleep(0.05)
+
+
 def _send(files, process, number):
     """Send a signal, but never to a process that took over the id."""
     with contextlib.suppress(ProcessLookupError):
@@ -226,7 +246,9 @@ def free_ports(names):
     # start of the service.
     limits = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
     end = int(limits.read_text().split()[0])
-    candidates = itertools.chain(range(end - 1, 1024, -1),
+    below = range(1025, end)
+    # At random, as another cloud may be picking ports at the same time.
+    candidates = itertools.chain(random.sample(below, len(below)),
                                  range(end, 65536))
     names = list(names)
     free = itertools.islice(filter(_is_free, candidates), len(names))

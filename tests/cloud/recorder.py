@@ -8,10 +8,12 @@ refused in time leaves no line.
 import inspect
 import json
 import threading
+import time
 
 from nova.api.openstack import wsgi
 
 IDS = ('id', 'server_id')
+WHO = ('user_id', 'project_id', 'service_user_id')
 
 
 def record_to(path):
@@ -42,5 +44,7 @@ def _describe(method, request, action_args):
         'method': inspect.unwrap(method.__func__).__name__,
         'http_method': request.method,
         'path': request.path,
+        'time': time.time(),
+        **{key: getattr(context, key, None) for key in WHO},
         **{key: action_args[key] for key in IDS if key in action_args},
     }

@@ -4,15 +4,20 @@
 import dataclasses
 import os
 
+from tests.cloud import deployments
 from tests.cloud import layout
 from tests.cloud import people
 from tests.cloud import processes
 from tests.cloud import progress
 from tests.cloud import state
+from tests.cloud import troves
 
 HOSTS = ('compute1', 'compute2')
-NAMES = ('keystone', 'placement', 'glance', 'neutron', 'nova',
-         'nova-unguarded')
+TROVES = tuple(deployment.name for deployment in deployments.DEPLOYMENTS)
+NAMES = ('keystone', 'placement', 'glance', 'neutron', 'cinder', 'nova',
+         'nova-unguarded', *TROVES)
+PATHS = {'keystone': '/v3', 'cinder': '/v3', 'nova': '/v2.1',
+         'nova-unguarded': '/v2.1', **dict.fromkeys(TROVES, '/v1.0')}
 START_SECONDS = 120
 GUARDED_PASTE = layout.REPOSITORY / 'paste' / 'api-paste.ini'
 
@@ -36,9 +41,7 @@ class Services:
     @property
     def urls(self):
         """The URL of each service."""
-        paths = {'keystone': '/v3', 'nova': '/v2.1',
-                 'nova-unguarded': '/v2.1'}
-        return {name: f'http://127.0.0.1:{port}{paths.get(name, "")}'
+        return {name: f'http://127.0.0.1:{port}{PATHS.get(name, "")}'
                 for name, port in self.ports.items()}
 
     def keystone(self):
@@ -88,6 +91,41 @@ class Services:
             OS_NEUTRON_CONFIG_DIR=self.files.conf('neutron'),
             OS_NEUTRON_CONFIG_FILES='neutron.conf')
 
+    def cinder(self):
+        """Prepare and start Cinder."""
+        conf = self.files.conf('cinder') / 'cinder.conf'
+        with self.progress.step('cinder prepared'):
+            self._tool('cinder-manage', '--config-file', conf)('db', 'sync')
+        with self.progress.step('cinder answers'):
+            process = processes.spawn(
+                self.files, 'cinder',
+                [self.files.python, '-m', 'tests.cloud.cinder_process',
+                 self.files.root, conf, self.ports['cinder']],
+                # Its fake driver is among its tests, which ask for eventlet.
+                {'OS_CINDER_DISABLE_EVENTLET_PATCHING': 'true'})
+            self._wait('cinder', process, self.ports['cinder'])
+        return process.pid
+
+    def trove_databases(self):
+        """Prepare Trove's databases, but start nothing yet; returns None."""
+        with self.progress.step('trove prepared'):
+            for name in TROVES:
+                database = self.files.database(name)
+                # Its configuration comes later, when projects have ids.
+                processes.run(
+                    self.files, 'setup-trove-manage',
+                    [self.files.venv / 'bin' / 'trove-manage', 'db_sync'],
+                    {'OS_DATABASE__CONNECTION': f'sqlite:///{database}'})
+
+    def trove(self, name):
+        """Start a Trove deployment; Keystone must answer.
+
+        :param name: the deployment's name
+        """
+        with self.progress.step(f'{name} answers'):
+            return troves.start(self.files, name, troves.FIRST_HOST,
+                                self.ports[name])
+
     def nova_databases(self):
         """Prepare Nova, but start nothing yet; returns None."""
         manage = self._tool('nova-manage', '--config-file', self._nova_conf)
@@ -106,7 +144,7 @@ class Services:
             process = processes.spawn(
                 self.files, 'nova',
                 [self.files.python, '-m', 'tests.cloud.nova_process',
-                 self._nova_conf, self.files.dispatches, ','.join(HOSTS),
+                 self.files.root, self._nova_conf, ','.join(HOSTS),
                  *(f'{paste}={self.ports[name]}'
                    for name, paste in endpoints.items())])
             for name in endpoints:

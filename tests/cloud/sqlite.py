@@ -7,11 +7,14 @@ locked", however long the busy time-out is. So let readers read beside a
 writer (write-ahead log), and let writers queue from their first statement.
 """
 
+from oslo_db import api
 from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy
 from sqlalchemy import event
 
 BUSY_MILLISECONDS = 60000
+RETRIES = 100
+RETRY_SECONDS = 0.05
 WRITES = 'tests_cloud_writes'
 
 
@@ -40,6 +43,23 @@ def share():
 
     factory._create_connection = create_marked_connection
     factory._create_session = create_marked_session
+
+
+def retry(module, *names):
+    """Have functions begin again when SQLite refuses them.
+
+    For those who don't tell a writer's transaction from a reader's.
+
+    :param module: the module that they are in
+    :param names: the names of functions that can be called again, being one
+        transaction each
+    """
+    persistently = api.wrap_db_retry(
+        max_retries=RETRIES, retry_interval=RETRY_SECONDS,
+        inc_retry_interval=False, jitter=True,
+        exception_checker=lambda error: 'database is locked' in str(error))
+    for name in names:
+        setattr(module, name, persistently(getattr(module, name)))
 
 
 def _set_up_connection(connection, _record):

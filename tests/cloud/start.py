@@ -42,7 +42,8 @@ def _clear(files):
     """Remove what belongs to earlier runs."""
     shutil.rmtree(files.run, ignore_errors=True)
     shutil.rmtree(files.logs, ignore_errors=True)
-    files.state.unlink(missing_ok=True)
+    for leftover in (files.state, files.faults, files.struck):
+        leftover.unlink(missing_ok=True)
     files.dispatches.write_text('')
     files.run.mkdir()
 
@@ -56,9 +57,13 @@ def _start(files, progress):
     with futures.ThreadPoolExecutor() as pool:
         started = {name: pool.submit(getattr(todo, name))
                    for name in ('keystone', 'nova_databases', 'neutron',
-                                'placement', 'glance')}
+                                'placement', 'glance', 'trove_databases',
+                                'cinder')}
         filled = pool.submit(_fill, cloud, started, progress)
         started['nova'] = pool.submit(_start_nova, todo, started, filled)
+        started.update((name, pool.submit(_start_trove, name, todo, started,
+                                          filled))
+                       for name in services.TROVES)
         try:
             _raise_first([*started.values(), filled])
         except BaseException:
@@ -66,8 +71,9 @@ def _start(files, progress):
             processes.stop(files)
             raise
     cloud = filled.result()
-    with progress.step('flavors made'):
+    with progress.step('flavors and datastores made'):
         content.make_flavors(cloud)
+        content.make_datastores(cloud)
     _write_shells(files, cloud)
     pids = {name: future.result() for name, future in started.items()
             if future.result()}
@@ -81,11 +87,12 @@ def _fill(cloud, started, progress):
     with progress.step('users and catalog made'):
         cloud = dataclasses.replace(cloud, projects=identity.fill(cloud))
     started['glance'].result()
-    with progress.step('image made'):
-        content.make_image(cloud)
+    with progress.step('images made'):
+        content.make_images(cloud)
     started['neutron'].result()
     with progress.step('networks made'):
-        content.make_networks(cloud)
+        management = content.make_networks(cloud)
+    configs.write_trove(cloud, management)
     return cloud
 
 
@@ -95,6 +102,13 @@ def _start_nova(todo, started, filled):
         started[name].result()
     filled.result()
     return todo.nova()
+
+
+def _start_trove(name, todo, started, filled):
+    """Start a Trove deployment when it has databases and Keystone."""
+    started['trove_databases'].result()
+    filled.result()
+    return todo.trove(name)
 
 
 def _raise_first(pending):
@@ -113,7 +127,7 @@ def _write_shells(files, cloud):
             f'export {name}={shlex.quote(value)}\n'
             for name, value in environment.items()))
         clouds[user.name] = {
-            'regions': [state.GUARDED, state.UNGUARDED],
+            'regions': list(state.REGIONS),
             'compute_api_version': state.COMPUTE_API_VERSION,
             'auth': {
                 'auth_url': cloud.auth_url,

@@ -3,19 +3,26 @@
 
 import dataclasses
 import json
-import os
 import pathlib
+from urllib import parse
 
 from keystoneauth1 import identity
 from keystoneauth1 import service_token
 from keystoneauth1 import session as keystone_session
 import openstack
+from troveclient.v1 import client as trove_client
 
+from tests.cloud import faults
 from tests.cloud import layout
 from tests.cloud import people
+from tests.cloud import processes
+from tests.cloud import troves
 
 GUARDED = 'RegionOne'
 UNGUARDED = 'RegionUnguarded'
+# Its Trove makes servers in the users' projects, with the guarded Nova.
+USER = 'RegionUser'
+REGIONS = (GUARDED, UNGUARDED, USER)
 COMPUTE_API_VERSION = '2.96'
 
 
@@ -25,7 +32,9 @@ class Cloud:
 
     :ivar root: the state directory
     :ivar urls: a dict of service name to URL; nova is the guarded endpoint,
-        nova-unguarded the stock one, keystone includes /v3
+        nova-unguarded the stock one; trove and trove-user are the Trove
+        deployments, whose URLs and Cinder's lack the project's id; keystone
+        includes /v3
     :ivar projects: a dict of project name to id
     """
 
@@ -55,7 +64,7 @@ class Cloud:
         :returns: a dict of environment variables
         """
         return {
-            # openstacksdk reads from here that there are two regions, and
+            # openstacksdk reads from here that there are many regions, and
             # only then accepts --os-region-name.
             'OS_CLIENT_CONFIG_FILE': str(
                 layout.Layout(self.root).clouds_yaml),
@@ -90,12 +99,67 @@ class Cloud:
         """Make an openstacksdk connection of a user.
 
         :param user: the user's name
-        :param region: GUARDED or UNGUARDED
+        :param region: one of REGIONS
         :param session: more arguments of session()
         :returns: an openstack.connection.Connection
         """
         return openstack.connection.Connection(
             session=self.session(user, **session), region_name=region)
+
+    def trove(self, user, region=GUARDED, url=None, **session):
+        """Make a Trove client of a user.
+
+        :param user: the user's name
+        :param region: GUARDED, for servers in Trove's project, or USER, for
+            servers in the user's
+        :param url: the URL of one process, as start_trove() returned it; None
+            for the region's
+        :param session: more arguments of session()
+        :returns: a troveclient.v1.client.Client
+        """
+        endpoint = url and f'{url}/%(project_id)s'
+        return trove_client.Client(
+            session=self.session(user, **session), region_name=region,
+            endpoint_override=endpoint)
+
+    def start_trove(self, deployment, host=troves.FIRST_HOST):
+        """Start a process of a Trove deployment.
+
+        That is either the one that was killed, at its URL, or another one,
+        which shares the deployment's database and has API, task manager,
+        conductor and guests of its own.
+
+        :param deployment: 'trove' or 'trove-user'
+        :param host: the name of the task manager's host, an address; another
+            than the default's for another process
+        :returns: the URL of the process's API, without the project's id
+        :raises processes.Failed: if it does not start
+        """
+        url = parse.urlsplit(self.urls[deployment])
+        port = url.port
+        if host != troves.FIRST_HOST:
+            port, = processes.free_ports([host]).values()
+        troves.start(layout.Layout(self.root), deployment, host, port)
+        return url._replace(netloc=f'127.0.0.1:{port}').geturl()
+
+    def kill_trove(self, deployment, host=troves.FIRST_HOST):
+        """Kill a process of a Trove deployment, as kill -9 does.
+
+        :param deployment: 'trove' or 'trove-user'
+        :param host: what start_trove() was called with
+        """
+        processes.kill(layout.Layout(self.root),
+                       troves.process_name(deployment, host))
+
+    def faults(self, **demanded):
+        """Have things go wrong while in the context.
+
+        Contexts must not overlap.
+
+        :param demanded: guest, nova and cinder: see tests.cloud.faults
+        :returns: a context manager that yields faults.Strikes
+        """
+        return faults.demand(layout.Layout(self.root), demanded)
 
     def dispatches(self, request_id):
         """Read what Nova dispatched for a request.
@@ -137,6 +201,4 @@ def save(files, cloud, pids):
     """
     text = json.dumps({'urls': cloud.urls, 'projects': cloud.projects,
                        'pids': pids}, indent=2)
-    unfinished = files.state.with_suffix('.new')
-    unfinished.write_text(text + '\n')
-    os.replace(unfinished, files.state)
+    files.write_whole(files.state, text + '\n')

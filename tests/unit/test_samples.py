@@ -36,6 +36,11 @@ def _options(path):
                     '--output-file', str(path)])
 
 
+def _trove_options(path):
+    generator.main(['--namespace', 'nova_trove_guard.trove',
+                    '--output-file', str(path)])
+
+
 def _policy(path):
     policy_generator.generate_sample(
         ['--namespace', 'nova_trove_guard', '--output-file', str(path)],
@@ -43,7 +48,9 @@ def _policy(path):
 
 
 @pytest.mark.parametrize('name, generate', [
-    ('trove_guard.conf.sample', _options), ('policy.yaml.sample', _policy)])
+    ('trove_guard.conf.sample', _options),
+    ('trove.conf.sample', _trove_options),
+    ('policy.yaml.sample', _policy)])
 def test_a_generated_sample_is_fresh(tmp_path, name, generate):
     generate(tmp_path / name)
     assert (tmp_path / name).read_text() == (PASTE / name).read_text(), (

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the Trove admin asks of Nova on its own account: locks."""
+
+import dataclasses
+
+from keystoneauth1 import adapter
+from keystoneauth1 import exceptions
+
+# The first in which a lock has a reason, and lists can ask for it
+# (nova.api.openstack.compute.rest_api_version_history).
+WITH_REASON = '2.73'
+ANY_NOVA = '2.1'
+# Trove tags all its servers with it
+# (trove.taskmanager.models.FreshInstanceTasks._create_server).
+TAG = 'trove_instance'
+# Whose servers Nova works on, and is not done with.
+IN_TRANSITION = frozenset(('BUILD', 'DELETED', 'SOFT_DELETED'))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UnlockedServer:
+    """A managed server that is not locked.
+
+    :ivar uuid: the server's id
+    :ivar database_instance: the marker's value
+    """
+
+    uuid: str
+    database_instance: str
+
+
+class Compute:
+    """Nova, as the Trove admin sees it.
+
+    All calls raise keystoneauth1.exceptions.ClientException where Nova does
+    not answer, or refuses.
+
+    :param session: keystoneauth1 session of the Trove admin
+    :param everywhere: whether servers of Trove's are in any project, not
+        just in the Trove admin's own
+    :param metadata_key: the marker
+    :param endpoint: more arguments of keystoneauth1.adapter.Adapter that say
+        where Nova is
+    """
+
+    def __init__(self, session, everywhere, metadata_key, **endpoint):
+        self._nova = adapter.Adapter(session, **endpoint)
+        self._everywhere = everywhere
+        self._metadata_key = metadata_key
+
+    def lock(self, server_id, reason):
+        """Lock a server, which may be locked already.
+
+        :returns: False if there is no such server any more
+        """
+        try:
+            return self._act(server_id, {'lock': {'locked_reason': reason}},
+                             WITH_REASON)
+        except exceptions.NotAcceptable:
+            return self._act(server_id, {'lock': None}, ANY_NOVA)
+
+    def unlock(self, server_id):
+        """Unlock a server, which may be unlocked already.
+
+        :returns: False if there is no such server any more
+        """
+        return self._act(server_id, {'unlock': None}, ANY_NOVA)
+
+    def is_active(self, server_id):
+        """Return whether a server is there and active."""
+        try:
+            shown = self._nova.get(f'/servers/{server_id}',
+                                   microversion=ANY_NOVA).json()
+        except exceptions.NotFound:
+            return False
+        return shown['server']['status'] == 'ACTIVE'
+
+    def unlocked(self):
+        """Yield an UnlockedServer for each, one listing call a page.
+
+        Needs Nova's microversion 2.73.
+        """
+        query = {'locked': 'false'}
+        if self._everywhere:
+            query |= {'all_tenants': '1', 'tags': TAG}
+        while True:
+            page = self._nova.get('/servers/detail', params=query,
+                                  microversion=WITH_REASON).json()
+            for server in page['servers']:
+                if (self._metadata_key in server['metadata'] and
+                        server['status'] not in IN_TRANSITION):
+                    yield UnlockedServer(
+                        server['id'], server['metadata'][self._metadata_key])
+            if not page.get('servers_links'):
+                return
+            query['marker'] = page['servers'][-1]['id']
+
+    def _act(self, server_id, action, microversion):
+        try:
+            self._nova.post(f'/servers/{server_id}/action', json=action,
+                            microversion=microversion)
+        except exceptions.NotFound:
+            return False
+        return True

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs all of Cinder in one process.
+
+``cinder_process.py ROOT CONF PORT`` starts a volume service, the scheduler
+and the API, to which faults come as they are demanded in the state directory
+ROOT.
+"""
+
+# Before anything else of Cinder: threads, not eventlet.
+from cinder import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
+
+import pathlib
+import sys
+
+from cinder.common import constants
+from cinder import service
+from cinder.wsgi import wsgi
+from oslo_config import cfg
+
+from tests.cloud import faults
+from tests.cloud import layout
+from tests.cloud import serve
+from tests.cloud import sqlite
+
+
+def start_services():
+    """Start everything but the API."""
+    volumes = [
+        service.Service.create(host=f'{cfg.CONF.host}@{backend}',
+                               service_name=backend, coordination=True,
+                               binary=constants.VOLUME_BINARY)
+        for backend in cfg.CONF.enabled_backends]
+    scheduler = service.Service.create(binary=constants.SCHEDULER_BINARY)
+    # The scheduler, when it starts, waits to hear from a volume service.
+    for one in (*volumes, scheduler):
+        one.start()
+
+
+def main():
+    """Run what the command line asks for."""
+    root, conf, port = sys.argv[1:]
+    sqlite.share()
+    # What follows reads the command line.
+    sys.argv[1:] = ['--config-file', conf]
+    application = wsgi.initialize_application()
+    start_services()
+    demanded = faults.Faults(layout.Layout(pathlib.Path(root)))
+    serve.serve_all([serve.server(
+        demanded.strike_api('cinder', application), int(port))])
+
+
+if __name__ == '__main__':
+    main()

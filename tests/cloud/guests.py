@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guests of a Trove deployment: they claim to do what they are asked.
+
+A guest agent answers the calls of the task manager and the API over the
+message bus, and tells the conductor how its database is. These have no
+database; what they remember of it is in a file each, so that they survive
+the process, and so that several processes can run the same deployment.
+"""
+
+import functools
+import sqlite3
+import time
+
+from oslo_log import log as logging
+import oslo_messaging as messaging
+from oslo_serialization import jsonutils
+from oslo_utils import encodeutils
+from trove.common import context as trove_context
+from trove.common import crypto_utils
+from trove.common.rpc import serializer
+from trove.common import timeutils
+from trove.conductor import api as conductor_api
+from trove.guestagent import api as guest_api
+from trove.instance import models
+from trove.instance import service_status
+from trove import rpc
+
+from tests.cloud import layout
+
+LOG = logging.getLogger(__name__)
+PAUSE_SECONDS = 0.5
+HEARTBEAT_SECONDS = 3
+STATUSES = service_status.ServiceStatuses
+
+# A file system's figures, in GB.
+VOLUME = {'used': 0.1, 'total': 1.0}
+
+
+def _replication_snapshot(snapshot_info, **_arguments):
+    """Answer as trove.guestagent.datastore.manager.Manager does."""
+    return {
+        'dataset': {
+            'datastore_manager': 'mysql',
+            'dataset_size': VOLUME['used'],
+            'volume_size': VOLUME['total'],
+            'snapshot_id': snapshot_info['id'],
+        },
+        'replication_strategy': 'MysqlGTIDReplication',
+        'master': {'host': '127.0.0.1', 'port': 3306},
+        'replica_conf': {},
+    }
+
+
+# What each call is answered; a function is given the call's arguments.
+ANSWERS = {
+    'apply_overrides': None,
+    'attach_replica': None,
+    'attach_replication_slave': None,
+    'backup_required_for_replication': True,
+    'cleanup_source_on_replica_detach': None,
+    'demote_replication_master': None,
+    'detach_replica': None,
+    'enable_as_master': None,
+    'get_filesystem_stats': VOLUME,
+    'get_last_txn': ['6b4c2a9e-0000-4000-8000-000000000001', 1],
+    'get_latest_txn_id': '6b4c2a9e-0000-4000-8000-000000000001:1',
+    'get_replica_context': {},
+    'get_replication_snapshot': _replication_snapshot,
+    'get_txn_count': 1,
+    'is_root_enabled': False,
+    'list_databases': ([], None),
+    'list_users': ([], None),
+    'make_read_only': None,
+    'mount_volume': None,
+    'post_create_backup': {},
+    'post_upgrade': None,
+    'pre_create_backup': {},
+    'pre_upgrade': {},
+    'prepare': None,
+    'rebuild': None,
+    'reset_configuration': None,
+    'resize_fs': None,
+    'restart': None,
+    'rpc_ping': True,
+    'start_db_with_conf_changes': None,
+    'stop_db': None,
+    'unmount_volume': None,
+    'update_guest': None,
+    'update_overrides': None,
+    'upgrade': None,
+    'wait_for_txn': None,
+}
+# How the database is after a call, where that changes.
+BECOMES = {
+    'prepare': STATUSES.HEALTHY,
+    'rebuild': STATUSES.HEALTHY,
+    'restart': STATUSES.HEALTHY,
+    'start_db_with_conf_changes': STATUSES.HEALTHY,
+    'stop_db': STATUSES.SHUTDOWN,
+    'upgrade': STATUSES.HEALTHY,
+}
+# The calls that Trove does not wait for: the guest tells how they failed.
+FAILS = ('prepare', 'rebuild', 'upgrade')
+
+
+class Guests:
+    """The guests of all instances in this process's database.
+
+    :param files: the cloud's Layout
+    :param deployment: the deployment's name
+    :param faults: the Faults that come to them
+    """
+
+    def __init__(self, files, deployment, faults):
+        self._directory = files.guests(deployment)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._nova = files.database('nova-cell1')
+        self._faults = faults
+        self._guests = {}
+
+    def live(self):
+        """Let guests begin and end with their instances, forever."""
+        while True:
+            try:
+                self._look()
+            except Exception:
+                # Trove's records may change while they are read.
+                LOG.exception('The guests stumble')
+            time.sleep(PAUSE_SECONDS)
+
+    def _look(self):
+        instances = {instance.id: instance
+                     for instance in models.DBInstance.find_all(
+                         deleted=False).all()}
+        for instance_id in self._guests.keys() - instances.keys():
+            self._guests.pop(instance_id).end()
+        for instance_id in instances.keys() - self._guests.keys():
+            instance = instances[instance_id]
+            if self._has_booted(instance.compute_instance_id):
+                self._guests[instance_id] = Guest(
+                    instance, self._directory / instance_id, self._faults)
+        for guest in self._guests.values():
+            guest.report()
+
+    def _has_booted(self, server_id):
+        """Tell from Nova's database whether a server is there."""
+        nova = sqlite3.connect(self._nova)
+        try:
+            return nova.execute(
+                'SELECT 1 FROM instances WHERE uuid = ? AND '
+                'vm_state != "building"', (server_id,)).fetchone()
+        finally:
+            nova.close()
+
+
+class Guest:
+    """The endpoint of a guest's calls, and its voice.
+
+    :param instance: the DBInstance
+    :param memory: a file for the status of the database
+    :param faults: the Faults that come to it
+    """
+
+    target = messaging.Target(version=guest_api.API.API_LATEST_VERSION)
+
+    def __init__(self, instance, memory, faults):
+        self._id = instance.id
+        self._memory = memory
+        self._faults = faults
+        key = encodeutils.safe_decode(instance.key)
+        self._conductor = Conductor(self._id, key)
+        self._server = rpc.get_server(
+            messaging.Target(topic=f'guestagent.{self._id}', server=self._id),
+            [self], key=key)
+        self._server.start()
+
+    def __getattr__(self, method):
+        if method not in ANSWERS:
+            raise AttributeError(method)
+        return functools.partial(self._answer, method)
+
+    def _answer(self, method, _context, **arguments):
+        try:
+            self._faults.strike_guest(self._id, method)
+        except RuntimeError:
+            if method in FAILS:
+                self._remember(STATUSES.FAILED)
+            raise
+        if method in BECOMES:
+            self._remember(BECOMES[method])
+        answer = ANSWERS[method]
+        return answer(**arguments) if callable(answer) else answer
+
+    def report(self):
+        """Tell the conductor how the database is, if it has to be told."""
+        if not self._memory.exists():
+            return
+        status = self._memory.read_text()
+        known = models.InstanceServiceStatus.find_by(instance_id=self._id)
+        age = (timeutils.utcnow() - known.updated_at).total_seconds()
+        if known.status.description != status or age > HEARTBEAT_SECONDS:
+            try:
+                self._faults.strike_guest(self._id, 'heartbeat')
+            except RuntimeError:
+                return
+            self._conductor.heartbeat(
+                self._id, {'service_status': status}, sent=time.time())
+
+    def end(self):
+        """Answer no more, and forget."""
+        self._server.stop()
+        self._server.wait()
+        self._memory.unlink(missing_ok=True)
+
+    def _remember(self, status):
+        layout.Layout.write_whole(self._memory, status.description)
+
+
+class Conductor(conductor_api.API):
+    """Trove's conductor as a guest calls it.
+
+    :param instance_id: the guest's database instance
+    :param key: the instance's key
+    """
+
+    def __init__(self, instance_id, key):
+        self._seal = functools.partial(Seal, instance_id)
+        self._key = key
+        super().__init__(trove_context.TroveContext())
+
+    def get_client(self, target, version_cap, serializer=None):
+        """Make what the messages go out by; called by Trove's own class."""
+        return rpc.get_client(
+            target, key=self._key, version_cap=version_cap,
+            serializer=serializer, secure_serializer=self._seal)
+
+
+class Seal(serializer.TroveSerializer):
+    """Seals what a guest sends.
+
+    Trove's ConductorGuestSerializer takes the guest's id from the process's
+    configuration; here many guests live in one process.
+
+    :param instance_id: the guest's database instance
+    :param base: the serializer of the contents
+    :param key: the instance's key
+    """
+
+    def __init__(self, instance_id, base, key):
+        super().__init__(base)
+        self._id = instance_id
+        self._key = key
+
+    def _serialize_entity(self, ctxt, entity):
+        return jsonutils.dumps({'entity': self._seal(entity),
+                                'csz-instance-id': self._id})
+
+    def _serialize_context(self, ctxt):
+        return {'context': self._seal(ctxt), 'csz-instance-id': self._id}
+
+    def _seal(self, contents):
+        return crypto_utils.encode_data(crypto_utils.encrypt_data(
+            jsonutils.dumps(contents), self._key))

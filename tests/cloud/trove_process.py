@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs all of a Trove deployment in one process.
+
+``trove_process.py ROOT CONF DEPLOYMENT HOST PORT`` starts the API, the
+conductor, a task manager under the name of HOST, and the deployment's guests,
+to whom faults come as they are demanded in the state directory ROOT. Several
+of these processes may share the deployment's database; each has a message bus
+of its own, so that what one's API accepts, its own task manager does.
+"""
+
+# Before anything of Trove: threads, not eventlet.
+from tests.cloud import native_threads; native_threads.use()  # noqa
+
+import pathlib
+import sys
+import threading
+
+from trove.cmd import common
+from trove.common import cfg
+from trove.common import notification
+from trove.common import pastedeploy
+from trove.common.rpc import conductor_host_serializer
+from trove.common.rpc import service
+from trove.common import utils
+from trove.conductor import api as conductor_api
+from trove.db.sqlalchemy import api as db_api
+from trove.instance import models
+from trove.taskmanager import api as task_api
+
+from tests.cloud import faults
+from tests.cloud import guests
+from tests.cloud import layout
+from tests.cloud import serve
+from tests.cloud import sqlite
+
+HASTE = 10
+
+
+def poll_hastily():
+    """Cut short the pauses between two looks, which are in Trove's code.
+
+    Nothing here takes as long as it does in a real cloud.
+    """
+    build_polling_task = utils.build_polling_task
+
+    def build_hasty_task(retriever, condition=bool, sleep_time=1, time_out=0,
+                         initial_delay=0):
+        return build_polling_task(
+            retriever, condition, sleep_time / HASTE, time_out,
+            initial_delay / HASTE)
+
+    utils.build_polling_task = build_hasty_task
+
+
+def start_services(conf):
+    """Start everything but the API, as trove.cmd does.
+
+    :param conf: Trove's configuration
+    """
+    for one in (
+            service.RpcService(
+                key=None, manager=conf.conductor_manager,
+                topic=conf.conductor_queue,
+                rpc_api_version=conductor_api.API.API_LATEST_VERSION,
+                secure_serializer=(
+                    conductor_host_serializer.ConductorHostSerializer)),
+            service.RpcService(
+                key=conf.taskmanager_rpc_encr_key,
+                manager=conf.taskmanager_manager,
+                topic=conf.taskmanager_queue,
+                rpc_api_version=task_api.API.API_LATEST_VERSION)):
+        # They don't return: each runs its periodic tasks.
+        in_background(one.start)
+
+
+def in_background(function):
+    """Run a function as long as the process lives.
+
+    :param function: what to call
+    """
+    threading.Thread(target=function, daemon=True).start()
+
+
+def main():
+    """Run what the command line asks for."""
+    root, conf_file, deployment, host, port = sys.argv[1:]
+    sqlite.share()
+    sqlite.retry(db_api, 'save', 'delete', 'delete_all', 'update_all')
+    poll_hastily()
+    # What follows reads the command line.
+    sys.argv[1:] = ['--config-file', conf_file]
+    conf = common.initialize()
+    conf.set_override('host', host)
+    notification.DBaaSAPINotification.register_notify_callback(
+        models.persist_instance_fault)
+    cfg.set_api_config_defaults()
+
+    start_services(conf)
+    files = layout.Layout(pathlib.Path(root))
+    in_background(guests.Guests(
+        files, deployment, faults.Faults(files)).live)
+    application = pastedeploy.paste_deploy_app(
+        conf.find_file(conf.api_paste_config), 'trove', {})
+    serve.serve_all([serve.server(application, int(port))])
+
+
+if __name__ == '__main__':
+    main()
