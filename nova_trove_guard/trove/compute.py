@@ -68,12 +68,14 @@ class Compute:
 
     def is_active(self, server_id):
         """Return whether a server is there and active."""
-        try:
-            shown = self._nova.get(f'/servers/{server_id}',
-                                   microversion=ANY_NOVA).json()
-        except exceptions.NotFound:
-            return False
-        return shown['server']['status'] == 'ACTIVE'
+        return self._show(server_id, ANY_NOVA).get('status') == 'ACTIVE'
+
+    def is_locked(self, server_id):
+        """Return whether a server is locked, or not there any more.
+
+        Needs Nova's microversion 2.73, as unlocked().
+        """
+        return self._show(server_id, WITH_REASON).get('locked', True)
 
     def unlocked(self):
         """Yield an UnlockedServer for each, one listing call a page.
@@ -94,6 +96,14 @@ class Compute:
             if not page.get('servers_links'):
                 return
             query['marker'] = page['servers'][-1]['id']
+
+    def _show(self, server_id, microversion):
+        """Return a server (dict), an empty one if it is not there."""
+        try:
+            return self._nova.get(f'/servers/{server_id}',
+                                  microversion=microversion).json()['server']
+        except exceptions.NotFound:
+            return {}
 
     def _act(self, server_id, action, microversion):
         try:

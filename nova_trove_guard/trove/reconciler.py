@@ -29,8 +29,11 @@ class Reconciler:
         """
         for server in self._compute.unlocked():
             try:
-                was_locked = (self._is_ours(server.database_instance) and
-                              self._windows.lock_if_closed(server.uuid))
+                was_locked = (
+                    self._is_ours(server.database_instance) and
+                    # An operation may have locked it since the page came.
+                    self._windows.lock_if_closed(server.uuid,
+                                                 unless_locked=True))
             except Exception:
                 LOG.exception('Server %s of database instance %s is not '
                               'locked, and can\'t be.', server.uuid,

@@ -107,15 +107,18 @@ class Windows:
                           server_id)
             return False
 
-    def lock_if_closed(self, server_id):
+    def lock_if_closed(self, server_id, unless_locked=False):
         """Lock a server once, unless a window of it is open.
 
-        :returns: whether it was locked
+        :param unless_locked: whether to ask first, for who has heard long ago
+            that it is not locked
+        :returns: whether it was locked by this call
         :raises Exception: whatever Nova raises
         """
         try:
             with self._shares.exclusively(server_id):
-                if self._shares.are_held(server_id):
+                if self._shares.are_held(server_id) or (
+                        unless_locked and self._compute.is_locked(server_id)):
                     return False
                 return self._lock(server_id)
         except tooz.ToozError:

@@ -259,7 +259,7 @@ class Facts:
     :param server: the server's id
     """
 
-    # No Cinder and no Manila runs: Nova looks for them in vain.
+    # Neither is there: Nova looks for them in vain.
     volume = '0c1d2a3b-9999-4999-8999-000000000001'
     other_volume = '0c1d2a3b-9999-4999-8999-000000000002'
     share = '0c1d2a3b-9999-4999-8999-000000000003'

@@ -206,8 +206,7 @@ ROWS = (
     Row('unknown', 'POST', f'{S}/unheard_of', {}),
 )
 
-# A volume is attached to no server where no Cinder runs: the guard's look-up
-# of volumes is with the unit tests.
+# They name a volume that is attached to a server: see test_trove.
 OF_VOLUMES = frozenset((
     'os-assisted-volume-snapshots:create',
     'os-assisted-volume-snapshots:delete',

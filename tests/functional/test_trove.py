@@ -6,6 +6,8 @@ order in which they stand here. Each knows the one window that its operation
 needs, or that it needs none.
 """
 
+import json
+import string
 import threading
 
 import pytest
@@ -92,6 +94,35 @@ def test_its_siblings_are_marked(trove, instance, server):
     assert ports
     assert [port.tags for port in ports] == [
         [f'trove_instance_id_{instance}']] * len(ports)
+
+
+VOLUME_CALLS = (
+    ('DELETE', '/os-volumes/$volume', None),
+    ('POST', '/os-snapshots', {'snapshot': {
+        'volume_id': '$volume', 'force': True}}),
+    ('POST', '/os-assisted-volume-snapshots', {'snapshot': {
+        'volume_id': '$volume', 'create_info': {
+            'snapshot_id': '$volume', 'type': 'qcow2', 'new_file': 'x'}}}),
+    ('DELETE', '/os-assisted-volume-snapshots/7?delete_info='
+               '{"volume_id": "$volume"}', None),
+    ('POST', '/servers/$server/os-volume_attachments', {'volumeAttachment': {
+        'volumeId': '$volume'}}),
+)
+
+
+@pytest.mark.parametrize('method, path, body', VOLUME_CALLS)
+def test_nova_lets_nobody_else_at_its_volume(
+        trove, witness, instance, ordinary, method, path, body):
+    """By a path that does not name its server, or by another server."""
+    facts = {'volume': trove.volume(instance).id, 'server': ordinary}
+    path = string.Template(path).substitute(facts)
+    body = body and json.loads(
+        string.Template(json.dumps(body)).substitute(facts))
+    for who in ('owner', 'manager'):
+        answer = trove.scene.ask(who, method, path, body)
+        assert answer.status_code in (403, 404), answer.text
+        assert not witness.of(answer.headers['x-openstack-request-id'])
+    assert trove.volume(instance).status == 'in-use'
 
 
 def test_the_owner_can_t_unlock_it_without_the_guard_either(trove, server):

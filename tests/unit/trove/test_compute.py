@@ -90,6 +90,16 @@ def test_a_server_that_is_gone_is_no_error(service, nova, act):
     assert act(nova) is False
 
 
+@pytest.mark.parametrize('answer, is_locked', [
+    ((200, {'server': {'locked': True}}), True),
+    ((200, {'server': {'locked': False}}), False),
+    ((404, None), True)])
+def test_it_tells_whether_a_server_is_locked(
+        service, nova, answer, is_locked):
+    service.answers = [answer]
+    assert nova.is_locked(SERVER) is is_locked
+
+
 @pytest.mark.parametrize('status', [401, 403, 409, 500, 503])
 def test_a_refusal_is_one(service, nova, status):
     service.answers = [(status, None)] * 2

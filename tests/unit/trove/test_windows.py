@@ -50,6 +50,9 @@ class Nova:
         self.locked[server_id] = locked
         return True
 
+    def is_locked(self, server_id):
+        return self.locked.get(server_id, True)
+
     def is_active(self, server_id):
         return self.status.get(server_id) == 'ACTIVE'
 
@@ -240,6 +243,14 @@ def test_the_reconciler_goes_on_after_a_server_that_it_can_t_lock(
     nova.failures = [OSError('not this one')]
     reconciler.Reconciler(nova, process(), events, is_ours).run()
     assert nova.locked == {SERVER: False, OTHER: True}
+
+
+def test_the_reconciler_asks_again_whether_a_server_is_unlocked(
+        process, nova, events):
+    """An operation may have locked it since the page came."""
+    nova.unlocked = lambda: [compute.UnlockedServer(SERVER, INSTANCE)]
+    reconciler.Reconciler(nova, process(), events, is_ours).run()
+    assert (nova.calls, events.seen) == ([], [])
 
 
 def test_the_reconciler_leaves_the_servers_of_another_trove_alone(
