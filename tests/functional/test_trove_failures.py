@@ -176,6 +176,26 @@ def test_a_tenant_gets_nothing_done_in_the_middle_of_a_window(
     assert changes == ['_unlock', '_resize', '_confirm_resize', '_lock']
 
 
+@pytest.mark.parametrize('case', [
+    Case(resize_flavor, guest('wait', start_db_with_conf_changes=1))],
+    ids=str)
+def test_a_token_that_ends_in_the_middle_leaves_nothing_unlocked(
+        case, database):
+    trove, instance, server = database
+    owner = trove.cloud.trove('owner', trove.region)
+    token = owner.client.session.get_token()
+    with trove.cloud.faults(**case.faults) as strikes:
+        owner.instances.resize_instance(instance, trove.flavor('m1.small'))
+        strikes.wait()
+        assert not trove.is_locked(server)
+        revoked = trove.cloud.session('admin').delete(
+            f'{trove.cloud.auth_url}/auth/tokens',
+            headers={'X-Subject-Token': token})
+        assert revoked.status_code == 204
+    trove.over(instance)
+    trove.await_locked(server)
+
+
 # kill -9
 
 KILLS = (
