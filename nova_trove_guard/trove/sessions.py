@@ -111,8 +111,8 @@ class WindowedSession(session.Session):
                            f'{response.status_code} {response.reason}')
 
 
-class VolumeMarkingSession(session.Session):
-    """A session with Cinder that marks the volumes that it creates.
+class _MarkingSession(session.Session):
+    """A session that marks the siblings of servers.
 
     :param metadata_key: the marker
     :param session: arguments of keystoneauth1.session.Session
@@ -121,6 +121,10 @@ class VolumeMarkingSession(session.Session):
     def __init__(self, metadata_key, **session):
         super().__init__(**session)
         self._metadata_key = metadata_key
+
+
+class VolumeMarkingSession(_MarkingSession):
+    """A session with Cinder that marks the volumes that it creates."""
 
     def request(self, url, method, **kwargs):
         """Send a request, as keystoneauth1.session.Session does."""
@@ -134,19 +138,12 @@ class VolumeMarkingSession(session.Session):
         return super().request(url, method, **kwargs)
 
 
-class PortMarkingSession(session.Session):
+class PortMarkingSession(_MarkingSession):
     """A session with Neutron that tags the ports that it creates.
 
     Neutron takes no tags with a new port. One that can't be tagged is logged,
     and serves its database instance all the same.
-
-    :param metadata_key: the marker
-    :param session: arguments of keystoneauth1.session.Session
     """
-
-    def __init__(self, metadata_key, **session):
-        super().__init__(**session)
-        self._metadata_key = metadata_key
 
     def request(self, url, method, **kwargs):
         """Send a request, as keystoneauth1.session.Session does."""
