@@ -7,16 +7,18 @@ In api-paste.ini::
     use = egg:nova-trove-guard#trove_guard
 
 A request's way: what is asked, of which server (operations) - who asks
-(principal) - may they anyway (policy) - is the server Trove's (servers) - may
-they with this one (policy) - tell whoever watches (audit, metrics) - pass on
-untouched, or a fault (faults).
+(principal) - may they anyway (policy) - is the server Trove's (servers; what
+is remembered: cache) - may they with this one (policy) - tell whoever watches
+(audit, metrics) - pass on untouched, or a fault (faults).
 """
 
 from nova.api import openstack
 from oslo_config import cfg
 from oslo_log import log as logging
+import webob
 
 from nova_trove_guard import audit
+from nova_trove_guard import cache
 from nova_trove_guard import faults
 from nova_trove_guard import metrics
 from nova_trove_guard import operations
@@ -57,10 +59,35 @@ class TroveGuard:
         decision = self._decide(asked, environ)
         for tell in self._observers:
             tell(decision)
-        if decision.outcome is not audit.Outcome.REFUSED:
+        if decision.outcome is audit.Outcome.REFUSED:
+            return self._answer(decision.fault, environ, start_response)
+        if decision.outcome is audit.Outcome.NOT_MANAGED:
             return self._application(environ, start_response)
-        return faults.answer(decision.fault, environ, start_response,
-                             self._legacy_v2)
+        return self._pass_on(asked, decision, environ, start_response)
+
+    def _answer(self, fault, environ, start_response):
+        return faults.answer(fault, environ, start_response, self._legacy_v2)
+
+    def _pass_on(self, asked, decision, environ, start_response):
+        """Pass on what may change whether a server is Trove's."""
+        change = self._servers.changing(
+            asked.server_id, asked.writes_metadata(self._metadata_key))
+        if change is None:
+            return self._application(environ, start_response)
+        request, answer = webob.Request(environ), None
+        try:
+            with change:
+                answer = request.get_response(self._application)
+        except cache.Unavailable as error:
+            LOG.error('%s changes the server %s, but others may go on to '
+                      'believe what they remember of it: %s',
+                      decision.operation, asked.server_id, error)
+            if self._refusal is audit.Outcome.REFUSED:
+                return self._answer(faults.unavailable(), environ,
+                                    start_response)
+            if answer is None:
+                answer = request.get_response(self._application)
+        return answer(environ, start_response)
 
     def _decide(self, asked, environ):
         """Return the Decision on a request, whatever fails."""
@@ -91,6 +118,11 @@ class TroveGuard:
                       'behind authtoken and keystonecontext in '
                       'api-paste.ini.', operation.name)
             return self._refuse(undecided, faults.unidentified())
+        identifiers = _identifiers(asked)
+        recalled = self._servers.recall(identifiers or ())
+        # Whoever asks, and whatever the rules.
+        if recalled.all_others(identifiers) and not writes_marker:
+            return undecided
         if self._enforcer.is_trove_admin(principal):
             return undecided.ends(audit.Outcome.ALLOWED, base.TROVE_ADMIN)
         if writes_marker:
@@ -99,10 +131,9 @@ class TroveGuard:
         if operation.service and self._enforcer.may(principal, operation):
             return undecided.ends(audit.Outcome.ALLOWED, rule)
 
-        try:
-            managed = self._servers.managed(asked.identifiers())
-        except operations.Unreadable:
+        if identifiers is None:
             return self._refuse(undecided, faults.unreadable())
+        managed = self._servers.managed(identifiers, recalled)
         if not managed:
             return undecided
         # Whatever the rules: nobody can tell by which to judge it.
@@ -156,10 +187,21 @@ def filter_factory(global_conf, **local_conf):
         measures = metrics.of(settings)
         return TroveGuard(
             application, settings.metadata_key, policy.Enforcer(cfg.CONF),
-            servers.Servers(settings.metadata_key, measures), settings.mode,
+            servers.Servers(
+                settings.metadata_key, measures,
+                cache.of(cfg.CONF, settings, servers.ManagedServer)),
+            settings.mode,
             (*audit.observers(cfg.CONF, settings), *measures.observers))
 
     return guard
+
+
+def _identifiers(asked):
+    """Return the list of all that a request acts on, None for unreadable."""
+    try:
+        return list(asked.identifiers())
+    except operations.Unreadable:
+        return None
 
 
 def _is_legacy_v2(application):

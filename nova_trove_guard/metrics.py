@@ -36,6 +36,10 @@ class Off:
         """Return the very function: see Statsd.measured."""
         return look_up
 
+    @staticmethod
+    def hit():
+        """Do nothing: see Statsd.hit."""
+
 
 class Statsd:
     """Sends counters and times to statsd.
@@ -62,6 +66,10 @@ class Statsd:
         operation = decision.operation.replace(':', '-')
         self._client.incr(
             f'decision.{self._mode}.{decision.outcome}.{operation}')
+
+    def hit(self):
+        """Count a look-up that was not needed: it was remembered."""
+        self._client.incr('lookup.hit')
 
     def measured(self, look_up):
         """Return a look-up that is timed and counted by its outcome.

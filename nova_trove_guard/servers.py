@@ -2,6 +2,7 @@
 """Is it Trove's: the look-up of a server, inside Nova's process."""
 
 import dataclasses
+import types
 
 import nova.compute.api
 from nova import context as nova_context
@@ -10,6 +11,8 @@ from nova import exception
 from nova.network import neutron
 from nova import objects
 from oslo_context import context as oslo_context
+
+from nova_trove_guard import cache
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,6 +32,16 @@ class ManagedServer:
     database_instance: str
 
 
+class Recalled(dict):
+    """What is remembered (cache.Memory), by (kind, identifier)."""
+
+    def all_others(self, identifiers):
+        """Return whether all of a request's servers are known not Trove's."""
+        return bool(identifiers) and all(
+            each in self and self[each].known and self[each].server is None
+            for each in identifiers)
+
+
 class CellDown(Exception):
     """A cell's database does not answer."""
 
@@ -44,10 +57,14 @@ class Servers:
 
     :param metadata_key: the marker
     :param metrics: nova_trove_guard.metrics.Off or Statsd
+    :param memory: what remembers servers, see nova_trove_guard.cache; None
+        for nothing
     """
 
-    def __init__(self, metadata_key, metrics):
+    def __init__(self, metadata_key, metrics, memory=None):
         self._metadata_key = metadata_key
+        self._metrics = metrics
+        self._memory = memory
         self._measured_look_up = metrics.measured(self._look_up)
         self._compute = nova.compute.api.API()
         self._network = neutron.API()
@@ -59,11 +76,33 @@ class Servers:
             'console_token': self._of_console_token,
         }
 
-    def managed(self, identifiers):
-        """Return the managed servers among what a request acts on.
+    def recall(self, identifiers):
+        """Return what is remembered of the servers that a request names.
 
         :param identifiers: iterable of (kind, identifier), see
             nova_trove_guard.operations.Target
+        :returns: Recalled
+        """
+        if self._memory is None:
+            return Recalled()
+        server_ids = {
+            each: server_id for each in dict.fromkeys(identifiers)
+            if each[0] == 'server'
+            and (server_id := cache.canonical(each[1])) is not None}
+        memories = self._memory.recall(dict.fromkeys(server_ids.values()))
+        recalled = Recalled(
+            (each, memories.get(server_id, cache.NOTHING))
+            for each, server_id in server_ids.items())
+        for memory in recalled.values():
+            if memory.known:
+                self._metrics.hit()
+        return recalled
+
+    def managed(self, identifiers, recalled=types.MappingProxyType({})):
+        """Return the managed servers among what a request acts on.
+
+        :param identifiers: as for recall()
+        :param recalled: what that returned, to be believed
         :returns: list of ManagedServer, empty where all are others' servers,
             or none exists
         :raises Exception: whatever a database, a cell or Neutron that does
@@ -72,7 +111,7 @@ class Servers:
         callers_context = oslo_context.get_current()
         try:
             found = [server for each in dict.fromkeys(identifiers)
-                     for server in self._measured_look_up(*each)
+                     for server in self._found(each, recalled)
                      if server is not None]
         finally:
             # Nova leaves the context of the cell with the thread
@@ -81,6 +120,32 @@ class Servers:
             if callers_context is not None:
                 callers_context.update_store()
         return list(dict.fromkeys(found))
+
+    def changing(self, server_id, marks):
+        """See nova_trove_guard.cache.InProcess.changing.
+
+        :param server_id: the id in whatever form, None for no server
+        :returns: context manager, None where nothing is remembered
+        """
+        canonical = cache.canonical(server_id)
+        if self._memory is None or canonical is None:
+            return None
+        return self._memory.changing(canonical, marks)
+
+    def _found(self, each, recalled):
+        memory = recalled.get(each)
+        if memory is None:
+            return self._measured_look_up(*each)
+        if memory.known:
+            return (memory.server,)
+        found = self._measured_look_up(*each)
+        for server in found:
+            if server is not None:
+                self._memory.remember_managed(server)
+            else:
+                self._memory.remember_not_managed(
+                    cache.canonical(each[1]), memory)
+        return found
 
     def _look_up(self, kind, identifier):
         """Return what an identifier leads to.

@@ -1,93 +1,90 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pass-through costs: ``python3 -m tests.bench``.
+"""What the guard costs: ``python -W ignore -m tests.bench [name ...]``.
 
-Calls a bare WSGI application through one filter at a time, with a plain read
-of a server: the guard, an empty webob filter, and the filters of
-oslo.middleware that stand in Nova's pipelines. All take turns in one run, so
-that a noisy machine is noisy for all; the median of the rounds counts.
+Everything that is compared is measured side by side in one run: absolute
+times are those of this machine, ratios are what counts.
 """
 
-import io
-import statistics
-import timeit
+import argparse
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import platform
 
-from oslo_config import cfg
-from oslo_middleware import cors
-from oslo_middleware import http_proxy_to_wsgi
-from oslo_middleware import request_id
-from oslo_middleware import sizelimit
-import webob.dec
+from tests.bench import guarded_call
+from tests.bench import memory
+from tests.bench import pass_through
+from tests.bench import plot
+from tests.bench import policy_server
+from tests.bench import refusal
+from tests.bench import throughput
 
-from nova_trove_guard import filter as guard
-
-CALLS = 5000
-ROUNDS = 15
-
-ENVIRON = {
-    'REQUEST_METHOD': 'GET', 'SCRIPT_NAME': '/v2.1', 'QUERY_STRING': '',
-    'PATH_INFO': '/servers/0c1d2a3b-1111-4111-8111-000000000001',
-    'SERVER_NAME': 'localhost', 'SERVER_PORT': '80',
-    'SERVER_PROTOCOL': 'HTTP/1.1', 'HTTP_HOST': 'localhost',
-    'wsgi.version': (1, 0), 'wsgi.url_scheme': 'http',
-    'wsgi.input': io.BytesIO(), 'wsgi.errors': io.StringIO(),
-    'wsgi.multithread': True, 'wsgi.multiprocess': True,
-    'wsgi.run_once': False,
+MEASUREMENTS = {
+    'pass_through': pass_through.run,
+    'guarded_call': guarded_call.run,
+    'refusal': refusal.run,
+    'policy_server': policy_server.run,
+    'throughput': throughput.run,
+    'memory': memory.run,
 }
+OUTPUT = pathlib.Path(__file__).parent / 'results'
 
 
-def application(environ, start_response):
-    """Answer a request with as little as WSGI allows."""
-    start_response('200 OK', [('Content-Length', '2')])
-    return [b'{}']
+def _table(result):
+    """Return the lines of a Result's table."""
+    yield f'\n{result.title}'
+    for row in result.rows:
+        yield f'  {row.name:44} {row.value:12.2f} {row.unit}'
+    for aim in result.aims:
+        met = 'met' if aim.is_met else 'MISSED'
+        sign = '<=' if aim.at_most else '>='
+        yield (f'  {met:6} {aim.name}: {aim.value:.3g} {aim.unit} '
+               f'(aim {sign} {aim.limit:g})')
 
 
-@webob.dec.wsgify
-def empty(request):
-    """Do nothing, with a webob Request."""
-    return application
+def _summary(results):
+    aims = [aim for result in results for aim in result.aims]
+    missed = [aim.name for aim in aims if not aim.is_met]
+    return (f'\n{len(aims) - len(missed)} of {len(aims)} aims met'
+            + (f'; missed: {", ".join(missed)}' if missed else ''))
 
 
-def start_response(status, headers, exc_info=None):
-    """Take the head of an answer, as a web server does."""
-
-
-def filters():
-    """Return the filters (applications) to compare, by name."""
-    conf = cfg.ConfigOpts()
-    conf([])
+def _content(results):
+    """Return what goes into the JSON file."""
     return {
-        'nothing': application,
-        'nova-trove-guard': guard.TroveGuard(
-            application, 'trove_instance_id', None, None),
-        'empty webob filter': empty,
-        'oslo.middleware request_id': request_id.RequestId(application),
-        'oslo.middleware sizelimit': sizelimit.RequestBodySizeLimiter(
-            application, conf),
-        'oslo.middleware http_proxy_to_wsgi':
-            http_proxy_to_wsgi.HTTPProxyToWSGI(application, conf),
-        'oslo.middleware cors': cors.CORS(application, conf),
-    }
-
-
-def measure(applications):
-    """Return the median time of a call in microseconds, by name."""
-    rounds = {name: [] for name in applications}
-    for _ in range(ROUNDS):
-        for name, app in applications.items():
-            seconds = timeit.timeit(
-                lambda: app(ENVIRON.copy(), start_response), number=CALLS)
-            rounds[name].append(seconds / CALLS * 1e6)
-    return {name: statistics.median(times) for name, times in rounds.items()}
+        'python': platform.python_version(), 'cpus': os.cpu_count(),
+        'results': {
+            name: dataclasses.asdict(result) | {
+                'aims': [dataclasses.asdict(aim) | {'is_met': aim.is_met}
+                         for aim in result.aims]}
+            for name, result in results.items()}}
 
 
 def main():
-    """Measure, and print a table."""
-    times = measure(filters())
-    bare = times.pop('nothing')
-    added = times['nova-trove-guard'] - bare
-    print(f'{"filter":36} {"adds, us":>9} {"x the guard":>12}')
-    for name, time in times.items():
-        print(f'{name:36} {time - bare:9.2f} {(time - bare) / added:12.1f}')
+    """Measure, print tables, and write results.json and results.svg."""
+    parser = argparse.ArgumentParser(
+        prog='python -m tests.bench', description=__doc__)
+    parser.add_argument('names', nargs='*', metavar='name',
+                        help=f'one of {", ".join(MEASUREMENTS)}; all if none')
+    parser.add_argument('--output', type=pathlib.Path, default=OUTPUT,
+                        help='the directory for results.json and results.svg')
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(MEASUREMENTS)
+    if unknown:
+        parser.error(f'no such measurement: {", ".join(sorted(unknown))}')
+    logging.disable(logging.CRITICAL)
+    results = {}
+    for name in arguments.names or MEASUREMENTS:
+        results[name] = MEASUREMENTS[name]()
+        print('\n'.join(_table(results[name])), flush=True)
+    print(_summary(results.values()))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / 'results.json').write_text(
+        json.dumps(_content(results), indent=2) + '\n')
+    (arguments.output / 'results.svg').write_text(
+        plot.svg(list(results.values())))
 
 
 if __name__ == '__main__':

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""(5) Requests a second over HTTP, with and without the guard.
+
+Three web servers (cheroot) in processes of their own, each with Nova's whole
+pipeline and databases. Of ten calls, nine read a server and one changes it.
+"""
+
+import contextlib
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import cheroot.wsgi
+
+from tests.bench import cloud
+from tests.bench import measure
+
+REQUESTS = 50
+ROUNDS = 31
+READS = 9
+WITHOUT, COLD, WARM = (
+    'without the guard', 'guard, cache off', 'guard, cache memcached')
+
+
+def _options(port):
+    """Return what stands in nova.conf, by name."""
+    on = '[trove_guard]\ntrove_managed_instances = true\n'
+    return {WITHOUT: '', COLD: on,
+            WARM: f'{on}cache_backend = memcached\n'
+                  f'[cache]\nmemcache_servers = 127.0.0.1:{port}\n'}
+
+
+def serve(options):
+    """Serve Nova's API, and say where and what is there, in JSON."""
+    with cloud.running(options) as here:
+        # Connections stay while the other server is measured.
+        server = cheroot.wsgi.Server(('127.0.0.1', 0), here.api.app,
+                                     timeout=600)
+        server.prepare()
+        print(json.dumps([server.bind_addr[1], here.free, here.token()]),
+              flush=True)
+        server.serve()
+
+
+@contextlib.contextmanager
+def _client(options):
+    """Yield a function that sends requests and returns the seconds it took."""
+    with subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-c',
+             'import sys; from tests.bench import throughput; '
+             'throughput.serve(sys.argv[1])', options],
+            text=True, stdout=subprocess.PIPE) as process:
+        try:
+            port, server_id, token = json.loads(process.stdout.readline())
+            connection = http.client.HTTPConnection('127.0.0.1', port)
+            headers = {'X-Auth-Token': token,
+                       'Content-Type': 'application/json'}
+            method, path, body = cloud.WRITE
+            server = f'/v2.1/servers/{server_id}'
+            content = json.dumps(body)
+
+            def send():
+                begin = time.perf_counter()
+                for number in range(REQUESTS):
+                    if number % (READS + 1):
+                        connection.request('GET', server + '/metadata',
+                                           headers=headers)
+                    else:
+                        connection.request(method, server + path, content,
+                                           headers)
+                    answer = connection.getresponse()
+                    answer.read()
+                    if answer.status != 200:
+                        raise RuntimeError(f'answered {answer.status}')
+                return time.perf_counter() - begin
+
+            yield send
+        finally:
+            process.terminate()
+
+
+def run():
+    """Return the Result."""
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(cloud.cache_server())
+        clients = {name: stack.enter_context(_client(options))
+                   for name, options in _options(port).items()}
+        for send in clients.values():
+            send()
+        rates = {name: [] for name in clients}
+        for number in range(ROUNDS):
+            # None is always the first.
+            for name in sorted(clients, reverse=number % 2):
+                rates[name].append(REQUESTS / clients[name]())
+    return measure.Result(
+        'Throughput of the whole pipeline, over HTTP',
+        [measure.Row(name, statistics.median(each), 'requests/s')
+         for name, each in rates.items()],
+        [measure.Aim(f'{name} / without', statistics.median(
+            one / other for one, other in zip(rates[name], rates[WITHOUT])),
+            0.99, at_most=False) for name in (WARM, COLD)])
