@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A session that waits for services that are too busy to answer."""
+
+import datetime
+import email.utils
+
+from keystoneauth1 import exceptions
+from keystoneauth1 import session as sessions
+import tenacity
+
+TOO_BUSY = frozenset((429, 503))
+ATTEMPTS = 8
+LONGEST_PAUSE = 300  # seconds
+_BACK_OFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
+
+
+class PatientSession(sessions.Session):
+    """A session that asks again, later, where it was told to.
+
+    For calls that do no harm when they come twice. All clients that share it
+    are patient.
+
+    :param behind: the keystoneauth1 session whose credentials and settings
+        it takes
+    """
+
+    def __init__(self, behind):
+        super().__init__(
+            auth=behind.auth, session=behind.session, verify=behind.verify,
+            cert=behind.cert, timeout=behind.timeout,
+            app_name=behind.app_name, app_version=behind.app_version,
+            additional_headers=behind.additional_headers)
+
+    def request(self, url, method, raise_exc=True, **kwargs):
+        """Send a request, as keystoneauth1.session.Session does."""
+        answer = tenacity.Retrying(
+            retry=(tenacity.retry_if_result(is_too_busy) |
+                   tenacity.retry_if_exception_type(
+                       exceptions.RetriableConnectionFailure)),
+            wait=pause,
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            # What came last, be it an answer or an exception.
+            retry_error_callback=lambda state: state.outcome.result(),
+        )(super().request, url, method, raise_exc=False, **kwargs)
+        if raise_exc and answer.status_code >= 400:
+            raise exceptions.from_response(answer, method, url)
+        return answer
+
+
+def is_too_busy(answer):
+    """Return whether an answer (requests.Response) asks for patience."""
+    return answer.status_code in TOO_BUSY
+
+
+def pause(state):
+    """Return for how many seconds to wait: what was asked for, or more.
+
+    :param state: tenacity.RetryCallState
+    """
+    seconds = _BACK_OFF(state)
+    if not state.outcome.failed:
+        seconds += asked_for(state.outcome.result().headers)
+    return min(seconds, LONGEST_PAUSE)
+
+
+def asked_for(headers):
+    """Return the seconds that an answer's Retry-After asks for, 0 for none.
+
+    :param headers: mapping; Retry-After is a number or a date (RFC 9110)
+    """
+    text = headers.get('Retry-After', '')
+    try:
+        return max(0, int(text))
+    except ValueError:
+        pass
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    left = moment - datetime.datetime.now(datetime.UTC)
+    return max(0, left.total_seconds())

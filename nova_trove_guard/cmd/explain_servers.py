@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which servers are managed: as it is given, or as Nova's API tells.
+
+In place of nova_trove_guard.servers.Servers, which looks into Nova's
+databases.
+"""
+
+from keystoneauth1 import exceptions
+
+from nova_trove_guard.cmd import outcome
+from nova_trove_guard import servers
+
+# Where a request names no server that it acts on, or by no valid id.
+ANY = '<server>'
+
+
+class _Forgetful:
+    """Remembers nothing of servers, as servers.Servers without a memory."""
+
+    error = None
+
+    @staticmethod
+    def recall(identifiers):
+        """Return what is remembered: nothing."""
+        return servers.Recalled()
+
+    @staticmethod
+    def changing(server_id, marks):
+        """Return the context in which a server is changed: none."""
+        return None
+
+
+class Given(_Forgetful):
+    """Whatever a request acts on is managed, or nothing is.
+
+    :param is_managed: which of them
+    :param project_id: the id of the project that owns the server
+    :param user_id: the id of the user who made it
+    :param database_instance: the marker's value
+    """
+
+    def __init__(self, is_managed, project_id, user_id, database_instance):
+        self._is_managed = is_managed
+        self._others = project_id, user_id, database_instance
+
+    def managed(self, identifiers, recalled=None):
+        """Return the managed servers, as servers.Servers does."""
+        named = list(dict.fromkeys(identifiers))
+        if not self._is_managed:
+            return []
+        return [servers.ManagedServer(
+                    identifier if kind == 'server' else ANY, *self._others)
+                for kind, identifier in named]
+
+
+class LookedUp(_Forgetful):
+    """Servers as Nova's API shows them to an admin.
+
+    :param nova: keystoneauth1 Adapter of the Compute API
+    :param metadata_key: the marker
+    :ivar error: what went wrong, None for nothing: the guard takes it for
+        Nova's, and refuses
+    """
+
+    def __init__(self, nova, metadata_key):
+        self._nova = nova
+        self._metadata_key = metadata_key
+        self.error = None
+
+    def managed(self, identifiers, recalled=None):
+        """Return the managed servers, as servers.Servers does."""
+        named = list(dict.fromkeys(identifiers))
+        try:
+            found = [self._server(*each) for each in named]
+        except Exception as error:
+            self.error = error
+            raise
+        return [server for server in found if server is not None]
+
+    def _server(self, kind, identifier):
+        if kind != 'server':
+            raise outcome.Refused(
+                f'the request names a {kind}, not a server: tell with '
+                f'--managed or --unmanaged what server that leads to')
+        try:
+            shown = self._nova.get(f'/servers/{identifier}').json()['server']
+        except exceptions.NotFound:
+            return None
+        if self._metadata_key not in shown['metadata']:
+            return None
+        return servers.ManagedServer(
+            shown['id'], shown['tenant_id'], shown['user_id'],
+            shown['metadata'][self._metadata_key])

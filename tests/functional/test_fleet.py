@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard audit`` and ``explain`` on a real fleet.
+
+Everything drifts behind the guard's back, through the unguarded Nova. The
+tests of a deployment stand in the order in which they happen.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from tests.cloud import layout
+from tests.cloud import people
+from tests.cloud import state
+from tests.functional import databases
+from tests.functional import scene as scenes
+
+COMMAND = pathlib.Path(sys.prefix, 'bin', 'nova-trove-guard')
+OWNERS = {'trove': 'trove', 'trove-user': 'user'}
+OTHERS = {'trove': state.USER, 'trove-user': state.GUARDED}
+
+
+class Fleet:
+    """A Trove deployment, and an operator who looks after it.
+
+    :param trove: databases.Trove
+    """
+
+    def __init__(self, trove):
+        self.trove = trove
+        self.scene = trove.scene
+        names = ('open', 'failed', 'lost', 'well')
+        self.instances = {name: trove.create(name) for name in names}
+        self.servers = {}
+        for name, instance in self.instances.items():
+            trove.healthy(instance)
+            self.servers[name] = trove.server_id(instance)
+            trove.await_locked(self.servers[name])
+
+    def run(self, *arguments, user='trove', **environment):
+        """Run a command; return subprocess.CompletedProcess.
+
+        :param environment: more environment variables
+        """
+        return subprocess.run(
+            [COMMAND, *arguments, '--os-region-name', self.trove.region],
+            env=os.environ | self.trove.cloud.environment(
+                people.named(user)) | environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    def audit(self, *arguments, user='trove', owner=None):
+        """Run an audit.
+
+        :returns: dict of result by (code, name of the server)
+        """
+        done = self.run(
+            'audit', '-f', 'json', '--server-owner',
+            owner or OWNERS[self.trove.deployment], '--trove-project',
+            self.trove.cloud.projects['trove'], '--other-trove',
+            OTHERS[self.trove.deployment], *arguments, user=user)
+        assert done.returncode in (0, 1), done.stderr
+        names = {server: name for name, server in self.servers.items()}
+        return {(row['Code'], names[row['Server']]): row['Result']
+                for row in json.loads(done.stdout)
+                if row['Server'] in names}
+
+    def hide(self, name):
+        """Hide a server from the reconciler, which would lock it again.
+
+        It looks for servers with marker and tag.
+        """
+        self.scene.do('admin', 'DELETE',
+                      f'/servers/{self.servers[name]}/tags/trove_instance')
+
+    def mark(self, name, marker):
+        """Give a server another marker, or none for None."""
+        path = f'/servers/{self.servers[name]}/metadata'
+        if marker is None:
+            self.scene.do('trove', 'DELETE', f'{path}/{scenes.MARKER}')
+        else:
+            self.scene.do('trove', 'POST', path,
+                          {'metadata': {scenes.MARKER: marker}})
+
+    def act(self, who, name, action):
+        """Have the unguarded Nova carry out a server action."""
+        self.scene.act(who, self.servers[name], action)
+
+    def show(self, name):
+        """Return a server (dict)."""
+        return self.scene.show(self.servers[name])
+
+
+@pytest.fixture(scope='module', params=databases.REGIONS)
+def fleet(request, scene, witness):
+    """Return the Fleet of each deployment."""
+    fleet = Fleet(databases.Trove(scene, witness, request.param))
+    fleet.servers['forged'], = scene.make(
+        'forged', metadata={scenes.MARKER: str(uuid.uuid4())})
+    yield fleet
+    scene.remove([fleet.servers['forged']])
+    for name in ('open', 'failed', 'well'):
+        fleet.trove.instances.delete(fleet.instances[name])
+
+
+def test_a_forged_marker_is_all_that_is_wrong(fleet):
+    assert fleet.audit() == {('marker-forged', 'forged'): 'found'}
+
+
+def test_servers_in_the_wrong_project(fleet):
+    owner = {'trove': 'user', 'user': 'trove'}[
+        OWNERS[fleet.trove.deployment]]
+    assert fleet.audit(owner=owner).items() >= {
+        ('wrong-project', name): 'found'
+        for name in fleet.instances}.items()
+
+
+DRIFTED = {
+    ('marker-forged', 'forged'): 'found',
+    ('marker-missing', 'open'): 'found', ('unlocked', 'open'): 'found',
+    ('server-error', 'failed'): 'found', ('server-missing', 'lost'): 'found'}
+
+
+def test_each_drift_is_found(fleet):
+    fleet.mark('open', None)
+    fleet.act('admin', 'open', {'unlock': None})
+    fleet.act('admin', 'failed', {'os-resetState': {'state': 'error'}})
+    fleet.scene.remove([fleet.servers['lost']])
+    fleet.scene.await_end(fleet.servers['lost'])
+    assert fleet.audit() == DRIFTED
+
+
+def test_a_dry_run_changes_nothing(fleet):
+    would = {key: 'would be mended' if key[1] == 'open' else result
+             for key, result in DRIFTED.items()}
+    assert fleet.audit('--fix', '--dry-run') == would
+    assert fleet.audit() == DRIFTED
+
+
+def test_only_the_trove_admin_can_mend(fleet):
+    """The guard lets nobody else write the marker."""
+    results = fleet.audit('--fix', '--yes', user='admin')
+    assert 'only Trove may write it' in results['marker-missing', 'open']
+    assert scenes.MARKER not in fleet.show('open')['metadata']
+
+
+def test_what_is_safe_is_mended(fleet):
+    # The admin's try has locked the server: it had no marker.
+    fleet.act('admin', 'open', {'unlock': None})
+    mended = {key: 'mended' if key[1] == 'open' else result
+              for key, result in DRIFTED.items()}
+    assert fleet.audit('--fix', '--yes') == mended
+    server = fleet.show('open')
+    instance = fleet.instances['open']
+    assert server['metadata'][scenes.MARKER] == instance
+    assert server['locked']
+    # As Trove's own locks have it.
+    well = fleet.instances['well']
+    assert server['locked_reason'] == fleet.show('well')[
+        'locked_reason'].replace(well, instance)
+    assert instance in server['locked_reason']
+    assert fleet.audit() == {key: result for key, result in DRIFTED.items()
+                             if key[1] != 'open'}
+
+
+def test_another_marker(fleet):
+    fleet.mark('open', str(uuid.uuid4()))
+    assert fleet.audit('--fix', '--yes')['marker-wrong', 'open'] == 'mended'
+    assert fleet.show('open')['metadata'][scenes.MARKER] == (
+        fleet.instances['open'])
+
+
+# No tenant can reach the servers in Trove's own project.
+@pytest.mark.parametrize('fleet', ['trove-user'], indirect=True)
+def test_a_lock_of_the_tenant_s(fleet):
+    fleet.hide('open')
+    fleet.act('admin', 'open', {'unlock': None})
+    fleet.act('owner', 'open', {'lock': None})
+    assert fleet.show('open')['locked']
+    assert fleet.audit()['tenant-lock', 'open'] == 'found'
+    assert fleet.audit('--fix', '--yes')['tenant-lock', 'open'] == 'mended'
+    refusal = fleet.scene.ask(
+        'owner', 'POST', f'/servers/{fleet.servers["open"]}/action',
+        {'unlock': None}, region=state.UNGUARDED)
+    assert refusal.status_code == 403
+    assert ('tenant-lock', 'open') not in fleet.audit()
+
+
+def test_who_may_not_list_everything_is_told(fleet):
+    done = fleet.run('audit', user='owner')
+    assert done.returncode == 3
+    assert 'admin privileges' in done.stderr
+
+
+def explain(fleet, method, path, token):
+    """Have a request explained; return what it tells (dict)."""
+    conf = layout.Layout(fleet.trove.cloud.root).conf('nova') / 'nova.conf'
+    done = fleet.run('explain', method, path, '-f', 'json', '--config-file',
+                     str(conf), '--token-from', 'env:A_TOKEN', user='admin',
+                     A_TOKEN=token)
+    assert done.returncode == 0, done.stderr
+    assert token not in done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize('who', ['owner', 'stranger', 'admin'])
+def test_a_refusal_is_explained(fleet, who):
+    path = f'/servers/{fleet.servers["well"]}/remote-consoles'
+    answer = fleet.scene.ask(who, 'POST', path, {'remote_console': {}})
+    fault, = answer.json().values()
+    told = explain(fleet, 'POST', path,
+                   fleet.trove.cloud.session(who).get_token())
+    assert (told['operation'], told['decision']) == (
+        'os-remote-consoles', 'refused')
+    assert (told['status'], told['message']) == (
+        answer.status_code, fault['message'])
+    assert told['database_instance'] == fleet.instances['well']
+
+
+def test_the_trove_admin_is_explained(fleet):
+    told = explain(fleet, 'DELETE', f'/servers/{fleet.servers["well"]}',
+                   fleet.trove.cloud.session('trove').get_token())
+    assert told['decision'] == 'allowed'
+
+
+def test_a_token_that_keystone_does_not_know_is_explained(fleet):
+    told = explain(fleet, 'DELETE', f'/servers/{fleet.servers["well"]}',
+                   'no token')
+    assert (told['decision'], told['status']) == ('unauthenticated', 401)

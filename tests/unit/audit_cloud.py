@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated Keystone, Nova and Trove, for the real clients.
+
+They speak HTTP, list in pages as Nova and Trove do, and are as busy as a test
+wants. What they say is held against the real ones in
+tests/functional/test_fleet.py, which finds the same there.
+"""
+
+import collections
+import contextlib
+import http.server
+import itertools
+import json
+import re
+import threading
+import urllib.parse
+import uuid
+
+MARKER = 'trove_instance_id'
+TROVE_PROJECT = '70000000000000000000000000000001'
+USER_PROJECT = '70000000000000000000000000000002'
+OTHER_PROJECT = '70000000000000000000000000000003'
+IDLE = 'No tasks for the instance.'
+# What an auditor does not look at, in the size that Nova has it.
+BALLAST = {f'OS-EXT-SRV-ATTR:{number}': 'x' * 40 for number in range(20)}
+
+
+class Fleet:
+    """The servers and database instances, which tests let drift apart.
+
+    :ivar servers: dict of server (dict) by id, in the order of Nova's list
+    :ivar instances: dict of database instance (dict) by id
+    :ivar elsewhere: as instances, but another Trove's, of the region Two
+    :ivar requests: Counter of (service, method, kind of path)
+    :ivar trouble: function of a request's number that returns a status and
+        headers to answer with instead, or None
+    :ivar on_page: function that is called after each page of Trove's
+    :ivar filters: whether the auditor may ask who locked a server
+    """
+
+    def __init__(self):
+        self.servers = {}
+        self.instances = {}
+        self.elsewhere = {}
+        self.requests = collections.Counter()
+        self.trouble = lambda number: None
+        self.on_page = lambda: None
+        self.numbers = itertools.count(1)
+        self.clock = itertools.count(1)
+        self.filters = True
+
+    def grow(self, count, project=TROVE_PROJECT):
+        """Add instances with servers that are as they should be.
+
+        :returns: list of the ids of the instances
+        """
+        made = []
+        for _ in range(count):
+            instance, server = str(uuid.uuid4()), str(uuid.uuid4())
+            self.instances[instance] = {
+                'id': instance, 'server_id': server, 'region': None,
+                'tenant_id': USER_PROJECT, 'status': 'ACTIVE',
+                'task_description': IDLE, 'name': 'database'}
+            self.touch(instance)
+            self.add_server(server, project, {MARKER: instance},
+                            tags=['trove_instance'])
+            self.lock(server, 'admin' if project != TROVE_PROJECT
+                      else 'owner')
+            made.append(instance)
+        return made
+
+    def add_server(self, server, project, metadata, tags=()):
+        """Add a server."""
+        self.servers[server] = {
+            'id': server, 'status': 'ACTIVE', 'tenant_id': project,
+            'metadata': metadata, 'locked': False, 'locked_reason': None,
+            'locked_by': None, 'OS-EXT-STS:task_state': None,
+            'tags': list(tags)}
+
+    def server_of(self, instance):
+        """Return the server (dict) of an instance's id."""
+        return self.servers[self.instances[instance]['server_id']]
+
+    def lock(self, server, locked_by, reason=None):
+        """Lock a server, or unlock it for None."""
+        self.servers[server] |= {'locked': bool(locked_by),
+                                 'locked_by': locked_by,
+                                 'locked_reason': reason}
+
+    def touch(self, instance):
+        """Let an instance have been updated just now."""
+        self.instances[instance]['updated'] = (
+            f'2026-01-01T00:00:{next(self.clock):09}')
+
+    @contextlib.contextmanager
+    def served(self):
+        """Serve it over HTTP; return the URL."""
+        handler = type('Bound', (_Handler,), {'fleet': self})
+        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+        server.daemon_threads = True
+        # It takes half a second by default to shut down.
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f'http://127.0.0.1:{server.server_port}'
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    # Keystone
+
+    def catalog(self, url):
+        """Return the token (dict) of the auditor."""
+        return {'token': {
+            'expires_at': '2999-01-01T00:00:00.000000Z',
+            'issued_at': '2020-01-01T00:00:00.000000Z',
+            'methods': ['password'], 'roles': [{'id': '1', 'name': 'admin'}],
+            'user': {'id': 'u', 'name': 'trove',
+                     'domain': {'id': 'default', 'name': 'Default'}},
+            'project': {'id': TROVE_PROJECT, 'name': 'trove',
+                        'domain': {'id': 'default', 'name': 'Default'}},
+            'catalog': [{'type': type_, 'id': type_, 'name': type_,
+                         'endpoints': [
+                             {'id': type_ + region, 'interface': 'public',
+                              'region': region, 'region_id': region,
+                              'url': url + path}
+                             for region, path in (('One', path),
+                                                  ('Two', path + '-two'))]}
+                        for type_, path in (('compute', '/compute'),
+                                            ('database', '/database'))]}}
+
+    # Nova
+
+    def list_servers(self, query, url, details):
+        """Answer a list of servers, as Nova does."""
+        after = 0
+        ids = list(self.servers)
+        if 'marker' in query:
+            after = ids.index(query['marker']) + 1
+        limit = int(query['limit'])
+        tests = [
+            (name, test) for name, test in (
+                ('locked_by', lambda server, wanted: re.search(
+                    wanted, server['locked_by'] or '')),
+                ('tags', lambda server, wanted: wanted in server['tags']),
+                ('uuid', lambda server, wanted: server['id'] == wanted))
+            if name in query and (name == 'tags' or self.filters)]
+        found = list(itertools.islice(
+            (server for server in map(self.servers.get, ids[after:])
+             if all(test(server, query[name]) for name, test in tests)),
+            limit + 1))
+        page = {'servers': [
+            self.view(server) if details else {'id': server['id']}
+            for server in found[:limit]]}
+        if len(found) > limit:
+            page['servers_links'] = [{'rel': 'next', 'href': url}]
+        return 200, page
+
+    @staticmethod
+    def view(server):
+        """Return a server as Nova shows it: not who locked it."""
+        return {key: value for key, value in server.items()
+                if key != 'locked_by'} | BALLAST
+
+    def act(self, server, body):
+        """Answer a lock, as Nova does: the locking project decides."""
+        locker = self.servers[server]
+        if not (locker['locked'] and locker['tenant_id'] == TROVE_PROJECT):
+            self.lock(server, 'owner' if locker['tenant_id'] == TROVE_PROJECT
+                      else 'admin', body['lock']['locked_reason'])
+        return 202, None
+
+    # Trove
+
+    def list_instances(self, query, url):
+        """Answer a list of instances, as Trove does."""
+        offset, limit = int(query.get('marker') or 0), int(query['limit'])
+        rows = sorted(self.instances.values(),
+                      key=lambda one: one['updated'],
+                      reverse=True)[offset:offset + limit]
+        links = ([{'rel': 'next', 'href': f'{url}?marker={offset + limit}'}]
+                 if len(rows) == limit else [])
+        answer = {'instances': sorted(
+            (row | BALLAST for row in rows), key=lambda one: one['id']),
+            'links': links}
+        self.on_page()
+        return 200, answer
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Routes requests to a Fleet."""
+
+    fleet = None
+    protocol_version = 'HTTP/1.1'
+    # An answer in one piece, at once.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        """Answer a read."""
+        self._do(None)
+
+    def do_POST(self):
+        """Answer a write."""
+        length = int(self.headers.get('Content-Length') or 0)
+        self._do(json.loads(self.rfile.read(length)))
+
+    def _do(self, body):
+        fleet = self.fleet
+        url = urllib.parse.urlsplit(self.path)
+        if url.path.endswith('/auth/tokens'):
+            host = self.headers['Host']
+            self._answer(201, fleet.catalog(f'http://{host}'),
+                         {'X-Subject-Token': 'token'})
+            return
+        trouble = fleet.trouble(next(fleet.numbers))
+        if trouble:
+            status, headers = trouble
+            self._answer(status, {'overLimit': {'message': 'Busy.'}}, headers)
+            return
+        query = dict(urllib.parse.parse_qsl(url.query))
+        self._answer(*self._route(
+            fleet, url.path.strip('/').split('/'), query, body))
+
+    def _route(self, fleet, path, query, body):
+        service, kind, *rest = path
+        if service == 'compute':
+            last = ('server', *rest)[-1]
+            fleet.requests[service, self.command,
+                           'id' if last in fleet.servers else last] += 1
+            if rest in ([], ['detail']):
+                return fleet.list_servers(query, self.path, bool(rest))
+            server = fleet.servers.get(rest[0])
+            if server is None:
+                return 404, {'itemNotFound': {'message': 'No such server.'}}
+            if len(rest) == 1:
+                return 200, {'server': fleet.view(server)}
+            if rest[1] == 'metadata':
+                server['metadata'] |= body['metadata']
+                return 200, body
+            return fleet.act(rest[0], body)
+        fleet.requests[service, self.command] += 1
+        *_, last = path
+        if last == 'instances':
+            return fleet.list_instances(query, '/database/mgmt/instances')
+        instance = {'database': fleet.instances,
+                    'database-two': fleet.elsewhere}[service].get(last)
+        if instance is None:
+            return 404, {'itemNotFound': {'message': 'No such instance.'}}
+        return 200, {'instance': instance}
+
+    def _answer(self, status, document, headers=None):
+        content = b'' if document is None else json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in {
+                'Content-Type': 'application/json',
+                'Content-Length': str(len(content)),
+                **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments):
+        """Keep quiet."""

@@ -1,0 +1,637 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an audit finds and mends, by the real clients in a simulated cloud."""
+
+import argparse
+import datetime
+import email.utils
+import io
+import itertools
+import re
+import uuid
+
+from keystoneauth1 import exceptions
+from keystoneauth1 import identity
+from keystoneauth1 import session as sessions
+import pytest
+
+from nova_trove_guard.cmd import audit as command
+from nova_trove_guard.cmd import audit_findings
+from nova_trove_guard.cmd import audit_fix
+from nova_trove_guard.cmd import audit_jobs
+from nova_trove_guard.cmd import audit_ledger
+from nova_trove_guard.cmd import audit_patience
+from nova_trove_guard.cmd import audit_progress
+from nova_trove_guard.cmd import audit_run
+from nova_trove_guard.cmd import audit_sources
+from nova_trove_guard.cmd import outcome
+from tests.unit import audit_cloud
+from tests.unit.audit_cloud import MARKER
+from tests.unit.audit_cloud import OTHER_PROJECT
+from tests.unit.audit_cloud import TROVE_PROJECT
+from tests.unit.audit_cloud import USER_PROJECT
+
+Code = audit_findings.Code
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Let nobody wait; return the list of pauses (seconds)."""
+    pauses = []
+    monkeypatch.setattr('tenacity.nap.time.sleep', pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def fleet():
+    """Return a Fleet of seven healthy instances."""
+    fleet = audit_cloud.Fleet()
+    fleet.ids = fleet.grow(7)
+    return fleet
+
+
+@pytest.fixture
+def audit(fleet):
+    """Return a function that makes an Audit of the Fleet."""
+    with fleet.served() as url:
+        session = audit_patience.PatientSession(sessions.Session(
+            identity.V3Password(
+                auth_url=f'{url}/v3', username='trove', password='secret',
+                user_domain_id='default', project_name='trove',
+                project_domain_id='default')))
+
+        def make(owner='trove', tagged_only=False, others=(), ignored=(),
+                 ledger=None):
+            def trove(region):
+                return audit_sources.Trove(session, 'One',
+                                           region_name=region)
+
+            return audit_run.Audit(
+                audit_sources.Nova(session, tagged_only, region_name='One'),
+                trove('One'), tuple(map(trove, others)),
+                audit_findings.Judge(MARKER, owner, TROVE_PROJECT),
+                ledger or audit_ledger.Ledger('', 'a test'),
+                audit_progress.Progress(io.StringIO()), frozenset(ignored),
+                jobs=3)
+
+        yield make
+
+
+def found(audit):
+    """Run an audit, and return its findings: set of (code, server)."""
+    audit.run()
+    return {(finding.code, finding.server)
+            for finding, _ in audit.ledger.findings()}
+
+
+# Drifts: functions of a fleet and an instance's id, by what is found.
+
+def unlock(fleet, instance):
+    fleet.lock(fleet.instances[instance]['server_id'], None)
+
+
+def unmark(fleet, instance):
+    fleet.server_of(instance)['metadata'].clear()
+
+
+def mark_otherwise(fleet, instance):
+    fleet.server_of(instance)['metadata'][MARKER] = 'mine\n\x1b[2J'
+
+
+def lose(fleet, instance):
+    del fleet.servers[fleet.instances[instance]['server_id']]
+
+
+def trash(fleet, instance):
+    fleet.server_of(instance)['status'] = 'SOFT_DELETED'
+
+
+def never_have(fleet, instance):
+    lose(fleet, instance)
+    fleet.instances[instance]['server_id'] = None
+
+
+def fail(fleet, instance):
+    fleet.server_of(instance) | {'fault': {'message': 'No valid host'}}
+    fleet.server_of(instance)['status'] = 'ERROR'
+
+
+def move(fleet, instance):
+    fleet.server_of(instance)['tenant_id'] = OTHER_PROJECT
+    fleet.lock(fleet.instances[instance]['server_id'], 'admin')
+
+
+def silence(fleet, instance):
+    server = fleet.server_of(instance)
+    for key in server.keys() - {'id', 'tenant_id', 'tags', 'locked_by'}:
+        del server[key]
+    server['status'] = 'UNKNOWN'
+
+
+DRIFTS = [
+    (unlock, Code.UNLOCKED), (unmark, Code.MARKER_MISSING),
+    (mark_otherwise, Code.MARKER_WRONG), (lose, Code.SERVER_MISSING),
+    (trash, Code.SERVER_MISSING), (never_have, Code.SERVER_MISSING),
+    (fail, Code.SERVER_ERROR), (move, Code.WRONG_PROJECT),
+    (silence, Code.UNREADABLE)]
+
+
+def test_all_is_well(audit):
+    assert found(audit()) == set()
+
+
+@pytest.mark.parametrize('drift, code', DRIFTS)
+def test_each_drift_is_found(fleet, audit, drift, code):
+    drift(fleet, fleet.ids[3])
+    server = fleet.instances[fleet.ids[3]]['server_id'] or ''
+    assert found(audit()) == {(code, server)}
+
+
+def test_all_drifts_at_once(fleet, audit):
+    fleet.ids += fleet.grow(2)
+    for instance, (drift, _) in zip(fleet.ids, DRIFTS, strict=True):
+        drift(fleet, instance)
+    assert sorted(code for code, _ in found(audit())) == sorted(
+        code for _, code in DRIFTS)
+
+
+def test_a_finding_is_one_harmless_line(fleet, audit):
+    mark_otherwise(fleet, fleet.ids[0])
+    one = audit()
+    one.run()
+    (finding, _), = one.ledger.findings()
+    assert finding.detail == r"it is 'mine\n\x1b[2J'"
+    assert finding.instance == fleet.ids[0]
+
+
+def test_every_code_has_a_remedy():
+    assert set(audit_findings.REMEDIES) == set(Code)
+    for code in Code:
+        finding = audit_findings.Finding(code, 'S', 'I', '')
+        assert '{' not in finding.remedy
+
+
+# Locks
+
+@pytest.mark.parametrize('owner, project, locked_by, is_found', [
+    ('trove', TROVE_PROJECT, 'owner', False),
+    ('trove', TROVE_PROJECT, 'admin', False),
+    ('user', USER_PROJECT, 'owner', True),
+    ('user', USER_PROJECT, 'admin', False),
+])
+def test_a_lock_that_the_tenant_can_undo(
+        fleet, audit, owner, project, locked_by, is_found):
+    fleet.instances.clear()
+    fleet.servers.clear()
+    instance, = fleet.grow(1, project)
+    server = fleet.instances[instance]['server_id']
+    fleet.lock(server, locked_by)
+    assert found(audit(owner)) == (
+        {(Code.TENANT_LOCK, server)} if is_found else set())
+
+
+def test_who_may_not_ask_for_it_is_told(fleet, audit):
+    """Nova ignores a filter that it does not allow."""
+    fleet.filters = False
+    with pytest.raises(outcome.Refused, match='allow_all_filters'):
+        audit().run()
+
+
+@pytest.mark.parametrize('change', [
+    {'status': 'RESIZE', 'task_description': 'Resizing the instance.'},
+    {'status': 'BACKUP'},
+    {'status': 'SHUTDOWN', 'task_description': 'Deleting the instance.'}])
+def test_a_window_of_trove_s_is_no_finding(fleet, audit, change):
+    for drift, instance in zip((unlock, lose), fleet.ids):
+        drift(fleet, instance)
+        fleet.instances[instance] |= change
+    assert found(audit()) == set()
+
+
+def test_a_task_that_failed_is_over(fleet, audit):
+    unlock(fleet, fleet.ids[0])
+    fleet.instances[fleet.ids[0]] |= {
+        'status': 'ERROR', 'task_description': 'Build error: Server.'}
+    assert {code for code, _ in found(audit())} == {Code.UNLOCKED}
+
+
+def test_a_server_that_is_built_is_not_locked_yet(fleet, audit):
+    unlock(fleet, fleet.ids[0])
+    fleet.server_of(fleet.ids[0])['status'] = 'BUILD'
+    assert found(audit()) == set()
+
+
+def test_what_is_ignored_is_not_found(fleet, audit):
+    unlock(fleet, fleet.ids[0])
+    unmark(fleet, fleet.ids[0])
+    assert {code for code, _ in found(audit(ignored=[Code.UNLOCKED]))} == {
+        Code.MARKER_MISSING}
+
+
+# Forged markers
+
+@pytest.mark.parametrize('marker', [
+    str(uuid.uuid4()), '', '../../../v3/users', "'", 'x' * 255])
+def test_a_marker_that_trove_does_not_know(fleet, audit, marker):
+    fleet.add_server('forged', OTHER_PROJECT, {MARKER: marker})
+    fleet.add_server('ordinary', OTHER_PROJECT, {'purpose': 'web'})
+    assert found(audit()) == {(Code.MARKER_FORGED, 'forged')}
+
+
+def test_a_marker_of_another_server_s_instance(fleet, audit):
+    fleet.add_server('forged', OTHER_PROJECT, {MARKER: fleet.ids[0]})
+    assert found(audit()) == {(Code.MARKER_FORGED, 'forged')}
+
+
+def test_a_server_of_another_trove_is_not_forged(fleet, audit):
+    known, = fleet.grow(1)
+    server = fleet.instances[known]['server_id']
+    fleet.elsewhere[known] = fleet.instances.pop(known)
+    assert found(audit(others=['Two'])) == set()
+    assert found(audit()) == {(Code.MARKER_FORGED, server)}
+
+
+def test_only_tagged_servers_are_listed_if_wanted(fleet, audit):
+    fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
+    untagged = fleet.server_of(fleet.ids[0])
+    untagged['tags'], untagged['metadata'] = [], {}
+    one = audit(tagged_only=True)
+    assert found(one) == {(Code.MARKER_MISSING, untagged['id'])}
+
+
+# Lists that change while they are read
+
+@pytest.fixture
+def small_pages(monkeypatch):
+    """Let pages be small."""
+    monkeypatch.setattr(audit_sources, 'TROVE_PAGE', 5)
+    monkeypatch.setattr(audit_sources, 'OVERLAP', 2)
+    monkeypatch.setattr(audit_sources, 'NOVA_PAGE', 3)
+
+
+def test_pages(fleet, audit, small_pages):
+    fleet.ids += fleet.grow(30)
+    for instance in fleet.ids[::5]:
+        unlock(fleet, instance)
+    assert found(audit()) == {
+        (Code.UNLOCKED, fleet.instances[instance]['server_id'])
+        for instance in fleet.ids[::5]}
+
+
+@pytest.mark.parametrize('deleted, touched', [
+    (1, 0), (4, 0), (12, 0), (0, 1), (0, 6), (3, 3), (11, 2)])
+def test_no_instance_is_missed_where_trove_s_list_moves(
+        fleet, audit, small_pages, deleted, touched):
+    fleet.ids += fleet.grow(60)
+    for instance in fleet.ids:
+        unmark(fleet, instance)
+    latest_first = fleet.ids[::-1]
+    pages = itertools.count(1)
+
+    def move_on():
+        if next(pages) == 3:
+            for gone in latest_first[:deleted]:
+                lose(fleet, gone)
+                del fleet.instances[gone]
+            # What was ahead is at the front now, which has been read.
+            for instance in latest_first[-touched:] if touched else ():
+                fleet.touch(instance)
+
+    fleet.on_page = move_on
+    one = audit()
+    codes = found(one)
+    assert {server for _, server in codes} >= {
+        instance['server_id'] for instance in fleet.instances.values()}
+
+
+def test_instances_of_other_regions_are_no_business_of_this_one(
+        fleet, audit, small_pages):
+    for instance in fleet.grow(40):
+        fleet.instances[instance]['region'] = 'Two'
+        lose(fleet, instance)
+    assert found(audit()) == set()
+
+
+def test_an_instance_that_came_later_is_not_forged(fleet, audit):
+    """The marker leads to it."""
+    def later():
+        fleet.on_page = lambda: None
+        unlock(fleet, fleet.grow(1)[0])
+
+    one = audit()
+    list_instances = one.trove.pages
+
+    def pages(*arguments):
+        yield from list_instances(*arguments)
+        later()
+
+    one.trove.pages = pages
+    assert {code for code, _ in found(one)} == {Code.UNLOCKED}
+
+
+# Mending
+
+def fix(audit, for_real=True, project=TROVE_PROJECT):
+    """Run an audit and mend; return {(code, server): result}."""
+    audit.run()
+    audit_fix.Fix(audit, project, for_real).run()
+    return {(finding.code, finding.server): result
+            for finding, result in audit.ledger.findings()}
+
+
+def test_what_is_safe_is_mended(fleet, audit):
+    first, second, third, fourth, *_ = fleet.ids
+    unlock(fleet, first)
+    unmark(fleet, first)
+    mark_otherwise(fleet, second)
+    lose(fleet, third)
+    fleet.server_of(fourth)['tenant_id'] = OTHER_PROJECT
+    fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
+
+    results = fix(audit())
+    assert sorted(code for (code, _), result in results.items()
+                  if result == audit_fix.MENDED) == [
+        'marker-missing', 'marker-wrong', 'tenant-lock', 'unlocked']
+    assert sorted(code for (code, _), result in results.items()
+                  if result == '') == [
+        'marker-forged', 'server-missing', 'wrong-project']
+    for instance in (first, second):
+        assert fleet.server_of(instance)['metadata'][MARKER] == instance
+    assert fleet.server_of(first)['locked_reason'] == (
+        f'Trove: database instance {first}')
+    assert fleet.server_of(fourth)['locked_by'] == 'admin'
+    assert {code for code, _ in found(audit())} == {
+        Code.MARKER_FORGED, Code.SERVER_MISSING, Code.WRONG_PROJECT}
+
+
+def writes(fleet):
+    return sum(count for (service, method, *_), count
+               in fleet.requests.items()
+               if method == 'POST')
+
+
+def test_a_dry_run_changes_nothing(fleet, audit):
+    unlock(fleet, fleet.ids[0])
+    unmark(fleet, fleet.ids[1])
+    assert set(fix(audit(), for_real=False).values()) == {
+        audit_fix.WOULD_BE_MENDED}
+    assert writes(fleet) == 0
+
+
+def test_nothing_is_mended_that_is_well_again(fleet, audit):
+    unlock(fleet, fleet.ids[0])
+    one = audit()
+    one.run()
+    fleet.lock(fleet.instances[fleet.ids[0]]['server_id'], 'admin')
+    audit_fix.Fix(one, TROVE_PROJECT, True).run()
+    assert [result for _, result in one.ledger.findings()] == [
+        audit_fix.GONE]
+    assert writes(fleet) == 0
+
+
+@pytest.mark.parametrize('state', ['resize_prep', 'deleting'])
+def test_what_nova_works_on_is_left(fleet, audit, state):
+    unlock(fleet, fleet.ids[0])
+    fleet.server_of(fleet.ids[0])['OS-EXT-STS:task_state'] = state
+    assert set(fix(audit()).values()) == {audit_fix.IN_TRANSITION}
+    assert writes(fleet) == 0
+
+
+def test_no_lock_is_put_that_the_tenant_could_undo(fleet, audit):
+    instance, = fleet.grow(1, USER_PROJECT)
+    unlock(fleet, instance)
+    results = fix(audit('user'), project=USER_PROJECT)
+    assert results[
+        Code.UNLOCKED, fleet.instances[instance]['server_id']] == (
+        audit_fix.SAME_PROJECT)
+    assert writes(fleet) == 0
+
+
+def test_a_refusal_is_told_and_the_rest_goes_on(fleet, audit):
+    for instance in fleet.ids[:2]:
+        unlock(fleet, instance)
+    one = audit()
+    one.run()
+    refused = []
+
+    def lock(server, instance):
+        if not refused:
+            refused.append(server)
+            raise exceptions.Forbidden('only Trove may')
+        fleet.lock(server, 'admin')
+
+    one.nova.lock = lock
+    audit_fix.Fix(one, TROVE_PROJECT, True).run()
+    assert sorted(result for _, result in one.ledger.findings()) == [
+        'failed: only Trove may (HTTP 403)', 'mended']
+
+
+@pytest.mark.parametrize('answer, result', [
+    ('y\n', audit_fix.MENDED), ('n\n', ''), ('\n', ''), ('', '')])
+def test_it_asks(fleet, audit, answer, result):
+    unlock(fleet, fleet.ids[0])
+    one = audit()
+    one.run()
+    asking = command.Audit.__new__(command.Audit)
+    asking.app = argparse.Namespace(stdin=io.StringIO(answer),
+                                    stderr=io.StringIO())
+    asking._fix(audit_fix.Fix(one, TROVE_PROJECT, True),
+                argparse.Namespace(yes=False))
+    assert asking.app.stderr.getvalue() == 'Mend 1 findings? [y/N] '
+    assert [told for _, told in one.ledger.findings()] == [result]
+
+
+# Patience
+
+def test_a_busy_cloud_is_waited_for(fleet, audit, no_pauses):
+    fleet.trouble = lambda number: {
+        0: (503, {}), 1: (429, {'Retry-After': '17'})}.get(number % 3)
+    unlock(fleet, fleet.ids[0])
+    assert {code for code, _ in found(audit())} == {Code.UNLOCKED}
+    assert max(no_pauses) >= 17
+    assert all(pause < 17 + 31 for pause in no_pauses)
+
+
+@pytest.mark.parametrize('status, error', [
+    (503, exceptions.ServiceUnavailable), (429, exceptions.HttpError)])
+def test_patience_ends(fleet, audit, no_pauses, status, error):
+    one = audit()
+    fleet.trouble = lambda number: (status, {})
+    with pytest.raises(error):
+        one.nova.show('x')
+    assert len(no_pauses) == audit_patience.ATTEMPTS - 1
+
+
+def test_other_errors_are_not_waited_for(fleet, audit, no_pauses):
+    one = audit()
+    fleet.trouble = lambda number: (500, {})
+    with pytest.raises(exceptions.InternalServerError):
+        one.nova.show('x')
+    assert no_pauses == []
+
+
+def test_who_does_not_answer_is_tried_again(fleet, audit, no_pauses):
+    with fleet.served() as url:
+        session = audit_patience.PatientSession(sessions.Session())
+    with pytest.raises(exceptions.ConnectFailure):
+        session.get(url, authenticated=False)
+    assert len(no_pauses) == audit_patience.ATTEMPTS - 1
+
+
+@pytest.mark.parametrize('text, seconds', [
+    ('5', 5), ('0', 0), ('-3', 0), ('', 0), ('soon', 0),
+    ('Wed, 21 Oct 2015 07:28:00 GMT', 0),
+    ('Wed, 21 Oct 2015 07:28:00 -0000', 0)])
+def test_retry_after(text, seconds):
+    assert audit_patience.asked_for({'Retry-After': text}) == seconds
+
+
+def test_retry_after_a_date():
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
+        seconds=60)
+    text = email.utils.format_datetime(moment, usegmt=True)
+    assert 50 < audit_patience.asked_for({'Retry-After': text}) <= 60
+
+
+def test_no_pause_is_endless():
+    class State:
+        class outcome:
+            failed = False
+
+            @staticmethod
+            def result():
+                return type('Answer', (), {
+                    'headers': {'Retry-After': '86400'}})
+        attempt_number = 1
+
+    assert audit_patience.pause(State) == audit_patience.LONGEST_PAUSE
+
+
+# Jobs
+
+def test_no_more_than_so_many_jobs_at_a_time():
+    under_way, most, taken = [], [], []
+
+    def take():
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    def work(number):
+        under_way.append(number)
+        most.append(len(under_way))
+        under_way.remove(number)
+        return -number
+
+    for count, (item, answer) in enumerate(audit_jobs.each(work, take(), 4)):
+        assert (item, answer) == (count, -count)
+        assert len(taken) <= count + 4
+    assert count == 49
+    assert max(most) <= 4
+
+
+def test_a_job_that_fails_ends_it():
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(audit_jobs.each(work, range(1000), 3))
+    assert len(begun) <= 3
+
+
+# Where it was cut off
+
+class Cut(BaseException):
+    """As a kill."""
+
+
+@pytest.mark.parametrize('number', range(1, 40, 3))
+def test_it_goes_on_where_it_was_cut_off(
+        fleet, audit, small_pages, tmp_path, number, monkeypatch):
+    fleet.ids += fleet.grow(20)
+    for drift, instance in zip((drift for drift, _ in DRIFTS), fleet.ids):
+        drift(fleet, instance)
+    fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
+    expected = found(audit())
+    whole = sum(fleet.requests.values())
+
+    fleet.requests.clear()
+    path = str(tmp_path / 'state')
+    sent = itertools.count(1)
+    request = audit_patience.PatientSession.request
+
+    def until(*arguments, **how):
+        if next(sent) == number:
+            raise Cut
+        return request(*arguments, **how)
+
+    ledger = audit_ledger.Ledger(path, 'a test')
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(audit_patience.PatientSession, 'request', until)
+        audit(ledger=ledger).run()
+        # Shorter than the cut is far.
+        raise Cut
+    ledger.close()
+    ledger = audit_ledger.Ledger(path, 'a test')
+    assert found(audit(ledger=ledger)) == expected
+    ledger.close()
+    # It does not begin again, but for what was under way.
+    assert sum(fleet.requests.values()) <= whole + 6
+
+
+def test_what_belongs_together_is_written_together():
+    ledger = audit_ledger.Ledger('', 'a test')
+    with pytest.raises(Cut), ledger.together():
+        ledger.add_owner_lock('a server')
+        raise Cut
+    assert not ledger.has_owner_lock('a server')
+
+
+def test_a_state_of_something_else_is_refused(tmp_path):
+    path = str(tmp_path / 'state')
+    audit_ledger.Ledger(path, 'one').close()
+    with pytest.raises(outcome.Refused, match='something else: one'):
+        audit_ledger.Ledger(path, 'another')
+
+
+def test_a_state_in_use_is_refused(tmp_path):
+    path = str(tmp_path / 'state')
+    audit_ledger.Ledger(path, 'one')
+    ledger = audit_ledger.Ledger(str(tmp_path / 'other'), 'one')
+    with ledger.together():
+        with pytest.raises(outcome.Refused, match='locked'):
+            audit_ledger.Ledger(str(tmp_path / 'other'), 'one')
+
+
+def test_what_is_no_state_is_refused_and_left(tmp_path):
+    path = tmp_path / 'state'
+    path.write_text('my only copy of something, in text\n' * 100)
+    before = path.read_text()
+    with pytest.raises(outcome.Refused, match='not a database'):
+        audit_ledger.Ledger(str(path), 'one')
+    assert path.read_text() == before
+
+
+# Progress
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_for_terminals():
+    for stream, is_shown in ((Terminal(), True), (io.StringIO(), False)):
+        progress = audit_progress.Progress(stream)
+        with progress.shown():
+            progress.tell('Servers', 5, 10)
+        assert bool(stream.getvalue()) == is_shown
+
+
+@pytest.mark.parametrize('count, total, shown', [
+    (0, 3, r'\[ {30}\] 0/3'), (3, 3, r'\[#{30}\] 3/3'),
+    (1, 3, r'\[#{10} {20}\] 1/3'), (7, None, '7'), (0, 0, '0')])
+def test_a_bar(count, total, shown):
+    assert re.fullmatch(f'Servers: {shown}',
+                        audit_progress.line('Servers', count, total))

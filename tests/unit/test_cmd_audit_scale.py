@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard audit`` of a large fleet, in a process of its own."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.unit import audit_cloud
+from tests.unit.audit_cloud import MARKER
+from tests.unit.audit_cloud import OTHER_PROJECT
+
+MANY = 20_000
+FEW = 2_000
+# What the ids of so many more may take; the servers themselves take more
+# than 40 MB, and what Python makes of their JSON several times that.
+MORE_KILOBYTES = 16_000
+
+# Runs the command line, and writes down the most memory that it took.
+COMMAND = """
+import pathlib, re, sys
+from nova_trove_guard.cmd import shell
+path = sys.argv.pop(1)
+status = shell.main(sys.argv[1:])
+memory = pathlib.Path('/proc/self/status').read_text()
+pathlib.Path(path).write_text(re.search(r'VmHWM:\\s+(\\d+)', memory)[1])
+sys.exit(status)
+"""
+
+
+class Auditor:
+    """A shell of the Trove admin's.
+
+    :param directory: where its files are
+    :param url: where the simulated cloud is
+    """
+
+    def __init__(self, directory, url):
+        self.peak = directory / 'peak'
+        self.state = directory / 'state'
+        self._directory = directory
+        self._environment = {
+            name: value for name, value in os.environ.items()
+            if not name.startswith('OS_')} | {
+            'OS_AUTH_TYPE': 'v3password', 'OS_AUTH_URL': f'{url}/v3',
+            'OS_USERNAME': 'trove', 'OS_PASSWORD': 'secret',
+            'OS_USER_DOMAIN_ID': 'default', 'OS_PROJECT_NAME': 'trove',
+            'OS_PROJECT_DOMAIN_ID': 'default', 'OS_REGION_NAME': 'One',
+            'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+
+    def start(self, *arguments):
+        """Start an audit; return subprocess.Popen."""
+        return subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-c', COMMAND, self.peak,
+             'audit', '-f', 'json', *arguments],
+            cwd=self._directory, env=self._environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
+
+    def run(self, *arguments):
+        """Run an audit; return (exit status, rows, standard error)."""
+        process = self.start(*arguments)
+        output, errors = process.communicate()
+        return process.returncode, json.loads(output or '[]'), errors
+
+
+@pytest.fixture
+def fleet():
+    """Return an empty Fleet."""
+    return audit_cloud.Fleet()
+
+
+@pytest.fixture
+def auditor(fleet, tmp_path):
+    """Return an Auditor of the Fleet."""
+    with fleet.served() as url:
+        yield Auditor(tmp_path, url)
+
+
+def drift(fleet, ids):
+    """Let every hundredth instance drift; return how many do, by code."""
+    for instance in ids[::100]:
+        server = fleet.server_of(instance)
+        fleet.lock(server['id'], None)
+        del server['metadata'][MARKER]
+    for instance in ids[50::1000]:
+        del fleet.servers[fleet.instances[instance]['server_id']]
+    for number in range(10):
+        fleet.add_server(f'forged-{number}', OTHER_PROJECT, {MARKER: 'x'})
+    return {'marker-missing': len(ids[::100]), 'unlocked': len(ids[::100]),
+            'server-missing': len(ids[50::1000]), 'marker-forged': 10}
+
+
+def tally(rows, **wanted):
+    """Return how many rows there are by code, of those as wanted."""
+    codes = [row['Code'] for row in rows
+             if all(row[key] == value for key, value in wanted.items())]
+    return {code: codes.count(code) for code in codes}
+
+
+def test_twenty_thousand_servers(fleet, auditor):
+    fleet.grow(FEW)
+    status, rows, errors = auditor.run()
+    assert (status, rows) == (0, []), errors
+    peak = int(auditor.peak.read_text())
+
+    fleet.grow(MANY - FEW)
+    expected = drift(fleet, list(fleet.instances))
+    # Other people's servers, and a cloud with enough to do.
+    for number in range(MANY // 10):
+        fleet.add_server(f'other-{number}', OTHER_PROJECT, {})
+    fleet.trouble = lambda number: {
+        7: (503, {}), 57: (429, {'Retry-After': '0'})}.get(number % 100)
+    status, rows, errors = auditor.run('--fix', '--yes', '--jobs', '8')
+    assert status == 1, errors
+    assert tally(rows) == expected
+    assert tally(rows, Result='mended') == {
+        code: count for code, count in expected.items()
+        if code in ('marker-missing', 'unlocked')}
+    assert f'{MANY} database instances' in errors
+    assert int(auditor.peak.read_text()) < peak + MORE_KILOBYTES
+    assert all(server['metadata'] and server['locked']
+               for server in fleet.servers.values() if server['tags'])
+
+
+@pytest.mark.parametrize('service, number', [
+    (('database', 'GET'), 3), (('compute', 'GET', 'detail'), 2),
+    (('compute', 'POST', 'action'), 7)], ids=str)
+def test_it_goes_on_after_kill_9(fleet, auditor, service, number):
+    expected = drift(fleet, fleet.grow(FEW))
+    arguments = ('--fix', '--yes', '--state', str(auditor.state))
+    process = auditor.start(*arguments)
+
+    def kill(_):
+        if fleet.requests[service] >= number:
+            process.send_signal(signal.SIGKILL)
+
+    fleet.trouble = kill
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    before = fleet.requests.copy()
+
+    fleet.trouble = lambda number: None
+    status, rows, errors = auditor.run(*arguments)
+    assert status == 1, errors
+    # What was under way was mended, but nobody took note of it.
+    assert tally(rows) == expected
+    assert tally(rows, Result='found') == {
+        code: count for code, count in expected.items()
+        if code in ('server-missing', 'marker-forged')}
+    assert not any(server['metadata'].get(MARKER) is None or
+                   not server['locked']
+                   for server in fleet.servers.values()
+                   if 'trove_instance' in server['tags'])
+    assert not auditor.state.exists()
+    # It began neither Trove's list nor Nova's again.
+    assert fleet.requests['database', 'GET'] <= before[
+        'database', 'GET'] + FEW // 80 - number + 12 * (
+        service == ('database', 'GET'))
+    locks = ('compute', 'POST', 'action')
+    assert fleet.requests[locks] <= expected['unlocked'] + 4
+
+
+def test_a_service_that_fails_is_no_finding(fleet, auditor):
+    fleet.grow(1)
+    fleet.trouble = lambda number: (500, {})
+    status, rows, errors = auditor.run('--state', str(auditor.state))
+    assert (status, rows) == (3, []), errors
+    assert auditor.state.exists()
+
+
+@pytest.mark.parametrize('arguments, status, told', [
+    (('--fix',), 1, 'mend with --yes'),
+    (('--jobs', '0'), 2, 'not from 1 to'),
+    (('--ignore', 'nothing'), 2, '--ignore'),
+    (('--state', '/'), 1, 'unable to open')])
+def test_what_is_refused(fleet, auditor, arguments, status, told):
+    fleet.grow(1)
+    ended, rows, errors = auditor.run(*arguments)
+    assert (ended, rows) == (status, [])
+    assert told in errors
+    assert not fleet.requests
+
+
+def test_a_dry_run_and_a_mended_fleet(fleet, auditor):
+    ids = fleet.grow(3)
+    fleet.lock(fleet.instances[ids[0]]['server_id'], None)
+    for arguments, status, results in (
+            (['--fix', '--dry-run'], 1, ['would be mended']),
+            (['--fix', '--yes'], 0, ['mended']), ([], 0, [])):
+        ended, rows, errors = auditor.run(*arguments)
+        assert (ended, [row['Result'] for row in rows]) == (
+            status, results), errors
+    assert next(itertools.islice(errors.splitlines(), 1)) == (
+        '3 database instances: 0 findings, 0 left')
