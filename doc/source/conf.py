@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sphinx's configuration: ``tox -e docs`` builds the pages."""
+
+import argparse
+import types
+
+from cliff import command
+from cliff import sphinxext
+from openstack import config
+
+project = 'nova-trove-guard'
+copyright = 'the contributors to nova-trove-guard'
+
+extensions = [
+    'cliff.sphinxext',
+    'openstackdocstheme',
+    'oslo_config.sphinxext',
+    'oslo_policy.sphinxext',
+]
+nitpicky = True
+highlight_language = 'text'
+# "--" is the beginning of an option.
+smartquotes = False
+
+html_theme = 'openstackdocs'
+html_theme_options = {'display_badge': False}
+html_static_path = ['_static']
+html_css_files = ['tables.css']
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+
+# What every command of cliff's has, or every client of OpenStack's.
+autoprogram_cliff_application = 'nova-trove-guard'
+autoprogram_cliff_app_dist_name = 'nova-trove-guard'
+autoprogram_cliff_ignored = [
+    '--help', '--format', '--column', '--noindent', '--prefix', '--quote',
+    '--max-width', '--fit-width', '--print-empty', '--sort-column',
+    '--sort-ascending', '--sort-descending']
+_client = argparse.ArgumentParser(add_help=False)
+config.OpenStackConfig().register_argparse_arguments(_client, [])
+autoprogram_cliff_ignored += _client._option_string_actions
+
+_init = command.Command.__init__
+
+
+def _init_without_app(self, app, *args, **kwargs):
+    # cliff's extension has no application for the commands, but those that
+    # ask a cloud look into its arguments (nova_trove_guard.cmd.clouds).
+    _init(self, app or types.SimpleNamespace(arguments=()), *args, **kwargs)
+
+
+command.Command.__init__ = _init_without_app
+
+_drop_ignored_options = (
+    sphinxext.AutoprogramCliffDirective._drop_ignored_options)
+
+
+def _drop_and_expand(self, parser, ignored):
+    # cliff's extension shows "%(default)s" as it stands.
+    _drop_ignored_options(self, parser, ignored)
+    for action in parser._actions:
+        if action.help:
+            action.help = parser._get_formatter()._expand_help(action)
+
+
+sphinxext.AutoprogramCliffDirective._drop_ignored_options = _drop_and_expand

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages in doc/source name what there is, and nothing else.
+
+``tox -e docs`` builds them; this needs no Sphinx.
+"""
+
+import configparser
+import functools
+import importlib
+import pathlib
+import re
+import shlex
+import types
+
+import pytest
+import webob.exc
+
+from nova_trove_guard import faults
+from nova_trove_guard import operations
+from nova_trove_guard import opts
+from nova_trove_guard import policies
+from nova_trove_guard import servers
+from nova_trove_guard.trove import opts as trove_opts
+
+ROOT = pathlib.Path(__file__).parents[2]
+SOURCE = ROOT / 'doc/source'
+PAGES = {str(path.relative_to(SOURCE)): path.read_text()
+         for path in sorted(SOURCE.rglob('*.rst'))}
+WHOLE = '\n'.join(PAGES.values())
+
+SERVER = servers.ManagedServer('server', 'project', 'user', 'instance')
+FAULTS = (
+    faults.forbidden(operations.UNKNOWN, SERVER),
+    faults.marker_forbidden('trove_instance_id'),
+    faults.hidden(operations.Asked(operations.UNKNOWN, 'server', '', {}, '')),
+    faults.unidentified(),
+    faults.unreadable(),
+    faults.unavailable(),
+)
+
+
+def _commands():
+    """Return the entry points of commands, as in setup.cfg, by name."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / 'setup.cfg')
+    lines = setup['options.entry_points']['nova_trove_guard.cli'].split('\n')
+    return {name.strip().replace('_', ' '): where.strip()
+            for name, where in (line.split('=') for line in lines if line)}
+
+
+COMMANDS = _commands()
+
+
+@functools.cache
+def _options_of(name):
+    """Return the options that a command takes."""
+    module, _, kind = COMMANDS[name].partition(':')
+    command = getattr(importlib.import_module(module), kind)(
+        types.SimpleNamespace(arguments=()), None)
+    return frozenset(command.get_parser(name)._option_string_actions)
+
+
+def _command_lines():
+    """Yield (page, line) of each nova-trove-guard command in the pages."""
+    for page, text in PAGES.items():
+        # A backslash at a line's end goes on in the next.
+        text = re.sub(r'\\\n\s+', '', text)
+        for literal in re.findall(r'``(nova-trove-guard [^`]+)``', text):
+            yield page, ' '.join(literal.split())
+        for line in re.findall(r'^ +(nova-trove-guard .+)$', text, re.M):
+            yield page, line
+
+
+def test_there_are_pages_and_command_lines():
+    assert len(PAGES) > 20
+    assert len(list(_command_lines())) > 15
+
+
+@pytest.mark.parametrize('page, options', [
+    ('options', opts.GUARD_OPTS), ('options-trove', trove_opts.TROVE_OPTS)])
+def test_every_option_is_named(page, options):
+    intro = PAGES[f'reference/{page}.rst'].partition('.. show-options')[0]
+    assert set(re.findall(r'``([a-z_]+)``', intro)) == {
+        opt.name for opt in options}
+
+
+@pytest.mark.parametrize('group', policies.GROUPS, ids=lambda group:
+                         group.__name__.rpartition('.')[2])
+def test_every_policy_rule_is_named_in_its_group(group):
+    name = group.__name__.rpartition('.')[2]
+    row = re.search(rf'^{name} +(``.+\n(?: +``.+\n)*)',
+                    PAGES['reference/policy.rst'], re.M)
+    assert row, f'reference/policy.rst has no group {name}'
+    assert re.findall('``([^`]+)``', row[1]) == [
+        rule.name.removeprefix('trove_guard:') for rule in group.RULES]
+
+
+@pytest.mark.parametrize('status', sorted(
+    {fault.status_int for fault in FAULTS}))
+def test_every_fault_is_named(status):
+    assert f'``{status}``' in PAGES['reference/faults.rst']
+
+
+def test_no_fault_is_forgotten_here():
+    made = {function for function in vars(faults).values()
+            if isinstance(function, types.FunctionType)
+            and function.__module__ == faults.__name__}
+    assert len(made - {faults.answer}) == len(FAULTS)
+    assert all(isinstance(fault, webob.exc.HTTPException) for fault in FAULTS)
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_every_command_is_told_of(name):
+    assert f'nova-trove-guard {name}' in WHOLE
+
+
+@pytest.mark.parametrize('page, line', _command_lines())
+def test_a_command_line_names_what_exists(page, line):
+    words = shlex.split(line.partition(' |')[0])[1:]
+    name = next((' '.join(words[:length]) for length in (2, 1)
+                 if ' '.join(words[:length]) in COMMANDS), None)
+    assert name, f'{page}: there is no such command: {line}'
+    given = {word.partition('=')[0] for word in words
+             if re.match('-{1,2}[a-z]', word)}
+    assert given <= _options_of(name), f'{page}: {line}'
+
+
+def test_every_page_is_in_a_table_of_contents():
+    listed = {'index.rst'}
+    for page, text in PAGES.items():
+        for tree in re.findall(
+                r'\.\. toctree::\n(?:   :.*\n)*\n((?:   .+\n)+)', text):
+            listed |= {str(pathlib.PurePath(page).parent / f'{name}.rst')
+                       for name in tree.split()}
+    assert listed == PAGES.keys()
+
+
+@pytest.mark.parametrize('note', sorted(
+    path.name for path in (ROOT / 'releasenotes/notes').glob('*')))
+def test_a_release_note_has_a_unique_name(note):
+    assert re.fullmatch(r'[a-z-]+-[0-9a-f]{16}\.yaml', note)
