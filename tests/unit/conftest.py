@@ -2,6 +2,7 @@
 """Fixtures: Nova's Compute API, loaded from paste, with the guard in it."""
 
 import functools
+import logging
 import pathlib
 import unittest.mock
 
@@ -44,6 +45,21 @@ service_token_roles_required = true
 policy_file = {directory}/policy.yaml
 {trove_guard}
 """
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Take away the log handlers that a test leaves behind.
+
+    cliff adds one for stderr as it is, with each run of a command line
+    (cliff.app.App.configure_logging): the next test has another stderr.
+    """
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in list(root.handlers):
+        if handler not in before:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope='session')
