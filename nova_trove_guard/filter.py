@@ -123,12 +123,13 @@ class TroveGuard:
         # Whoever asks, and whatever the rules.
         if recalled.all_others(identifiers) and not writes_marker:
             return undecided
-        if self._enforcer.is_trove_admin(principal):
+        judge = self._enforcer.judge(principal)
+        if judge.is_trove_admin():
             return undecided.ends(audit.Outcome.ALLOWED, base.TROVE_ADMIN)
         if writes_marker:
             return self._refuse_marker(undecided)
         rule = base.rule_of(operation)
-        if operation.service and self._enforcer.may(principal, operation):
+        if operation.service and judge.may(operation):
             return undecided.ends(audit.Outcome.ALLOWED, rule)
 
         if identifiers is None:
@@ -141,24 +142,17 @@ class TroveGuard:
             return self._refuse(undecided.about(managed[0]),
                                 faults.unreadable())
         closed = [server for server in managed
-                  if not self._enforcer.may(principal, operation, server)]
+                  if not judge.may(operation, server)]
         decision = undecided.about((closed or managed)[0])
         for server in closed:
-            if not self._enforcer.breaks_glass(principal, server):
-                return self._refuse(
-                    undecided.about(server),
-                    self._refusal_of(asked, principal, server), rule)
+            if not judge.breaks_glass(server):
+                return self._refuse(undecided.about(server),
+                                    _refusal(asked, judge, server), rule)
         if asked.changes_metadata(self._metadata_key):
             return self._refuse_marker(decision)
         if closed:
             return decision.ends(audit.Outcome.BREAK_GLASS, base.BREAK_GLASS)
         return decision.ends(audit.Outcome.ALLOWED, rule)
-
-    def _refusal_of(self, asked, principal, server):
-        if (server.project_id != principal.project_id and
-                not self._enforcer.is_cloud_admin(principal)):
-            return faults.hidden(asked)
-        return faults.forbidden(asked.operation, server)
 
     def _refuse_marker(self, decision):
         return self._refuse(
@@ -202,6 +196,14 @@ def _identifiers(asked):
         return list(asked.identifiers())
     except operations.Unreadable:
         return None
+
+
+def _refusal(asked, judge, server):
+    """Return the fault of a refusal, which depends on what they may see."""
+    if (server.project_id != judge.principal.project_id and
+            not judge.is_cloud_admin()):
+        return faults.hidden(asked)
+    return faults.forbidden(asked.operation, server)
 
 
 def _is_legacy_v2(application):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """May they: the enforcer of the guard's oslo.policy rules."""
 
-import contextlib
+import dataclasses
 import threading
 
 import nova.policies
@@ -12,6 +12,7 @@ from oslo_policy import policy
 from nova_trove_guard import policies
 from nova_trove_guard.policies import base
 from nova_trove_guard.policies import mistakes
+from nova_trove_guard import principal as principals
 
 LOG = logging.getLogger(__name__)
 
@@ -21,8 +22,15 @@ class PolicyUnreadable(Exception):
 
 
 class _Checked(policy.Enforcer):
-    """oslo.policy's enforcer, but one that does not go on with a mistake."""
+    """oslo.policy's enforcer, but one that does not go on with a mistake.
 
+    :ivar fixed: an enforcer with the rules as they were read last, which
+        stay as they are: oslo.policy changes its own in place, and another
+        thread would judge by half of them
+    :ivar glass_can_break: whether break-glass has an end, as it must
+    """
+
+    fixed = None
     glass_can_break = False
 
     def check_rules(self, raise_on_violation=True):
@@ -39,11 +47,13 @@ class _Checked(policy.Enforcer):
             LOG.error('The rule %s lets nobody pass: %s.', base.BREAK_GLASS,
                       why_not)
         self.glass_can_break = why_not is None
+        self.fixed = policy.Enforcer(self.conf, rules=self.rules,
+                                     use_conf=False)
         return True
 
 
 class Enforcer:
-    """Judges principals by the guard's rules and the operator's overrides.
+    """Knows the guard's rules and the operator's overrides.
 
     The overrides stand in Nova's own policy file (``[oslo_policy]
     policy_file`` and ``policy_dirs``), which is read again when it changes.
@@ -51,23 +61,29 @@ class Enforcer:
 
     :param conf: oslo_config.cfg.ConfigOpts of the Nova process
     :raises PolicyUnreadable: for a mistake in the policy file, so that
-        nova-api does not start with it; the methods raise it, too, as long
-        as one is there
+        nova-api does not start with it
     """
 
     def __init__(self, conf):
         self._conf = conf
-        # oslo.policy changes its rules in place when it reads a file anew:
-        # another thread would judge by half of them.
         self._lock = threading.Lock()
         self._enforcer = _enforcer(_Checked, conf)
-        with self._as_unreadable():
-            self._enforcer.load_rules()
+        self._read()
 
-    @contextlib.contextmanager
-    def _as_unreadable(self):
+    def judge(self, principal):
+        """Return the Judge of a Principal, by the rules as they are now.
+
+        :raises PolicyUnreadable: as long as there is a mistake in the file
+        """
+        with self._lock:
+            checked = self._read()
+        return Judge(principal, principal.credentials(), checked.fixed,
+                     checked.glass_can_break)
+
+    def _read(self):
+        """Return the _Checked, whose rules are those of the files."""
         try:
-            yield
+            self._enforcer.load_rules()
         except Exception as error:
             # oslo.policy would go on with the rules from before: a new
             # enforcer reads the file again, and fails until it is mended.
@@ -75,33 +91,47 @@ class Enforcer:
             raise PolicyUnreadable(
                 f'{self._conf.oslo_policy.policy_file}, or one of the '
                 f'policy_dirs: {error}') from error
+        return self._enforcer
 
-    def is_trove_admin(self, principal):
-        """Return whether a Principal is the Trove admin."""
-        return self._authorize(base.TROVE_ADMIN, principal, {})
 
-    def is_cloud_admin(self, principal):
-        """Return whether a Principal is an admin in Nova's eyes."""
-        return self._authorize(mistakes.CONTEXT_IS_ADMIN, principal, {})
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judge:
+    """Judges what a Principal may, by the rules of one moment.
 
-    def may(self, principal, operation, server=None):
-        """Return whether a Principal may do an Operation.
+    :ivar principal: the Principal
+    :ivar credentials: what oslo.policy's checks read of it (dict)
+    :ivar enforcer: oslo_policy.policy.Enforcer, whose rules don't change
+    :ivar glass_can_break: whether break-glass is a rule that has an end
+    """
+
+    principal: principals.Principal
+    credentials: dict
+    enforcer: policy.Enforcer
+    glass_can_break: bool
+
+    def is_trove_admin(self):
+        """Return whether the Principal is the Trove admin."""
+        return self._allows(base.TROVE_ADMIN, {})
+
+    def is_cloud_admin(self):
+        """Return whether the Principal is an admin in Nova's eyes."""
+        return self._allows(mistakes.CONTEXT_IS_ADMIN, {})
+
+    def may(self, operation, server=None):
+        """Return whether the Principal may do an Operation.
 
         :param server: the ManagedServer, None for whichever it is
         """
-        target = {} if server is None else _target(server)
-        return self._authorize(base.rule_of(operation), principal, target)
+        return self._allows(base.rule_of(operation),
+                            {} if server is None else _target(server))
 
-    def breaks_glass(self, principal, server):
-        """Return whether a Principal may do anything, in an emergency."""
-        return self._authorize(base.BREAK_GLASS, principal, _target(server))
+    def breaks_glass(self, server):
+        """Return whether the Principal may do anything, in an emergency."""
+        return self.glass_can_break and self._allows(
+            base.BREAK_GLASS, _target(server))
 
-    def _authorize(self, rule, principal, target):
-        with self._lock, self._as_unreadable():
-            allowed = self._enforcer.authorize(
-                rule, target, principal.credentials())
-            return allowed and (rule != base.BREAK_GLASS or
-                                self._enforcer.glass_can_break)
+    def _allows(self, rule, target):
+        return self.enforcer.enforce(rule, target, self.credentials)
 
 
 def _target(server):

@@ -25,9 +25,10 @@ class Principal:
     def credentials(self):
         """Return the credentials (dict) that oslo.policy's checks read."""
         # oslo.policy looks for a role in a list, not in a tuple.
-        return dataclasses.asdict(self) | {
-            'roles': list(self.roles),
-            'service_roles': list(self.service_roles)}
+        return {'user_id': self.user_id, 'project_id': self.project_id,
+                'roles': list(self.roles),
+                'service_user_id': self.service_user_id,
+                'service_roles': list(self.service_roles)}
 
 
 def identify(environ):

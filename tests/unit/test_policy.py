@@ -358,7 +358,7 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
 
     def judge_meanwhile(*arguments):
         judging.set()
-        half.wait(1)
+        assert half.wait(WAIT)
         return judge(*arguments)
 
     def set_half(*arguments, **named):
@@ -371,8 +371,8 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
     answers = []
 
     def ask():
-        answers.append(enforcer.may(principal('trove_admin'),
-                                    operations.UNKNOWN))
+        answers.append(enforcer.judge(principal('trove_admin')).may(
+            operations.UNKNOWN))
 
     judged, reads = threading.Thread(target=ask), threading.Thread(target=ask)
     judged.start()
