@@ -219,21 +219,20 @@ class Shared:
     def _memory(self, server_id, what, epoch):
         if epoch and _EPOCH.fullmatch(epoch) is None:  # MARKING, or garbage
             epoch = None
+        if epoch and what == _not_managed(server_id, epoch):
+            return Memory(True, None, epoch)
         # One that is all in JSON, whatever is in the cache.
         match _parsed(what):
-            case ['managed', str(name), str(project), str(user),
-                  str(instance)] if name == server_id:
+            case [str(name), str(project), str(user), str(instance)] if (
+                    name == server_id):
                 return Memory(True, self._make(name, project, user, instance))
-            case ['free', str(name), str(since)] if (
-                    name == server_id and epoch and since.encode() == epoch):
-                return Memory(True, None, epoch)
         return Memory(epoch=epoch)
 
     def remember_managed(self, server):
         """See InProcess."""
-        self._write(server.uuid, self._seconds, [
-            'managed', server.uuid, server.project_id, server.user_id,
-            server.database_instance])
+        self._write(server.uuid, self._seconds, json.dumps([
+            server.uuid, server.project_id, server.user_id,
+            server.database_instance]).encode())
 
     def remember_not_managed(self, server_id, memory):
         """See InProcess."""
@@ -241,7 +240,7 @@ class Shared:
             return
         if memory.epoch:
             self._write(server_id, self._seconds_not_managed,
-                        ['free', server_id, memory.epoch.decode()])
+                        _not_managed(server_id, memory.epoch))
             return
         with _tolerated():
             self._servers.of(server_id).add(
@@ -249,8 +248,7 @@ class Shared:
 
     def _write(self, server_id, seconds, what):
         with _tolerated():
-            self._servers.of(server_id).set(
-                server_id, json.dumps(what).encode(), seconds)
+            self._servers.of(server_id).set(server_id, what, seconds)
 
     @contextlib.contextmanager
     def changing(self, server_id, marks):
@@ -268,15 +266,17 @@ class Shared:
                 home.delete(server_id)
 
 
-@contextlib.contextmanager
 def _tolerated():
-    """Go on without the cache where it fails."""
-    with contextlib.suppress(Unavailable):
-        yield
+    """Return a context in which one goes on without the cache if it fails."""
+    return contextlib.suppress(Unavailable)
 
 
 def _epoch(server_id):
     return f'{server_id}/epoch'
+
+
+def _not_managed(server_id, epoch):
+    return b'%s is not managed since %s' % (server_id.encode(), epoch)
 
 
 def _parsed(what):

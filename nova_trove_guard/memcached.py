@@ -4,11 +4,16 @@
 Not through a region of dogpile.cache: its regions hide whether a write got
 there, know no "add if absent" and no life per key, and move a key to another
 server when its own is dead. What nova_trove_guard.cache.Shared promises rests
-on the contrary of each. The operator configures what any other service of
-OpenStack has: group ``[cache]``, registered by oslo.cache.
+on the contrary of each. Nor through a client library: what is asked here is
+asked on the way of every guarded call, and the four commands of memcached's
+text protocol that it takes are a third faster by hand; and a whole answer has
+a limit in time and length, where libraries have one for each part of it. The
+operator configures what any other service of OpenStack has: group
+``[cache]``, registered by oslo.cache.
 """
 
-import errno
+import collections
+import contextlib
 import random
 import socket
 import ssl
@@ -17,17 +22,20 @@ import zlib
 
 from oslo_cache import core
 from oslo_log import log as logging
-from pymemcache.client import base
+from oslo_utils import netutils
 
 from nova_trove_guard import cache
 
 LOG = logging.getLogger(__name__)
+
+PORT = 11211
 
 # Longer than any pause between two requests of the same thread.
 IDLE = 60  # seconds
 
 # A hundred times what is kept of all servers of a large external event.
 LONGEST_ANSWER = 16 * 1024 * 1024  # bytes
+PART = 64 * 1024  # bytes
 
 
 def servers(conf, prefix):
@@ -39,18 +47,15 @@ def servers(conf, prefix):
     :param conf: oslo_config.cfg.ConfigOpts of the Nova process
     :param prefix: what all keys start with
     :returns: Servers
+    :raises ValueError: for the address of a server that is none
     """
     core.configure(conf)
     options = conf.cache
     return Servers([
-        Server(base.PooledClient(
-            address.removeprefix('inet6:').removeprefix('inet:'),
-            connect_timeout=options.socket_timeout,
-            timeout=options.socket_timeout,
-            no_delay=True, pool_idle_timeout=IDLE, default_noreply=False,
-            key_prefix=prefix.encode(), tls_context=_tls_context(options),
-            socket_module=Sockets(options.socket_timeout)),
-            options.memcache_dead_retry)
+        Server(prefix, options.memcache_dead_retry, Connections(
+            *netutils.parse_host_port(
+                address.removeprefix('inet6:').removeprefix('inet:'), PORT),
+            options.socket_timeout, _tls_context(options)))
         for address in options.memcache_servers])
 
 
@@ -98,116 +103,208 @@ class Server:
     time-out, not one for each request. Writes that must not be lost try it
     nevertheless.
 
-    :param client: pymemcache.client.base.PooledClient
+    :param prefix: what all keys start with
     :param pause: for how many seconds
+    :param connections: Connections to it
     """
 
-    def __init__(self, client, pause):
-        self._client = client
+    def __init__(self, prefix, pause, connections):
+        self._prefix = prefix
         self._pause = pause
+        self._connections = connections
         self._paused_until = 0
 
     def get_many(self, keys):
-        """Return what is there of some keys: dict of bytes by key."""
-        return self._ask('get_many', keys)
+        """Return what is there of some keys: dict of bytes by key.
+
+        :param keys: list of str, of letters that need no escape
+        """
+        names = {f'{self._prefix}{key}'.encode(): key for key in keys}
+        return self._ask(b'get %s\r\n' % b' '.join(names),
+                         lambda answer: _values(answer, names))
 
     def add(self, key, value, seconds):
         """Set a key that is not there, for some seconds."""
-        self._ask('add', key, value, seconds)
+        self._store(b'add', key, value, seconds, (b'STORED', b'NOT_STORED'))
 
     def set(self, key, value, seconds, urgent=False):
         """Set a key for some seconds.
 
         :param urgent: to try even a server that failed just now
         """
-        if not self._ask('set', key, value, seconds, urgent=urgent):
-            raise cache.Unavailable(f'{self._client.server} stores nothing')
+        self._store(b'set', key, value, seconds, (b'STORED',), urgent)
 
     def delete(self, key, urgent=False):
         """See that a key is not there: see set()."""
-        self._ask('delete', key, urgent=urgent)
+        self._ask(f'delete {self._prefix}{key}\r\n'.encode(),
+                  lambda answer: _line(answer, (b'DELETED', b'NOT_FOUND')),
+                  urgent)
 
-    def _ask(self, method, *arguments, urgent=False):
+    def _store(self, command, key, value, seconds, wanted, urgent=False):
+        self._ask(b'%s %s 0 %d %d\r\n%s\r\n' % (
+            command, f'{self._prefix}{key}'.encode(), seconds, len(value),
+            value), lambda answer: _line(answer, wanted), urgent)
+
+    def _ask(self, question, read, urgent=False):
+        """Return what the server answers; see Connections.exchange.
+
+        :raises cache.Unavailable: where it does not, or nonsense
+        """
         if not urgent and time.monotonic() < self._paused_until:
-            raise cache.Unavailable(f'{self._client.server} is left alone')
-        call = getattr(self._client, method)
+            raise cache.Unavailable(f'{self._connections} is left alone')
         # Others needn't wait with this one for what may be dead still.
         was_paused, self._paused_until = (
             self._paused_until, self._paused_until and self._later())
         try:
-            answer = self._answer(call, arguments)
+            answer = self._connections.exchange(question, read)
         except Exception as error:
             self._paused_until = self._later()
             LOG.warning('The cache server %s failed, and is left alone for '
-                        'some %s s: %s: %s', self._client.server, self._pause,
+                        'some %s s: %s: %s', self._connections, self._pause,
                         type(error).__name__, error)
             raise cache.Unavailable(
-                f'{self._client.server}: {error}') from error
+                f'{self._connections}: {error}') from error
         if was_paused:
-            LOG.warning('The cache server %s works again.',
-                        self._client.server)
+            LOG.warning('The cache server %s works again.', self._connections)
         self._paused_until = 0
         return answer
-
-    def _answer(self, call, arguments):
-        # The server may have been started anew since these were made.
-        for _ in self._client.client_pool.free:
-            try:
-                return call(*arguments)
-            except ConnectionRefusedError:
-                raise
-            except (base.MemcacheUnexpectedCloseError, ConnectionError):
-                pass
-        return call(*arguments)
 
     def _later(self):
         # Not all processes at once.
         return time.monotonic() + self._pause * random.uniform(0.9, 1.1)
 
 
-class Sockets:
-    """What pymemcache takes from the module socket, but limited.
+class Connections:
+    """Connections to a cache server, each in use by one thread at a time.
 
+    :param host: its name or address
+    :param port: its port
     :param seconds: how long an answer may take, from its question on
+    :param tls_context: ssl.SSLContext, None for plain TCP
     """
 
-    def __init__(self, seconds):
+    def __init__(self, host, port, seconds, tls_context=None):
+        self._address = host, port
         self._seconds = seconds
+        self._tls_context = tls_context
+        self._idle = collections.deque()
 
-    def __getattr__(self, name):
-        return getattr(socket, name)
+    def __str__(self):
+        return netutils.escape_ipv6(self._address[0]) + f':{self._address[1]}'
 
-    def socket(self, *arguments):
-        """Return a new _Socket."""
-        return _Socket(self._seconds, *arguments)
+    def exchange(self, question, read):
+        """Return what a server answers to a question.
+
+        :param question: bytes; asked again where an old connection turns out
+            to be none any more
+        :param read: function that makes of the answer so far (bytearray)
+            what is returned, None for "there must be more"
+        :raises Exception: what `read` raises; OSError for all else
+        """
+        deadline = time.monotonic() + self._seconds
+        while True:
+            connection, is_new = self._take(deadline)
+            try:
+                answer = _answer(connection, question, read, deadline)
+            except OSError as error:
+                connection.close()
+                # The server may have been started anew since it was made.
+                if is_new or isinstance(error, TimeoutError):
+                    raise
+            except BaseException:
+                # The next question could get the rest of this answer.
+                connection.close()
+                raise
+            else:
+                self._idle.append((connection, time.monotonic()))
+                return answer
+
+    def _take(self, deadline):
+        """Return a connection, and whether it is a new one."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection, since = self._idle.pop()
+                if time.monotonic() - since < IDLE:
+                    return connection, False
+                connection.close()
+        connection = socket.create_connection(
+            self._address, _left(deadline))
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls_context is not None:
+                connection = self._tls_context.wrap_socket(
+                    connection, server_hostname=self._address[0])
+        except BaseException:
+            connection.close()
+            raise
+        return connection, True
 
 
-class _Socket(socket.socket):
-    """Has its limits for a whole answer, not for each part of it.
+def _left(deadline):
+    """Return how many seconds are left until then, which are some."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError('no end of the answer in time')
+    return seconds
+
+
+def _answer(connection, question, read, deadline):
+    """See Connections.exchange.
 
     A server that sends on and on, but never what ends an answer, would hold a
     thread for good, or take all memory.
     """
+    connection.settimeout(_left(deadline))
+    connection.sendall(question)
+    answer = bytearray()
+    while len(answer) <= LONGEST_ANSWER:
+        connection.settimeout(_left(deadline))
+        part = connection.recv(PART)
+        if not part:
+            raise ConnectionResetError('the server hung up')
+        answer += part
+        made = read(answer)
+        if made is not None:
+            return made
+    raise ValueError('no end of the answer')
 
-    def __init__(self, seconds, *arguments):
-        super().__init__(*arguments)
-        self._seconds = seconds
 
-    def sendall(self, data, *flags):
-        """Send a question, from which on time and bytes count."""
-        self._deadline = time.monotonic() + self._seconds
-        self._left = LONGEST_ANSWER
-        self.settimeout(self._seconds)
-        super().sendall(data, *flags)
+def _line(answer, wanted):
+    """Return the line of which an answer consists, None while it has no end.
 
-    def recv(self, size, *flags):
-        """Return a part of the answer."""
-        seconds = self._deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError('no end of the answer in time')
-        self.settimeout(seconds)
-        part = super().recv(size, *flags)
-        self._left -= len(part)
-        if self._left < 0:
-            raise OSError(errno.EMSGSIZE, 'no end of the answer')
-        return part
+    :param wanted: the lines that it may be
+    :raises ValueError: if it is another
+    """
+    if not answer.endswith(b'\r\n'):
+        return None
+    line = bytes(answer[:-2])
+    if line not in wanted:
+        raise ValueError(f'answered {line[:80]!r}')
+    return line
+
+
+def _values(answer, names):
+    """Return the values in an answer to "get", None while it has no end.
+
+    :param names: dict of the keys by what memcached calls them
+    :returns: dict of bytes by key
+    :raises ValueError: for nonsense
+    """
+    if len(answer) > 5 and not answer.startswith((b'VALUE ', b'END\r\n')):
+        raise ValueError(f'answered {bytes(answer[:80])!r}')
+    if not answer.endswith(b'END\r\n'):
+        return None
+    found, position = {}, 0
+    while not answer.startswith(b'END\r\n', position):
+        end = answer.index(b'\r\n', position)
+        word, name, _, size = bytes(answer[position:end]).split(b' ')
+        if word != b'VALUE' or name not in names or not size.isdigit():
+            raise ValueError(f'answered {bytes(answer[position:end][:80])!r}')
+        position = end + 2 + int(size)
+        found[names[name]] = bytes(answer[end + 2:position])
+        if not answer.startswith(b'\r\n', position):
+            raise ValueError('a value is not as long as it says')
+        position += 2
+    if position + 5 != len(answer):
+        raise ValueError('there is something behind the answer')
+    return found

@@ -7,6 +7,8 @@ one: a memcached that is killed, hangs or talks nonsense.
 """
 
 import contextlib
+import datetime
+import ipaddress
 import itertools
 import json
 import os
@@ -19,7 +21,13 @@ import threading
 import time
 import types
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography import x509
 import greenlet
+import hypothesis
+from hypothesis import strategies as st
 from oslo_config import cfg
 import pytest
 
@@ -34,7 +42,7 @@ from tests.unit import test_filter as filters
 SERVER = '0c1d2a3b-2222-4222-8222-000000000002'
 MANAGED = servers.ManagedServer(SERVER, 'project', 'user', 'instance')
 EPOCH = b'0' * 32
-FREE = json.dumps(['free', SERVER, EPOCH.decode()]).encode()
+FREE = cache._not_managed(SERVER, EPOCH)
 TENANT = ('member', 'reader')
 WAIT = 60  # seconds, for what is to happen
 
@@ -295,13 +303,13 @@ def test_without_the_second_write_nobody_is_told():
 
 GARBAGE = [
     b'', b'\xff', b'{', b'[' * 100000, b'null', b'7', b'"free"', b'[]', b'{}',
-    b'["free"]', json.dumps(['free', SERVER, None]).encode(),
-    json.dumps(['free', nova_api.MANAGED, EPOCH.decode()]).encode(),
-    json.dumps(['free', SERVER, '']).encode(),
-    json.dumps(['free', SERVER, 'marking']).encode(),
-    json.dumps(['managed', nova_api.FREE[:-1] + '9', 'p', 'u', 'i']).encode(),
-    json.dumps(['managed', SERVER, None, 'u', 'i']).encode(),
-    json.dumps(['managed', SERVER, 'p', 'u', 'i', 'x']).encode()]
+    FREE[:-1], FREE + b' ', FREE.upper(), FREE.split()[0],
+    cache._not_managed(nova_api.MANAGED, EPOCH),
+    cache._not_managed(SERVER, b''), cache._not_managed(SERVER, b'marking'),
+    cache._not_managed(SERVER, b'\xff' * 32),
+    json.dumps([nova_api.FREE[:-1] + '9', 'p', 'u', 'i']).encode(),
+    json.dumps([SERVER, None, 'u', 'i']).encode(),
+    json.dumps([SERVER, 'p', 'u', 'i', 'x']).encode()]
 
 
 @pytest.mark.parametrize('what', GARBAGE, ids=lambda what: repr(what[:60]))
@@ -406,8 +414,9 @@ def test_threads_share_the_memory_of_a_process():
 class Memcached:
     """A memcached of Debian's, on a port of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *options):
         self._directory = pathlib.Path(directory)
+        self._options = options
         self.port = 0
         self._process = None
 
@@ -421,7 +430,8 @@ class Memcached:
         user = ('-u', 'nobody') if os.geteuid() == 0 else ()
         port = str(self.port) if self.port else '-1'
         self._process = subprocess.Popen(
-            [program, '-l', '127.0.0.1', '-p', port, '-U', '0', *user],
+            [program, '-l', '127.0.0.1', '-p', port, '-U', '0', *user,
+             *self._options],
             env={**os.environ, 'MEMCACHED_PORT_FILENAME': str(ports)})
         until = time.monotonic() + WAIT
         while not ports.exists():
@@ -446,14 +456,20 @@ class Memcached:
 
 
 @pytest.fixture
-def server(tmp_path):
-    """Return a running Memcached."""
+def open_path(tmp_path):
+    """Return tmp_path, opened to the user who memcached is."""
     tmp_path.chmod(0o777)
     for directory in tmp_path.parents:
         if directory.owner() == tmp_path.owner() and 'pytest' in str(
                 directory):
             directory.chmod(0o755)
-    running = Memcached(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def server(open_path):
+    """Return a running Memcached."""
+    running = Memcached(open_path)
     running.start()
     yield running
     running.stop()
@@ -486,7 +502,7 @@ def garbler(request):
 
 
 def of_processes(*ports, timeout=3, retry=300, count=1, backend='memcached',
-                 **settings):
+                 tls_cafile=None, **settings):
     """Return the memories of some processes, with cache servers."""
     conf = cfg.ConfigOpts()
     conf([])
@@ -495,6 +511,8 @@ def of_processes(*ports, timeout=3, retry=300, count=1, backend='memcached',
                       [f'127.0.0.1:{port}' for port in ports], 'cache')
     conf.set_override('socket_timeout', timeout, 'cache')
     conf.set_override('memcache_dead_retry', retry, 'cache')
+    conf.set_override('tls_enabled', tls_cafile is not None, 'cache')
+    conf.set_override('tls_cafile', tls_cafile, 'cache')
     wanted = opts.settings(
         conf, {'cache_backend': backend} | settings)
     return [cache.of(conf, wanted, servers.ManagedServer)
@@ -568,13 +586,13 @@ def test_many_servers_are_recalled_at_once(server):
 def asked(monkeypatch):
     """Return a list that gets each question to a cache server."""
     questions = []
-    answer = memcached.Server._answer
+    exchange = memcached.Connections.exchange
 
-    def note(self, call, arguments):
-        questions.append(call.__name__)
-        return answer(self, call, arguments)
+    def note(self, question, read):
+        questions.append(question)
+        return exchange(self, question, read)
 
-    monkeypatch.setattr(memcached.Server, '_answer', note)
+    monkeypatch.setattr(memcached.Connections, 'exchange', note)
     return questions
 
 
@@ -703,31 +721,153 @@ def test_a_cache_that_talks_nonsense_is_asked_once(garbler, asked):
         memory.changing(SERVER, marks=True).__enter__()
 
 
-def _endless(flood):
-    """Return a client of a server that sends without end."""
-    ours, theirs = socket.socketpair()
+def certify(directory, address):
+    """Write certificate and key (PEM) of a server, and return their paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'cache')])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now,
+        now + datetime.timedelta(hours=1)).add_extension(
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address(address))]),
+            critical=False).sign(key, hashes.SHA256())
+    paths = directory / 'certificate.pem', directory / 'key.pem'
+    paths[0].write_bytes(certificate.public_bytes(
+        serialization.Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()))
+    return paths
+
+
+@pytest.mark.parametrize('address, trusts', [
+    ('127.0.0.1', True), ('127.0.0.2', False)])
+def test_a_cache_server_behind_tls_must_be_who_it_says(
+        open_path, address, trusts):
+    certificate, key = certify(open_path, address)
+    running = Memcached(
+        open_path, '-Z', '-o', f'ssl_chain_cert={certificate},ssl_key={key}')
+    running.start()
+    try:
+        memory, = of_processes(running.port, timeout=WAIT,
+                               tls_cafile=str(certificate))
+        not_managed(memory)
+        assert recalled(memory) == (trusts, None)
+    finally:
+        running.stop()
+
+
+VALUES = (b'VALUE p/one 0 3\r\nabc\r\nVALUE p/two 0 7\r\nx\r\nEND\n\r\n'
+          b'END\r\n')
+NAMES = {b'p/one': 'one', b'p/two': 'two', b'p/three': 'three'}
+
+
+@pytest.mark.parametrize('length', range(len(VALUES) + 1))
+def test_an_answer_may_come_in_any_parts(length):
+    made = memcached._values(bytearray(VALUES[:length]), NAMES)
+    assert made == (None if length < len(VALUES) else {
+        'one': b'abc', 'two': b'x\r\nEND\n'})
+
+
+@pytest.mark.parametrize('answer', [
+    VALUES + VALUES, VALUES + b'END\r\n', b'END\r\nEND\r\n',
+    VALUES.replace(b' 3', b' 4'), VALUES.replace(b' 3', b' 2'),
+    VALUES.replace(b' 3', b' -3'), VALUES.replace(b' 3', b' +3'),
+    VALUES.replace(b' 3', b' ' + b'9' * 5000),
+    VALUES.replace(b' 0 3', b' 0'), VALUES.replace(b' 0 3', b' 0 3 4'),
+    VALUES.replace(b'VALUE p/two', b'VALUE p/four'),
+    VALUES.replace(b'VALUE p/two', b'STAT p/two'),
+    b'VALUE p/one 0 3\r\nEND\r\n', b'VALUE p/one 0 -20\r\nEND\r\n',
+    b'VALUE p/one 0 1\r\nabcEND\r\n',
+    b'ERROR\r\n', b'CLIENT_ERROR bad\r\n', b'STORED\r\n', b'values'])
+def test_values_that_are_nonsense(answer):
+    with pytest.raises(ValueError):
+        memcached._values(bytearray(answer), NAMES)
+
+
+@hypothesis.given(answer=st.one_of(
+    st.binary(max_size=99), st.lists(st.sampled_from([
+        b'VALUE ', b'p/one', b'p/two', b' 0 ', b'-', b'1', b'9', b'\r\n',
+        b'END\r\n', b'x']), max_size=20).map(b''.join)))
+def test_whatever_is_answered_is_read_or_refused(answer):
+    try:
+        made = memcached._values(bytearray(answer), NAMES)
+    except ValueError:
+        return
+    assert made is None or made.keys() <= set(NAMES.values())
+
+
+@pytest.mark.parametrize('answer, line', [
+    (b'', None), (b'STORED', None), (b'STORED\r', None),
+    (b'STORED\r\n', b'STORED')])
+def test_a_line_has_an_end(answer, line):
+    assert memcached._line(bytearray(answer), (b'STORED',)) == line
+
+
+@pytest.mark.parametrize('answer', [
+    b'\r\n', b'NOT_STORED\r\n', b'STORED\r\nSTORED\r\n', b'ERROR\r\n'])
+def test_a_line_is_one_of_those_that_it_may_be(answer):
+    with pytest.raises(ValueError):
+        memcached._line(bytearray(answer), (b'STORED',))
+
+
+@pytest.mark.parametrize('garbler', [lambda: [b'ERROR\r\n', b'END\r\n']],
+                         indirect=True)
+def test_nobody_gets_the_rest_of_another_s_answer(garbler):
+    """A connection that is out of step would tell of another server."""
+    connections = memcached.Connections('127.0.0.1', garbler.port, WAIT)
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            connections.exchange(b'get\r\n', lambda answer: memcached._line(
+                answer, (b'END',)))
+
+
+def test_a_connection_is_used_again_but_not_after_a_while(
+        server, monkeypatch):
+    made = []
+    create = socket.create_connection
+    monkeypatch.setattr(
+        socket, 'create_connection',
+        lambda *where: made.append(create(*where)) or made[-1])
+    memory, = of_processes(server.port, timeout=WAIT)
+    for _ in range(3):
+        not_managed(memory)
+    assert len(made) == 1
+    monkeypatch.setattr(memcached, 'IDLE', 0)
+    assert recalled(memory) == (True, None)
+    assert len(made) == 2 and made[0].fileno() == -1
+
+
+@pytest.mark.parametrize('flood, seconds, end', [
+    (b'x', 0.3, TimeoutError), (b'x' * 65536, WAIT, ValueError)],
+    ids=['a drop', 'a flood'])
+def test_an_answer_has_an_end(flood, seconds, end):
+    listening = socket.create_server(('127.0.0.1', 0))
 
     def send():
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), listening.accept()[0] as one:
             while True:
-                theirs.sendall(flood)
+                one.sendall(flood)
                 if len(flood) == 1:
                     time.sleep(0.01)
 
     threading.Thread(target=send, daemon=True).start()
-    limited = memcached._Socket(
-        0.3, ours.family, ours.type, ours.proto, ours.detach())
-    return limited, theirs
+    connections = memcached.Connections(*listening.getsockname(), seconds)
+    with listening, pytest.raises(end):
+        connections.exchange(b'get x\r\n', lambda answer: None)
 
 
-@pytest.mark.parametrize('flood', [b'x', b'x' * 65536],
-                         ids=['a drop', 'a flood'])
-def test_an_answer_has_an_end(flood):
-    limited, theirs = _endless(flood)
-    with limited, theirs, pytest.raises(OSError):
-        limited.sendall(b'get x\r\n')
-        while True:
-            limited.recv(4096)
+@pytest.mark.parametrize('address, shown', [
+    ('10.0.0.1', '10.0.0.1:11211'), ('cache:1', 'cache:1'),
+    ('inet:[10.0.0.1]:1', '10.0.0.1:1'), ('inet6:[::1]:1', '[::1]:1'),
+    ('[::1]', '[::1]:11211')])
+def test_addresses_are_as_in_other_services(address, shown):
+    conf = cfg.ConfigOpts()
+    conf([])
+    memcached.core.configure(conf)
+    conf.set_override('memcache_servers', [address], 'cache')
+    assert str(memcached.servers(conf, '').of('any')._connections) == shown
 
 
 # In Nova's pipeline.
