@@ -22,24 +22,10 @@ import uuid
 
 from oslo_cache import core
 
-_UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
-
 _EPOCH = re.compile(b'[0-9a-f]{32}')
 
 # A request of the Trove admin's that takes longer than this did not end.
 LONGEST_REQUEST = 24 * 3600  # seconds
-
-
-def canonical(identifier):
-    """Return a server's id as Nova makes it, or None for what is none.
-
-    MariaDB finds a server by its id without regard to case.
-
-    :param identifier: str, or None
-    """
-    if identifier is None or _UUID.fullmatch(identifier) is None:
-        return None
-    return identifier.lower()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -297,19 +283,25 @@ def of(conf, settings, make):
     return _BACKENDS[settings.cache_backend](conf, settings, make)
 
 
-def _shared(conf, settings, make):
+def servers(conf, settings):
+    """Return the cache servers of an operator (memcached.Servers).
+
+    :param conf: oslo_config.cfg.ConfigOpts of the Nova process
+    :param settings: nova_trove_guard.opts.Settings
+    :raises ValueError: for the address of a server that is none
+    """
+    # Not where none are wanted.
+    from nova_trove_guard import memcached
     # Two clouds may share cache servers, but not what marks a server.
     marker = hashlib.sha256(settings.metadata_key.encode()).hexdigest()
-    # Not where none is wanted.
-    from nova_trove_guard import memcached
-    return Shared(
-        memcached.servers(conf, f'nova-trove-guard/1/{marker[:16]}/'), make,
-        settings.cache_time, settings.cache_time_not_managed)
+    return memcached.servers(conf, f'nova-trove-guard/1/{marker[:16]}/')
 
 
 _BACKENDS = {
     'off': lambda conf, settings, make: None,
     'memory': lambda conf, settings, make: InProcess(
         settings.cache_time, settings.cache_size),
-    'memcached': _shared,
+    'memcached': lambda conf, settings, make: Shared(
+        servers(conf, settings), make, settings.cache_time,
+        settings.cache_time_not_managed),
 }

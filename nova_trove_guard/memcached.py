@@ -6,10 +6,10 @@ there, know no "add if absent" and no life per key, and move a key to another
 server when its own is dead. What nova_trove_guard.cache.Shared promises rests
 on the contrary of each. Nor through a client library: what is asked here is
 asked on the way of every guarded call, and the four commands of memcached's
-text protocol that it takes are a third faster by hand; and a whole answer has
-a limit in time and length, where libraries have one for each part of it. The
-operator configures what any other service of OpenStack has: group
-``[cache]``, registered by oslo.cache.
+text protocol that it takes are faster by hand; and a whole answer has a limit
+in time and length, where libraries have one for each part of it. The operator
+configures what any other service of OpenStack has: group ``[cache]``,
+registered by oslo.cache.
 """
 
 import collections
@@ -18,6 +18,7 @@ import random
 import socket
 import ssl
 import time
+import uuid
 import zlib
 
 from oslo_cache import core
@@ -36,6 +37,8 @@ IDLE = 60  # seconds
 # A hundred times what is kept of all servers of a large external event.
 LONGEST_ANSWER = 16 * 1024 * 1024  # bytes
 PART = 64 * 1024  # bytes
+
+SECONDS_OF_CHECK = 60
 
 
 def servers(conf, prefix):
@@ -95,6 +98,20 @@ class Servers:
             homes.setdefault(self.of(item), []).append(item)
         yield from homes.items()
 
+    def failures(self):
+        """Yield (str) what is wrong with each server that keeps no value."""
+        key, value = f'check/{uuid.uuid4()}', b'kept'
+        for server in self._servers:
+            try:
+                server.set(key, value, SECONDS_OF_CHECK, urgent=True)
+                kept = server.get_many([key]).get(key)
+                server.delete(key)
+            except cache.Unavailable as error:
+                yield str(error)
+            else:
+                if kept != value:
+                    yield f'{server} does not keep what it is given'
+
 
 class Server:
     """A cache server, and whether it is worth asking.
@@ -113,6 +130,9 @@ class Server:
         self._pause = pause
         self._connections = connections
         self._paused_until = 0
+
+    def __str__(self):
+        return str(self._connections)
 
     def get_many(self, keys):
         """Return what is there of some keys: dict of bytes by key.
@@ -151,7 +171,7 @@ class Server:
         :raises cache.Unavailable: where it does not, or nonsense
         """
         if not urgent and time.monotonic() < self._paused_until:
-            raise cache.Unavailable(f'{self._connections} is left alone')
+            raise cache.Unavailable(f'{self} is left alone')
         # Others needn't wait with this one for what may be dead still.
         was_paused, self._paused_until = (
             self._paused_until, self._paused_until and self._later())
@@ -160,12 +180,11 @@ class Server:
         except Exception as error:
             self._paused_until = self._later()
             LOG.warning('The cache server %s failed, and is left alone for '
-                        'some %s s: %s: %s', self._connections, self._pause,
+                        'some %s s: %s: %s', self, self._pause,
                         type(error).__name__, error)
-            raise cache.Unavailable(
-                f'{self._connections}: {error}') from error
+            raise cache.Unavailable(f'{self}: {error}') from error
         if was_paused:
-            LOG.warning('The cache server %s works again.', self._connections)
+            LOG.warning('The cache server %s works again.', self)
         self._paused_until = 0
         return answer
 

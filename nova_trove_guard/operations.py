@@ -14,10 +14,10 @@ Nova and ``tests/unit/test_differential.py`` the reading.
 """
 
 import dataclasses
+import re
 import typing
 
 from oslo_serialization import jsonutils
-from oslo_utils import uuidutils
 import routes.middleware
 import webob
 
@@ -334,6 +334,21 @@ _COLLECTIONS = frozenset(route.split('/')[1] for route in ROUTES)
 _SERVER_COLLECTIONS = frozenset(('servers', 'os-volumes_boot'))
 
 
+_UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
+
+
+def canonical(identifier):
+    """Return a server's id as Nova makes it, or None for what is none.
+
+    MariaDB finds a server by its id without regard to case.
+
+    :param identifier: str, or None
+    """
+    if identifier is None or _UUID.fullmatch(identifier) is None:
+        return None
+    return identifier.lower()
+
+
 UNREADABLE = object()
 
 
@@ -369,11 +384,11 @@ class Asked:
     def server_id(self):
         """The id of the server that the path names, None for no valid one.
 
-        Whatever else stands there, a secret even, is not for logs.
+        In its canonical form; whatever else stands there, a secret even, is
+        not for logs.
         """
-        names_server = Target('server') in self.operation.targets
-        return self.identifier if (
-            names_server and uuidutils.is_uuid_like(self.identifier)) else None
+        names_server = SERVER[0] in self.operation.targets
+        return canonical(self.identifier) if names_server else None
 
     def identifiers(self):
         """Yield (kind, identifier) of all that the request acts on.
@@ -498,7 +513,7 @@ def _body(environ):
     there, so that encodings and repeated keys mean the same to both.
     """
     try:
-        return jsonutils.loads(webob.Request(environ).body)
+        return jsonutils.loads(webob.BaseRequest(environ).body)
     except (ValueError, RecursionError):
         return UNREADABLE
 

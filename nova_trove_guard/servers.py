@@ -13,6 +13,7 @@ from nova import objects
 from oslo_context import context as oslo_context
 
 from nova_trove_guard import cache
+from nova_trove_guard import operations
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Servers:
         server_ids = {
             each: server_id for each in dict.fromkeys(identifiers)
             if each[0] == 'server'
-            and (server_id := cache.canonical(each[1])) is not None}
+            and (server_id := operations.canonical(each[1])) is not None}
         memories = self._memory.recall(dict.fromkeys(server_ids.values()))
         recalled = Recalled(
             (each, memories.get(server_id, cache.NOTHING))
@@ -124,13 +125,12 @@ class Servers:
     def changing(self, server_id, marks):
         """See nova_trove_guard.cache.InProcess.changing.
 
-        :param server_id: the id in whatever form, None for no server
+        :param server_id: the id in its canonical form, None for no server
         :returns: context manager, None where nothing is remembered
         """
-        canonical = cache.canonical(server_id)
-        if self._memory is None or canonical is None:
+        if self._memory is None or server_id is None:
             return None
-        return self._memory.changing(canonical, marks)
+        return self._memory.changing(server_id, marks)
 
     def _found(self, each, recalled):
         memory = recalled.get(each)
@@ -144,7 +144,7 @@ class Servers:
                 self._memory.remember_managed(server)
             else:
                 self._memory.remember_not_managed(
-                    cache.canonical(each[1]), memory)
+                    operations.canonical(each[1]), memory)
         return found
 
     def _look_up(self, kind, identifier):

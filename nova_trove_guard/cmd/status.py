@@ -17,6 +17,7 @@ import openstack
 from openstack import exceptions as openstack_exceptions
 from oslo_upgradecheck import upgradecheck
 
+from nova_trove_guard import cache
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import pipelines
@@ -57,8 +58,7 @@ class Checks(upgradecheck.UpgradeCommands):
     def check_options(self):
         """Read the guard's options."""
         try:
-            _, overrides = files.understood(pipelines.settings, paste_path())
-            settings = opts.settings(CONF, overrides)
+            settings = _settings()
         except (outcome.Refused, OSError):
             return _warning('See above: the api-paste.ini can\'t be read.')
         except ValueError as error:
@@ -103,6 +103,25 @@ class Checks(upgradecheck.UpgradeCommands):
                             f'servers: see "nova-trove-guard bootstrap".')
         return _success()
 
+    def check_cache(self):
+        """Give the cache servers something to keep, and ask for it."""
+        try:
+            settings = _settings()
+        except (outcome.Refused, OSError, ValueError):
+            return _warning('See above: the options can\'t be read.')
+        if settings.cache_backend != 'memcached':
+            return _success()
+        try:
+            failures = list(cache.servers(CONF, settings).failures())
+        except ValueError as error:
+            return _failure(f'[cache] memcache_servers: {error}')
+        if failures:
+            return _failure(f'Cache servers fail: {"; ".join(failures)}. '
+                            f'Until they work, each server is looked up for '
+                            f'each call, and nobody can mark one that is '
+                            f'there already.')
+        return _success()
+
     def check_surface(self):
         """Compare what Nova can be asked with what the guard knows."""
         unknown = surface.unknown()
@@ -118,6 +137,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Options', check_options),
         ('Policy', check_policy),
         ('Trove admin', check_trove_admin),
+        ('Look-up cache', check_cache),
         ('Surface of Nova', check_surface),
     )
 
@@ -146,6 +166,17 @@ def paste_path():
     if not path:
         raise outcome.Refused(f'there is no {name}')
     return path
+
+
+def _settings():
+    """Return the opts.Settings of the guard in nova-api.
+
+    :raises outcome.Refused: for an api-paste.ini that is not understood
+    :raises OSError: if it can't be read
+    :raises ValueError: for an option that has no valid value
+    """
+    _, overrides = files.understood(pipelines.settings, paste_path())
+    return opts.settings(CONF, overrides)
 
 
 def trove_admin_roles(rules):

@@ -20,6 +20,7 @@ from nova_trove_guard import filter as guard
 from nova_trove_guard import metrics
 from nova_trove_guard import policy
 from nova_trove_guard import servers
+from tests import cache_server
 from tests.unit import conftest
 from tests.unit import nova_api
 from tests.unit import nova_database
@@ -140,23 +141,10 @@ def guarding(application, memory=None):
 
 
 @contextlib.contextmanager
-def cache_server():
-    """Yield the port of a memcached."""
-    with tempfile.TemporaryDirectory() as directory:
-        pathlib.Path(directory).chmod(0o777)
-        server = test_cache.Memcached(directory)
-        server.start()
-        try:
-            yield server.port
-        finally:
-            server.stop()
-
-
-@contextlib.contextmanager
 def memories():
     """Yield a memory for each cache_backend, by its name."""
-    with cache_server() as port:
-        yield {name: test_cache.of_processes(port, backend=name)[0]
+    with cache_server.running() as server:
+        yield {name: test_cache.of_processes(server.port, backend=name)[0]
                for name in ('off', 'memory', 'memcached')}
 
 

@@ -17,6 +17,7 @@ import cheroot.wsgi
 
 from tests.bench import cloud
 from tests.bench import measure
+from tests import cache_server
 
 REQUESTS = 50
 ROUNDS = 31
@@ -85,7 +86,7 @@ def _client(options):
 def run():
     """Return the Result."""
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(cloud.cache_server())
+        port = stack.enter_context(cache_server.running()).port
         clients = {name: stack.enter_context(_client(options))
                    for name, options in _options(port).items()}
         for send in clients.values():

@@ -13,10 +13,8 @@ import itertools
 import json
 import os
 import pathlib
-import shutil
-import signal
 import socket
-import subprocess
+import tempfile
 import threading
 import time
 import types
@@ -34,8 +32,10 @@ import pytest
 from nova_trove_guard import cache
 from nova_trove_guard import memcached
 from nova_trove_guard import metrics
+from nova_trove_guard import operations
 from nova_trove_guard import opts
 from nova_trove_guard import servers
+from tests import cache_server
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
@@ -335,7 +335,7 @@ def test_only_its_own_epoch_makes_it_believed(epoch):
     (SERVER.replace('1', '\uff11'), None), ('x', None), (SERVER + '0', None),
     ('../../etc/passwd', None), ('a b\r\nflush_all', None)])
 def test_only_nova_s_own_form_of_an_id_is_a_key(identifier, server_id):
-    assert cache.canonical(identifier) == server_id
+    assert operations.canonical(identifier) == server_id
 
 
 # In one process.
@@ -411,68 +411,11 @@ def test_threads_share_the_memory_of_a_process():
 
 # The real one.
 
-class Memcached:
-    """A memcached of Debian's, on a port of its own."""
-
-    def __init__(self, directory, *options):
-        self._directory = pathlib.Path(directory)
-        self._options = options
-        self.port = 0
-        self._process = None
-
-    def start(self):
-        """Start it, on the port that it had before if there was one."""
-        program = shutil.which('memcached')
-        if program is None:
-            pytest.fail('There is no memcached here: apt install memcached')
-        ports = self._directory / f'ports-{time.monotonic_ns()}'
-        # As root it would not start without a user to be.
-        user = ('-u', 'nobody') if os.geteuid() == 0 else ()
-        port = str(self.port) if self.port else '-1'
-        self._process = subprocess.Popen(
-            [program, '-l', '127.0.0.1', '-p', port, '-U', '0', *user,
-             *self._options],
-            env={**os.environ, 'MEMCACHED_PORT_FILENAME': str(ports)})
-        until = time.monotonic() + WAIT
-        while not ports.exists():
-            if self._process.poll() is not None or time.monotonic() > until:
-                pytest.fail('memcached does not start')
-            time.sleep(0.01)
-        self.port = int(ports.read_text().split()[-1])
-
-    def stop(self):
-        """Kill it."""
-        self._process.kill()
-        self._process.wait()
-
-    def hang(self):
-        """Have it answer nothing, and go on accepting connections."""
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitpid(self._process.pid, os.WUNTRACED)
-
-    def go_on(self):
-        """Have it answer again, what waits first."""
-        self._process.send_signal(signal.SIGCONT)
-
-
 @pytest.fixture
-def open_path(tmp_path):
-    """Return tmp_path, opened to the user who memcached is."""
-    tmp_path.chmod(0o777)
-    for directory in tmp_path.parents:
-        if directory.owner() == tmp_path.owner() and 'pytest' in str(
-                directory):
-            directory.chmod(0o755)
-    return tmp_path
-
-
-@pytest.fixture
-def server(open_path):
-    """Return a running Memcached."""
-    running = Memcached(open_path)
-    running.start()
-    yield running
-    running.stop()
+def server():
+    """Return a running cache_server.Memcached."""
+    with cache_server.running() as running:
+        yield running
 
 
 @pytest.fixture
@@ -673,11 +616,9 @@ def test_a_mark_finds_out_that_a_dead_cache_works_again(server):
     assert recalled(memory) == (True, None)
 
 
-def test_nothing_moves_from_a_dead_cache_to_another(server, tmp_path):
+def test_nothing_moves_from_a_dead_cache_to_another(server):
     """Somebody else might still reach the first, and believe it."""
-    other = Memcached(tmp_path)
-    other.start()
-    try:
+    with cache_server.running() as other:
         memory, = of_processes(server.port, other.port)
         ids = [numbered(number).uuid for number in range(20)]
         other.stop()
@@ -693,8 +634,6 @@ def test_nothing_moves_from_a_dead_cache_to_another(server, tmp_path):
         for server_id in marked:
             not_managed(memory, server_id)
             assert recalled(memory, server_id) == (True, None)
-    finally:
-        other.stop()
 
 
 ANSWERS = {
@@ -743,19 +682,17 @@ def certify(directory, address):
 
 @pytest.mark.parametrize('address, trusts', [
     ('127.0.0.1', True), ('127.0.0.2', False)])
-def test_a_cache_server_behind_tls_must_be_who_it_says(
-        open_path, address, trusts):
-    certificate, key = certify(open_path, address)
-    running = Memcached(
-        open_path, '-Z', '-o', f'ssl_chain_cert={certificate},ssl_key={key}')
-    running.start()
-    try:
-        memory, = of_processes(running.port, timeout=WAIT,
-                               tls_cafile=str(certificate))
-        not_managed(memory)
-        assert recalled(memory) == (trusts, None)
-    finally:
-        running.stop()
+def test_a_cache_server_behind_tls_must_be_who_it_says(address, trusts):
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)  # memcached is somebody else
+        certificate, key = certify(pathlib.Path(directory), address)
+        with cache_server.running(
+                '-Z', '-o', f'ssl_chain_cert={certificate},'
+                            f'ssl_key={key}') as running:
+            memory, = of_processes(running.port, timeout=WAIT,
+                                   tls_cafile=str(certificate))
+            not_managed(memory)
+            assert recalled(memory) == (trusts, None)
 
 
 VALUES = (b'VALUE p/one 0 3\r\nabc\r\nVALUE p/two 0 7\r\nx\r\nEND\n\r\n'
@@ -856,6 +793,22 @@ def test_an_answer_has_an_end(flood, seconds, end):
     connections = memcached.Connections(*listening.getsockname(), seconds)
     with listening, pytest.raises(end):
         connections.exchange(b'get x\r\n', lambda answer: None)
+
+
+def test_a_cache_server_that_works_is_no_failure(server):
+    memory, = of_processes(server.port)
+    assert list(memory._servers.failures()) == []
+    server.stop()
+    failure, = memory._servers.failures()
+    assert f'127.0.0.1:{server.port}' in failure
+
+
+@pytest.mark.parametrize('garbler', [
+    lambda: [b'STORED\r\n', b'END\r\n', b'NOT_FOUND\r\n']], indirect=True)
+def test_a_cache_server_that_keeps_nothing_is_a_failure(garbler):
+    memory, = of_processes(garbler.port)
+    failure, = memory._servers.failures()
+    assert 'does not keep what it is given' in failure
 
 
 @pytest.mark.parametrize('address, shown', [
