@@ -2,18 +2,13 @@
 """Who watches the guard: Nova's log, the message bus, statsd."""
 
 import json
-import socket
-import subprocess
-import sys
-import time
 
 import pytest
 
 from tests.cloud import layout
-from tests.cloud import processes
+from tests.functional import apis
 from tests.functional import scene as scenes
 
-DEADLINE_SECONDS = 120
 SECRET = 'swordfish-in-a-request'
 SET_PASSWORD = {'changePassword': {'adminPass': SECRET}}
 
@@ -69,76 +64,44 @@ def test_a_refusal_is_a_line_of_nova_s_log_without_secrets(
 @pytest.fixture(scope='module')
 def statsd():
     """Return a UDP socket that stands for a statsd server."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.bind(('127.0.0.1', 0))
-        server.settimeout(DEADLINE_SECONDS)
+    with apis.statsd() as server:
         yield server
 
 
 @pytest.fixture(scope='module')
 def auditing(cloud, statsd, tmp_path_factory):
-    """Return (URL, file of its log, file of its events) of that nova-api."""
-    directory = tmp_path_factory.mktemp('auditing')
-    options, output, events = (
-        directory / name for name in ('nova.conf', 'log', 'events'))
-    options.write_text(
-        '[trove_guard]\nmode = audit\naudit_transport_url = fake://\n'
-        'audit_topic = guard\nstatsd_host = 127.0.0.1\n'
-        f'statsd_port = {statsd.getsockname()[1]}\n')
-    events.touch()
-    files = layout.Layout(cloud.root)
-    port, = processes.free_ports(['auditing']).values()
-    with output.open('w') as lines, subprocess.Popen(
-            [sys.executable, '-m', 'tests.functional.auditing_api',
-             files.conf('nova') / 'nova.conf', options, str(port), events],
-            cwd=layout.REPOSITORY, stdin=subprocess.DEVNULL, stdout=lines,
-            stderr=subprocess.STDOUT) as process:
-        try:
-            await_(lambda: process.poll() is not None or answers(port))
-            assert process.poll() is None, output.read_text()
-            yield f'http://127.0.0.1:{port}/v2.1', output, events
-        finally:
-            process.terminate()
-
-
-def answers(port):
-    """Return whether somebody listens at a port."""
-    with socket.socket() as client:
-        return client.connect_ex(('127.0.0.1', port)) == 0
-
-
-def await_(read):
-    """Return what can be read, once it is there."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := read()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
+    """Return that apis.Api."""
+    with apis.running(
+            cloud, tmp_path_factory.mktemp('auditing'),
+            '[trove_guard]\nmode = audit\naudit_transport_url = fake://\n'
+            'audit_topic = guard\nstatsd_host = 127.0.0.1\n'
+            f'statsd_port = {statsd.getsockname()[1]}\n') as api:
+        yield api
 
 
 def test_audit_mode_lets_pass_and_tells_everybody(
         scene, auditing, statsd, log):
-    url, output, events = auditing
     server, = scene.make('audited', managed=True)
     path = f'/servers/{server}/action'
     refused = scene.ask('owner', 'POST', path, {'lock': None})
     assert refused.status_code == 403
     passed = scene.connection('owner').session.request(
-        f'{url}{path}?x={SECRET}', 'POST', json={'lock': None},
+        f'{auditing.url}{path}?x={SECRET}', 'POST', json={'lock': None},
         raise_exc=False)
     assert passed.status_code == 202
     assert scene.show(server)['locked']
 
     request_id = passed.headers['x-openstack-request-id']
     enforced = trail(log(), refused.headers['x-openstack-request-id'])
-    audited = trail(output.read_text(), request_id)
+    audited = trail(auditing.log.read_text(), request_id)
     assert (enforced.pop('decision'), audited.pop('decision')) == (
         'refused', 'would_refuse')
     assert enforced.pop('request_id') != audited.pop('request_id')
     assert enforced == audited
 
-    line = await_(lambda: [line for line in events.read_text().splitlines()
-                           if request_id in line])[0]
+    line = apis.await_(lambda: [
+        line for line in auditing.events.read_text().splitlines()
+        if request_id in line])[0]
     event_type, event = json.loads(line)
     assert event_type == 'trove_guard.would_refuse'
     assert event['action'] == 'update/os-lock-server:lock'
