@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard audit``: what Trove says, against what Nova says."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -66,13 +65,13 @@ class Audit(clouds.Command, outcome.Findings):
                  'read in a cloud with many others, but a forged marker is '
                  'not found')
         parser.add_argument(
-            '--ignore', action='append', default=[],
-            type=audit_findings.Code, metavar='<code>',
-            choices=tuple(audit_findings.Code),
+            '--ignore', action='append', default=[], metavar='<code>',
+            choices=[code.value for code in audit_findings.Code],
             help='do not look for a finding, such as unlocked where Trove '
                  'locks no servers; may be given several times')
         parser.add_argument(
-            '--jobs', default=JOBS, type=_jobs, metavar='<number>',
+            '--jobs', default=JOBS, type=int, metavar='<number>',
+            choices=range(1, MOST_JOBS + 1),
             help=f'how many calls may be under way at a time, at most '
                  f'{MOST_JOBS} (default: %(default)s)')
         parser.add_argument(
@@ -131,13 +130,6 @@ class Audit(clouds.Command, outcome.Findings):
         """Print the rows, and the summary elsewhere."""
         super().produce_output(parsed_args, column_names, data)
         print(self._summary, file=self.app.stderr)
-
-
-def _jobs(text):
-    number = int(text)
-    if not 1 <= number <= MOST_JOBS:
-        raise argparse.ArgumentTypeError(f'not from 1 to {MOST_JOBS}')
-    return number
 
 
 def _where(connection, service, region=None):

@@ -21,6 +21,8 @@ ROTATED = 'rotated'
 DONE = {'role': 'created', 'project': 'created', 'user': 'created',
         'assignment': 'granted', 'file': 'written'}
 TROVE_CONF = 'trove.conf'
+UNKNOWN = ('it is not known here: put it into trove.conf, or make '
+           'another with --rotate-password')
 
 
 class Bootstrap(clouds.Command, lister.Lister):
@@ -116,7 +118,8 @@ class Bootstrap(clouds.Command, lister.Lister):
                _told(DONE[step.what], for_real), step.why)
               for step in steps),
             ('password', parsed_args.user,
-             fate if fate == UNCHANGED else _told(fate, for_real), ''),
+             fate if fate == UNCHANGED else _told(fate, for_real),
+             UNKNOWN if parsed_args.write and password is None else ''),
             *(('file', str(path),
                _told(DONE['file'], for_real) if path in stale else UNCHANGED,
                '') for path in paths)]
@@ -174,8 +177,13 @@ def _given_password(parsed_args):
         return files.read_secret(parsed_args.password_file)
     if not parsed_args.password_prompt:
         return None
-    password = getpass.getpass('Password: ')
-    if not password or getpass.getpass('Again: ') != password:
+    try:
+        password = getpass.getpass('Password: ')
+        is_sure = password and getpass.getpass('Again: ') == password
+    except EOFError as error:
+        raise outcome.Refused('nobody is there to tell the password: give it '
+                              'with --password-file') from error
+    if not is_sure:
         raise outcome.Refused('that was not the same twice, or nothing')
     return password
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that ask a cloud, with the options that all clients have."""
 
+import argparse
+
 import openstack
 from openstack import config as openstack_config
 
@@ -15,12 +17,19 @@ class Command:
         """Add the options."""
         parser = super().get_parser(prog_name)
         self._config = openstack_config.OpenStackConfig()
-        self._config.register_argparse_arguments(
-            parser, list(self.app.arguments))
+        self._options = argparse.ArgumentParser(add_help=False)
+        for each in (parser, self._options):
+            self._config.register_argparse_arguments(
+                each, list(self.app.arguments))
         return parser
 
     def connect(self, parsed_args):
         """Return an openstack.connection.Connection; nothing is asked yet."""
+        # It takes any option for one of its own, and what stands in braces
+        # for the name of another.
+        options = argparse.Namespace(**{
+            name: getattr(parsed_args, name)
+            for name in vars(self._options.parse_args([]))})
         return openstack.connection.Connection(
-            config=self._config.get_one(argparse=parsed_args),
+            config=self._config.get_one(argparse=options),
             app_name='nova-trove-guard')

@@ -156,17 +156,20 @@ def _configure(parsed_args):
 
 def _request(parsed_args):
     """Return the request (webob.Request)."""
-    url = urllib.parse.urlsplit(parsed_args.path)
     body = parsed_args.body
     if body.startswith('@'):
         body = pathlib.Path(body[1:]).read_bytes()
     else:
         body = body.encode()
-    path = url._replace(scheme='', netloc='', fragment='').geturl()
-    if not path.startswith('/'):
-        raise outcome.Refused(f'{parsed_args.path} is no path: it has no '
-                              f'slash at its beginning')
-    request = webob.Request.blank(path, method=parsed_args.method.upper())
+    try:
+        url = urllib.parse.urlsplit(parsed_args.path)
+        path = url._replace(scheme='', netloc='', fragment='').geturl()
+        if not path.startswith('/'):
+            raise ValueError('it has no slash at its beginning')
+        request = webob.Request.blank(path, method=parsed_args.method.upper())
+    except ValueError as error:
+        raise outcome.Refused(
+            f'{parsed_args.path} is no path: {error}') from error
     if body:
         request.body = body
         request.content_type = 'application/json'

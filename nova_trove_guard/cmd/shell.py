@@ -8,6 +8,7 @@ too.
 
 import importlib.metadata
 import sys
+import warnings
 
 from cliff import app
 from cliff import commandmanager
@@ -17,22 +18,49 @@ from nova_trove_guard.cmd import outcome
 COMMANDS = 'nova_trove_guard.cli'
 
 
+class _Commands(commandmanager.CommandManager):
+    """Commands that are imported when they are run, and not before.
+
+    Importing all of them takes seconds, and one of them needs Nova, which is
+    not on every host.
+    """
+
+    def load_commands(self, namespace):
+        """Take note of the commands in a group of entry points."""
+        self.group_list.append(namespace)
+        for command in importlib.metadata.entry_points(group=namespace):
+            self.commands[command.name.replace('_', ' ')] = command
+
+
 class Shell(app.App):
     """Runs one command."""
+
+    # What libraries say of their work is for those who ask with -v.
+    DEFAULT_VERBOSE_LEVEL = 0
 
     def __init__(self):
         super().__init__(
             description='Installs nova-trove-guard, and looks after it.',
             version=importlib.metadata.version('nova-trove-guard'),
-            command_manager=commandmanager.CommandManager(COMMANDS),
+            command_manager=_Commands(COMMANDS),
             deferred_help=True)
         self._error = None
+
+    def initialize_app(self, argv):
+        """Show the help where no command is named."""
+        self.options.deferred_help |= not argv
 
     def run_subcommand(self, argv):
         """Run a command, and return its exit code."""
         # Options that depend on others are looked for before parsing.
         self.arguments = argv
-        status = super().run_subcommand(argv)
+        try:
+            status = super().run_subcommand(argv)
+        except ModuleNotFoundError as error:
+            self.LOG.error('%s needs the Python package %s, which is not '
+                           'installed here', argv[0],
+                           error.name.partition('.')[0])
+            return outcome.FAILED
         if self._error is None or isinstance(self._error, outcome.Refused):
             return status
         return outcome.FAILED
@@ -48,5 +76,7 @@ def main(argv=None):
     :param argv: list of arguments, None for the process's own
     :returns: the exit code
     """
-    arguments = sys.argv[1:] if argv is None else argv
-    return Shell().run(arguments or ['help'])
+    if not sys.warnoptions:
+        # What libraries tell their developers is nothing to operators.
+        warnings.simplefilter('ignore')
+    return Shell().run(sys.argv[1:] if argv is None else argv)

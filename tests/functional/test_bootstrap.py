@@ -272,6 +272,7 @@ def test_a_user_who_was_there_gets_rights_if_that_is_asked_for(
     assert operator.roles() == {'member', 'trove_admin', 'admin'}
     # Nobody has told its password.
     assert operator.password is None
+    assert 'it is not known here' in operator.done.stdout
 
 
 def test_a_role_that_comes_with_a_group_is_there(operator, bystander):

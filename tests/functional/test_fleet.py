@@ -196,12 +196,12 @@ def test_who_may_not_list_everything_is_told(fleet):
     assert 'admin privileges' in done.stderr
 
 
-def explain(fleet, method, path, token):
+def explain(fleet, method, path, token, body=''):
     """Have a request explained; return what it tells (dict)."""
     conf = layout.Layout(fleet.trove.cloud.root).conf('nova') / 'nova.conf'
     done = fleet.run('explain', method, path, '-f', 'json', '--config-file',
-                     str(conf), '--token-from', 'env:A_TOKEN', user='admin',
-                     A_TOKEN=token)
+                     str(conf), '--token-from', 'env:A_TOKEN', '--body', body,
+                     user='admin', A_TOKEN=token)
     assert done.returncode == 0, done.stderr
     assert token not in done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -213,7 +213,8 @@ def test_a_refusal_is_explained(fleet, who):
     answer = fleet.scene.ask(who, 'POST', path, {'remote_console': {}})
     fault, = answer.json().values()
     told = explain(fleet, 'POST', path,
-                   fleet.trove.cloud.session(who).get_token())
+                   fleet.trove.cloud.session(who).get_token(),
+                   '{"remote_console": {}}')
     assert (told['operation'], told['decision']) == (
         'os-remote-consoles', 'refused')
     assert (told['status'], told['message']) == (

@@ -138,3 +138,13 @@ def test_a_prompt_asks_twice(monkeypatch, answers, password):
     else:
         with pytest.raises(outcome.Refused):
             bootstrap._given_password(arguments)
+
+
+def test_a_prompt_that_nobody_answers_is_refused(monkeypatch):
+    def end(prompt):
+        raise EOFError
+
+    monkeypatch.setattr(getpass, 'getpass', end)
+    with pytest.raises(outcome.Refused, match='nobody is there'):
+        bootstrap._given_password(argparse.Namespace(
+            password_file=None, password_prompt=True))

@@ -316,6 +316,23 @@ def test_what_is_refused(run, arguments, told):
     assert told in errors
 
 
+@pytest.mark.parametrize('path', ['servers/x', '/servers/\xfc', '//[x/y'])
+def test_what_is_no_path_is_refused(run, path):
+    status, _, errors = run('DELETE', path, '--managed')
+    assert status == 1
+    assert errors.startswith(f'{path} is no path: ')
+
+
+def test_a_body_is_none_of_the_client_s_options(run):
+    # Nobody listens there: it fails, but not because of the body's braces.
+    status, _, errors = run(
+        'POST', f'/servers/{nova_api.MANAGED}/action', '--body',
+        '{"lock": null}', '--os-auth-url', 'http://127.0.0.1:9/v3',
+        '--os-username', 'x', '--os-password', 'x', '--os-project-name', 'x')
+    assert status == 3
+    assert 'Unable to establish connection to http://127.0.0.1:9' in errors
+
+
 def test_a_token_comes_from_where_others_do_not_see_it(
         monkeypatch, tmp_path):
     monkeypatch.setenv('A_TOKEN', 'one')

@@ -24,7 +24,7 @@ TEXTS = pastes.texts()
 EACH = pytest.mark.parametrize('name', TEXTS)
 # How many pipelines of each need the guard.
 PIPELINES = {'installed': 2, 'nova-23': 2, 'nova-27': 2, 'generated': 2,
-             'rate-limits': 3, 'ec2-and-volumes': 3}
+             'rate-limits': 3, 'ec2-and-volumes': 3, 'debian-26': 2}
 
 SMALL = '''\
 [composite:api]

@@ -2,9 +2,11 @@
 """Files api-paste.ini, and a paste.deploy that loads any of them.
 
 nova-23.ini and nova-27.ini are the files in the wheels of nova 23.0.0 and
-27.0.0 on PyPI (Apache-2.0); 27's is also that of 29 to 31. The environment
-has that of the installed Nova. The other files are in the manner of what
-tools and older releases of Nova make of it: see their first lines.
+27.0.0 on PyPI (Apache-2.0); 27's is also that of 29 to 31. debian-26.ini is
+/usr/share/nova-common/api-paste.ini of Debian 12's package nova-common
+26.2.2-1~deb12u5 (Apache-2.0), which Debian copies to /etc/nova. The
+environment has that of the installed Nova. The other files are in the manner
+of what tools and older releases of Nova make of it: see their first lines.
 """
 
 import configparser

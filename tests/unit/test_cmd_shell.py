@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard`` itself: what all of its commands have in common."""
+
+import subprocess
+import sys
+
+import pytest
+
+RUN = ('import sys\n'
+       'from nova_trove_guard.cmd import shell\n'
+       'status = shell.main(sys.argv[1:])\n')
+WITHOUT_NOVA = 'import sys\nsys.modules["nova"] = None\n'
+
+
+def run(*arguments, before='', after=''):
+    """Run the command line in a process of its own.
+
+    :param before: code to run before
+    :param after: code to run after it, with its exit code in `status`
+    :returns: subprocess.CompletedProcess
+    """
+    return subprocess.run(
+        [sys.executable, '-c', f'{before}{RUN}{after}sys.exit(status)',
+         *arguments], text=True, capture_output=True,
+        stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize('arguments', [
+    (), ('--debug',), ('--quiet',), ('--help',), ('help',)])
+def test_no_command_is_a_call_for_help(arguments):
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert 'paste insert' in done.stdout
+
+
+@pytest.mark.parametrize('command', [
+    'audit', 'bootstrap', 'explain', 'paste check', 'paste insert',
+    'paste remove'])
+def test_no_command_tells_operators_what_is_for_developers(command):
+    done = run(*command.split(), '--help')
+    assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_no_more_is_imported_than_the_command_needs():
+    loaded = 'nova', 'openstack', 'troveclient'
+    done = run('paste', 'check', 'missing', after=(
+        f'print([name for name in {loaded} if name in sys.modules])\n'))
+    assert done.stdout == '[]\n'
+    assert done.returncode == 3
+
+
+def test_only_what_needs_nova_fails_without_it():
+    done = run('explain', 'GET', '/servers', before=WITHOUT_NOVA)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        3, '', 'explain needs the Python package nova, which is not '
+               'installed here\n')
+    done = run('help', before=WITHOUT_NOVA)
+    assert done.returncode == 0
+    assert '  audit ' in done.stdout
+
+
+@pytest.mark.parametrize('arguments, told', [
+    (('--jobs', '0'), 'invalid choice: 0 (choose from 1, 2'),
+    (('--jobs', 'many'), 'invalid int value: \'many\''),
+    (('--ignore', 'unlokked'),
+     'invalid choice: \'unlokked\' (choose from \'unlocked\', ')])
+def test_a_wrong_value_is_told_with_the_right_ones(arguments, told):
+    done = run('audit', *arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
