@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages in doc/source name what there is, and nothing else.
+"""README.md and the pages in doc/source name what there is, and nothing else.
 
 ``tox -e docs`` builds them; this needs no Sphinx.
 """
@@ -7,6 +7,7 @@
 import configparser
 import functools
 import importlib
+import importlib.metadata
 import pathlib
 import re
 import shlex
@@ -26,6 +27,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 SOURCE = ROOT / 'doc/source'
 PAGES = {str(path.relative_to(SOURCE)): path.read_text()
          for path in sorted(SOURCE.rglob('*.rst'))}
+README = (ROOT / 'README.md').read_text()
 WHOLE = '\n'.join(PAGES.values())
 
 SERVER = servers.ManagedServer('server', 'project', 'user', 'instance')
@@ -52,27 +54,44 @@ COMMANDS = _commands()
 
 
 @functools.cache
-def _options_of(name):
-    """Return the options that a command takes."""
+def _parser(name):
+    """Return the parser of a command's arguments."""
     module, _, kind = COMMANDS[name].partition(':')
     command = getattr(importlib.import_module(module), kind)(
         types.SimpleNamespace(arguments=()), None)
-    return frozenset(command.get_parser(name)._option_string_actions)
+    return command.get_parser(name)
+
+
+def _texts():
+    """Yield (page, text) of README.md and all pages."""
+    for page, text in {'README.md': README, **PAGES}.items():
+        # A backslash at a line's end goes on in the next.
+        yield page, re.sub(r'\\\n\s+', '', text)
+
+
+def _mentions():
+    """Yield (page, words) of each nova-trove-guard command in a sentence."""
+    for page, text in _texts():
+        for literal in re.findall(r'``(nova-trove-guard [^`]+)``', text):
+            yield page, literal.split()[1:]
 
 
 def _command_lines():
-    """Yield (page, line) of each nova-trove-guard command in the pages."""
-    for page, text in PAGES.items():
-        # A backslash at a line's end goes on in the next.
-        text = re.sub(r'\\\n\s+', '', text)
-        for literal in re.findall(r'``(nova-trove-guard [^`]+)``', text):
-            yield page, ' '.join(literal.split())
+    """Yield (page, words) of each nova-trove-guard command to be typed."""
+    for page, text in _texts():
         for line in re.findall(r'^ +(nova-trove-guard .+)$', text, re.M):
-            yield page, line
+            yield page, shlex.split(re.split(' [|>] ', line)[0])[1:]
+
+
+def _command(words):
+    """Return the name of the command that words begin with, '' for none."""
+    return next((' '.join(words[:length]) for length in (2, 1)
+                 if ' '.join(words[:length]) in COMMANDS), '')
 
 
 def test_there_are_pages_and_command_lines():
     assert len(PAGES) > 20
+    assert len(list(_mentions())) > 5
     assert len(list(_command_lines())) > 15
 
 
@@ -114,15 +133,32 @@ def test_every_command_is_told_of(name):
     assert f'nova-trove-guard {name}' in WHOLE
 
 
-@pytest.mark.parametrize('page, line', _command_lines())
-def test_a_command_line_names_what_exists(page, line):
-    words = shlex.split(line.partition(' |')[0])[1:]
-    name = next((' '.join(words[:length]) for length in (2, 1)
-                 if ' '.join(words[:length]) in COMMANDS), None)
-    assert name, f'{page}: there is no such command: {line}'
+@pytest.mark.parametrize('page, words', _mentions())
+def test_a_command_in_a_sentence_names_what_exists(page, words):
+    name = _command(words)
+    assert name, f'{page}: there is no such command: {words}'
     given = {word.partition('=')[0] for word in words
              if re.match('-{1,2}[a-z]', word)}
-    assert given <= _options_of(name), f'{page}: {line}'
+    assert given <= _parser(name)._option_string_actions.keys(), page
+
+
+@pytest.mark.parametrize('page, words', _command_lines())
+def test_a_command_line_can_be_typed_as_it_is(page, words):
+    name = _command(words)
+    assert name, f'{page}: there is no such command: {words}'
+    assert _parser(name).parse_args(words[len(name.split()):])
+
+
+@pytest.mark.parametrize('tool, group', [
+    ('oslo-config-generator', 'oslo.config.opts'),
+    ('oslopolicy-sample-generator', 'oslo.policy.policies'),
+    ('oslopolicy-policy-generator', 'oslo.policy.enforcer'),
+    ('oslopolicy-validator', 'oslo.policy.enforcer')])
+def test_a_tool_of_oslo_is_given_a_namespace_that_exists(tool, group):
+    names = {name for _, text in _texts() for name in re.findall(
+        rf'{tool} .*?--namespace ([a-z_.]+)', text)}
+    assert names
+    assert names <= importlib.metadata.entry_points(group=group).names
 
 
 def test_every_page_is_in_a_table_of_contents():
