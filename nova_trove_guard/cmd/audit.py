@@ -112,8 +112,6 @@ class Audit(clouds.Command, outcome.Findings):
             self.are_well = all(
                 row[4] in audit_fix.WELL for row in rows)
             self._summary = _summary(ledger, rows)
-        if parsed_args.state:
-            os.unlink(parsed_args.state)
         return ('Code', 'Server', 'Database Instance', 'Detail', 'Result',
                 'Remedy'), rows
 
@@ -130,6 +128,10 @@ class Audit(clouds.Command, outcome.Findings):
         """Print the rows, and the summary elsewhere."""
         super().produce_output(parsed_args, column_names, data)
         print(self._summary, file=self.app.stderr)
+        self.app.stdout.flush()
+        if parsed_args.state:
+            # Now that its findings are told.
+            os.unlink(parsed_args.state)
 
 
 def _where(connection, service, region=None):

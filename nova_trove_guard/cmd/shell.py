@@ -79,4 +79,7 @@ def main(argv=None):
     if not sys.warnoptions:
         # What libraries tell their developers is nothing to operators.
         warnings.simplefilter('ignore')
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        # Whatever Nova or a file says, it can be told in any locale.
+        stream.reconfigure(errors='backslashreplace')
     return Shell().run(sys.argv[1:] if argv is None else argv)

@@ -52,14 +52,13 @@ class Auditor:
             'OS_PROJECT_DOMAIN_ID': 'default', 'OS_REGION_NAME': 'One',
             'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
 
-    def start(self, *arguments):
+    def start(self, *arguments, stdout=subprocess.PIPE):
         """Start an audit; return subprocess.Popen."""
         return subprocess.Popen(
             [sys.executable, '-W', 'ignore', '-c', COMMAND, self.peak,
              'audit', '-f', 'json', *arguments],
             cwd=self._directory, env=self._environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
+            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
 
     def run(self, *arguments):
         """Run an audit; return (exit status, rows, standard error)."""
@@ -165,6 +164,20 @@ def test_it_goes_on_after_kill_9(fleet, auditor, service, number):
     assert fleet.requests[locks] <= expected['unlocked'] + 4
 
 
+def test_findings_that_could_not_be_told_are_kept(fleet, auditor):
+    ids = fleet.grow(3)
+    fleet.lock(fleet.instances[ids[0]]['server_id'], None)
+    arguments = '--fix', '--yes', '--state', str(auditor.state)
+    with open('/dev/full', 'w') as full:
+        process = auditor.start(*arguments, stdout=full)
+        _, errors = process.communicate()
+    assert process.returncode == 3
+    assert 'No space left' in errors
+    status, rows, errors = auditor.run(*arguments)
+    assert (status, [row['Result'] for row in rows]) == (0, ['mended']), errors
+    assert not auditor.state.exists()
+
+
 def test_a_service_that_fails_is_no_finding(fleet, auditor):
     fleet.grow(1)
     fleet.trouble = lambda number: (500, {})
@@ -175,7 +188,7 @@ def test_a_service_that_fails_is_no_finding(fleet, auditor):
 
 @pytest.mark.parametrize('arguments, status, told', [
     (('--fix',), 1, 'mend with --yes'),
-    (('--jobs', '0'), 2, 'not from 1 to'),
+    (('--jobs', '0'), 2, '--jobs'),
     (('--ignore', 'nothing'), 2, '--ignore'),
     (('--state', '/'), 1, 'unable to open')])
 def test_what_is_refused(fleet, auditor, arguments, status, told):

@@ -59,6 +59,19 @@ def test_only_what_needs_nova_fails_without_it():
     assert '  audit ' in done.stdout
 
 
+def test_any_text_can_be_told_in_any_locale(monkeypatch, tmp_path):
+    monkeypatch.setenv('PYTHONIOENCODING', 'ascii')
+    path = tmp_path / 'api-paste.ini'
+    path.write_text(
+        '[pipeline:\xfc\u2713]\npipeline = authtoken keystonecontext app\n'
+        '[filter:authtoken]\nuse = egg:keystonemiddleware#auth_token\n'
+        '[filter:keystonecontext]\nuse = call:nova.api.auth:'
+        'NovaKeystoneContext.factory\n', encoding='utf-8')
+    done = run('paste', 'check', '-f', 'value', str(path))
+    assert (done.returncode, done.stderr) == (1, '')
+    assert 'pipeline:\\xfc\\u2713 2 missing' in done.stdout
+
+
 @pytest.mark.parametrize('arguments, told', [
     (('--jobs', '0'), 'invalid choice: 0 (choose from 1, 2'),
     (('--jobs', 'many'), 'invalid int value: \'many\''),
