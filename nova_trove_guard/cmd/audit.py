@@ -107,7 +107,8 @@ class Audit(clouds.Command, outcome.Findings):
                     audit, connection.current_project_id,
                     not parsed_args.dry_run), parsed_args)
             rows = [(finding.code, finding.server, finding.instance,
-                     finding.detail, result or FOUND, finding.remedy)
+                     finding.detail, result or FOUND,
+                     finding.remedy(parsed_args.metadata_key))
                     for finding, result in ledger.findings()]
             self.are_well = all(
                 row[4] in audit_fix.WELL for row in rows)

@@ -35,8 +35,8 @@ class Code(enum.StrEnum):
     UNREADABLE = 'unreadable'
 
 
-# What to do about it, with the database instance for {instance} and the
-# server for {server}.
+# What to do about it, with the database instance for {instance}, the server
+# for {server} and the marker for {metadata_key}.
 REMEDIES = {
     Code.UNLOCKED: _MEND,
     Code.TENANT_LOCK: _MEND,
@@ -44,7 +44,7 @@ REMEDIES = {
     Code.MARKER_WRONG: _MEND,
     Code.MARKER_FORGED:
         'find out who made the server; if it is not Trove\'s, as the Trove '
-        'admin: openstack server unset --property <metadata_key> {server}',
+        'admin: openstack server unset --property {metadata_key} {server}',
     Code.SERVER_MISSING:
         'restore a backup to a new instance, and: openstack database '
         'instance delete {instance}',
@@ -73,11 +73,14 @@ class Finding:
     instance: str
     detail: str
 
-    @property
-    def remedy(self):
-        """What to do about it."""
+    def remedy(self, metadata_key):
+        """Return what to do about it.
+
+        :param metadata_key: the marker
+        """
         return REMEDIES[self.code].format(
-            server=self.server, instance=self.instance)
+            server=self.server, instance=self.instance,
+            metadata_key=metadata_key)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

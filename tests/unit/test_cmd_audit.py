@@ -167,7 +167,9 @@ def test_every_code_has_a_remedy():
     assert set(audit_findings.REMEDIES) == set(Code)
     for code in Code:
         finding = audit_findings.Finding(code, 'S', 'I', '')
-        assert '{' not in finding.remedy
+        assert '{' not in finding.remedy('K')
+    assert audit_findings.forged('S', 'x', '').remedy('K').endswith(
+        'openstack server unset --property K S')
 
 
 # Locks
