@@ -3,10 +3,13 @@
 
 import datetime
 import email.utils
+import logging
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import session as sessions
 import tenacity
+
+LOG = logging.getLogger(__name__)
 
 TOO_BUSY = frozenset((429, 503))
 ATTEMPTS = 8
@@ -39,6 +42,9 @@ class PatientSession(sessions.Session):
                        exceptions.RetriableConnectionFailure)),
             wait=pause,
             stop=tenacity.stop_after_attempt(ATTEMPTS),
+            before_sleep=lambda state: LOG.info(
+                'No answer yet, asking again in %.1f s: %s %s',
+                state.upcoming_sleep, method, url),
             # What came last, be it an answer or an exception.
             retry_error_callback=lambda state: state.outcome.result(),
         )(super().request, url, method, raise_exc=False, **kwargs)

@@ -471,12 +471,15 @@ def test_other_errors_are_not_waited_for(fleet, audit, no_pauses):
     assert no_pauses == []
 
 
-def test_who_does_not_answer_is_tried_again(fleet, audit, no_pauses):
+def test_who_does_not_answer_is_tried_again(fleet, no_pauses, caplog):
+    caplog.set_level('INFO', audit_patience.__name__)
     with fleet.served() as url:
         session = audit_patience.PatientSession(sessions.Session())
     with pytest.raises(exceptions.ConnectFailure):
         session.get(url, authenticated=False)
     assert len(no_pauses) == audit_patience.ATTEMPTS - 1
+    assert [message.partition(' in ')[0] for message in caplog.messages] == (
+        ['No answer yet, asking again'] * len(no_pauses))
 
 
 @pytest.mark.parametrize('text, seconds', [

@@ -73,7 +73,9 @@ def _mentions():
     """Yield (page, words) of each nova-trove-guard command in a sentence."""
     for page, text in _texts():
         for literal in re.findall(r'``(nova-trove-guard [^`]+)``', text):
-            yield page, literal.split()[1:]
+            words = literal.split()[1:]
+            # Options of all commands stand before them.
+            yield page, words[words[0].startswith('-'):]
 
 
 def _command_lines():
