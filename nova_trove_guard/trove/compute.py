@@ -5,12 +5,17 @@ import dataclasses
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
 
 # The first in which a lock has a reason, and lists can ask for it
 # (nova.api.openstack.compute.rest_api_version_history).
 WITH_REASON = '2.73'
 ANY_NOVA = '2.1'
-# Trove tags all its servers with it
+# The first with tags of servers.
+WITH_TAGS = '2.26'
+# Trove 26 tags all its servers with it
 # (trove.taskmanager.models.FreshInstanceTasks._create_server).
 TAG = 'trove_instance'
 # Whose servers Nova works on, and is not done with.
@@ -51,13 +56,19 @@ class Compute:
     def lock(self, server_id, reason):
         """Lock a server, which may be locked already.
 
+        Where servers are anywhere, it is also tagged, so that unlocked()
+        finds it: Trove before 26 tags none.
+
         :returns: False if there is no such server any more
         """
         try:
-            return self._act(server_id, {'lock': {'locked_reason': reason}},
-                             WITH_REASON)
+            is_there = self._act(
+                server_id, {'lock': {'locked_reason': reason}}, WITH_REASON)
         except exceptions.NotAcceptable:
-            return self._act(server_id, {'lock': None}, ANY_NOVA)
+            is_there = self._act(server_id, {'lock': None}, ANY_NOVA)
+        if is_there and self._everywhere:
+            self._tag(server_id)
+        return is_there
 
     def unlock(self, server_id):
         """Unlock a server, which may be unlocked already.
@@ -104,6 +115,15 @@ class Compute:
                                   microversion=microversion).json()['server']
         except exceptions.NotFound:
             return {}
+
+    def _tag(self, server_id):
+        try:
+            self._nova.put(f'/servers/{server_id}/tags/{TAG}',
+                           microversion=WITH_TAGS)
+        except exceptions.ClientException as error:
+            # It is locked all the same. Nova takes tags in some states only.
+            LOG.warning('Server %s is not tagged before its next lock: %s',
+                        server_id, error)
 
     def _act(self, server_id, action, microversion):
         try:

@@ -64,6 +64,13 @@ def nova(identity):
                            service_type='compute')
 
 
+@pytest.fixture
+def everywhere(identity):
+    """Return Compute where users own the servers."""
+    return compute.Compute(keystone_session.Session(**identity), True, KEY,
+                           service_type='compute')
+
+
 def microversion(request):
     return request.headers.get('OpenStack-API-Version')
 
@@ -79,6 +86,23 @@ def test_an_older_nova_gets_none(service, nova):
     service.answers = [(406, None), (202, None)]
     assert nova.lock(SERVER, 'because') is True
     assert service.bodies[1] == {'lock': None}
+
+
+@pytest.mark.parametrize('tagging', [201, 204, 403, 404, 406, 409, 503])
+def test_it_is_tagged_as_well_where_users_own_servers(
+        service, everywhere, tagging):
+    service.answers = [(202, None), (tagging, None)]
+    assert everywhere.lock(SERVER, 'because') is True
+    request = service.requests[1]
+    assert (request.method, request.path_url) == (
+        'PUT', f'/servers/{SERVER}/tags/trove_instance')
+    assert microversion(request) == 'compute 2.26'
+
+
+def test_nothing_is_tagged_that_is_gone(service, everywhere):
+    service.answers = [(404, None)]
+    assert everywhere.lock(SERVER, 'because') is False
+    assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize('act', [
@@ -131,11 +155,9 @@ def test_unlocked_servers_are_one_call_a_page(service, nova):
                                 {'locked': 'false', 'marker': '2'}]
 
 
-def test_they_are_everywhere_where_users_own_them(service, identity):
-    nova = compute.Compute(keystone_session.Session(**identity), True, KEY,
-                           service_type='compute')
+def test_they_are_everywhere_where_users_own_them(service, everywhere):
     service.answers = [page()]
-    assert not list(nova.unlocked())
+    assert not list(everywhere.unlocked())
     assert queries(service) == [{'locked': 'false', 'all_tenants': '1',
                                  'tags': 'trove_instance'}]
 
