@@ -58,8 +58,14 @@ def servers(conf, prefix):
         Server(prefix, options.memcache_dead_retry, Connections(
             *netutils.parse_host_port(
                 address.removeprefix('inet6:').removeprefix('inet:'), PORT),
-            options.socket_timeout, _tls_context(options)))
+            _timeout(options), _tls_context(options)))
         for address in options.memcache_servers])
+
+
+def _timeout(options):
+    # The oslo.cache of OpenStack 2025.1 and 2025.2 has another name for it.
+    return (options.socket_timeout if 'socket_timeout' in options
+            else options.memcache_socket_timeout)
 
 
 def _tls_context(options):

@@ -452,7 +452,8 @@ def of_processes(*ports, timeout=3, retry=300, count=1, backend='memcached',
     memcached.core.configure(conf)
     conf.set_override('memcache_servers',
                       [f'127.0.0.1:{port}' for port in ports], 'cache')
-    conf.set_override('socket_timeout', timeout, 'cache')
+    # The name that each release of oslo.cache takes.
+    conf.set_override('memcache_socket_timeout', timeout, 'cache')
     conf.set_override('memcache_dead_retry', retry, 'cache')
     conf.set_override('tls_enabled', tls_cafile is not None, 'cache')
     conf.set_override('tls_cafile', tls_cafile, 'cache')
