@@ -9,9 +9,9 @@ import sys
 
 from tests.cloud import layout
 from tests.cloud import processes
+from tests.cloud import releases
 
 REQUIREMENTS = layout.HERE / 'requirements.txt'
-CONSTRAINTS = layout.HERE / 'constraints.txt'
 # The files that decide what an installation in place registers.
 PACKAGE = tuple(layout.REPOSITORY / name
                 for name in ('pyproject.toml', 'setup.cfg', 'setup.py'))
@@ -31,9 +31,11 @@ def prepare(files, progress):
 
     :param files: the cloud's Layout
     :param progress: a Progress
-    :raises processes.Failed: if an installation fails
+    :raises processes.Failed: if an installation fails, or if the user wants
+        a release that there is not
     """
-    wanted = _digest(REQUIREMENTS, CONSTRAINTS)
+    constraints = releases.CONSTRAINTS[releases.of_environment()]
+    wanted = _digest(REQUIREMENTS, constraints)
     stamp = files.venv / 'cloud-installed'
     if not _says(stamp, wanted):
         # What an interrupted run left may still be installing.
@@ -46,7 +48,7 @@ def prepare(files, progress):
             python = os.path.realpath(sys.executable)
             processes.run(files, 'venv', [python, '-m', 'venv', files.venv])
         with progress.step('services and clients installed'):
-            _pip(files, '-c', CONSTRAINTS, '-r', REQUIREMENTS)
+            _pip(files, '-c', constraints, '-r', REQUIREMENTS)
         stamp.write_text(wanted)
 
     # Another checkout may use the same state directory.

@@ -6,8 +6,8 @@ and the API, to which faults come as they are demanded in the state directory
 ROOT.
 """
 
-# Before anything else of Cinder: threads, not eventlet.
-from cinder import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
+# Before anything of Cinder.
+from tests.cloud import concurrency; concurrency.choose('cinder')  # noqa
 
 import pathlib
 import sys

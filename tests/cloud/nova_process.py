@@ -6,8 +6,8 @@ scheduler, a compute service for each host, and one API for each paste file.
 To the first API faults come as they are demanded in the state directory ROOT.
 """
 
-# Before anything else of Nova: threads, not eventlet.
-from nova import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
+# Before anything of Nova.
+from tests.cloud import concurrency; concurrency.choose('nova')  # noqa
 
 import pathlib
 import sys
@@ -30,6 +30,9 @@ from tests.cloud import recorder
 from tests.cloud import serve
 from tests.cloud import sqlite
 
+# The second one does not exist in OpenStack 2025.1.
+COMPUTE_TOPICS = {'topic': 'RPC_TOPIC', 'topic_alt': 'RPC_TOPIC_ALT'}
+
 
 def start_services(hosts):
     """Start everything but the API.
@@ -42,10 +45,12 @@ def start_services(hosts):
         service.Service.create(binary='nova-scheduler',
                                topic=scheduler_rpcapi.RPC_TOPIC),
     ]
+    topics = {argument: getattr(compute_rpcapi, name)
+              for argument, name in COMPUTE_TOPICS.items()
+              if hasattr(compute_rpcapi, name)}
     services += [
         service.Service.create(binary='nova-compute', host=host,
-                               topic=compute_rpcapi.RPC_TOPIC,
-                               topic_alt=compute_rpcapi.RPC_TOPIC_ALT)
+                               **topics)
         for host in hosts]
     for one in services:
         one.start()

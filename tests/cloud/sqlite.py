@@ -5,14 +5,21 @@ Out of the box each transaction begins as a reading one. When it comes to
 write after another has written, SQLite refuses at once with "database is
 locked", however long the busy time-out is. So let readers read beside a
 writer (write-ahead log), and let writers queue from their first statement.
+Where threads are eventlet's, they queue outside SQLite: a wait inside would
+stop them all, the writer that is waited for included.
 """
 
+import sqlite3
+import time
+
+from eventlet import patcher
 from oslo_db import api
 from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy
 from sqlalchemy import event
 
-BUSY_MILLISECONDS = 60000
+BUSY_SECONDS = 60
+PAUSE_SECONDS = 0.005
 RETRIES = 100
 RETRY_SECONDS = 0.05
 WRITES = 'tests_cloud_writes'
@@ -63,7 +70,8 @@ def retry(module, *names):
 
 
 def _set_up_connection(connection, _record):
-    connection.execute(f'PRAGMA busy_timeout = {BUSY_MILLISECONDS}')
+    patience = 0 if patcher.is_monkey_patched('thread') else BUSY_SECONDS
+    connection.execute(f'PRAGMA busy_timeout = {patience * 1000}')
     connection.execute('PRAGMA journal_mode = WAL')
 
 
@@ -71,6 +79,20 @@ def _begin(connection):
     """Begin a writer's transaction, before oslo.db begins a reading one."""
     if (connection.get_execution_options().get(WRITES) and
             'in_transaction' not in connection.info):
-        connection.exec_driver_sql('BEGIN IMMEDIATE')
+        _begin_writing(connection.connection.driver_connection)
         # oslo.db's own listener leaves a connection with this mark alone.
         connection.info['in_transaction'] = True
+
+
+def _begin_writing(connection):
+    """Begin a writer's transaction, as soon as there is no other's."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute('BEGIN IMMEDIATE')
+            return
+        except sqlite3.OperationalError as error:
+            if (error.sqlite_errorcode != sqlite3.SQLITE_BUSY or
+                    time.monotonic() > deadline):
+                raise
+        time.sleep(PAUSE_SECONDS)

@@ -91,7 +91,7 @@ class Cloud:
         """
         auth = self._password(user, project)
         if service:
-            auth = service_token.ServiceTokenAuthWrapper(
+            auth = _WithServiceToken(
                 user_auth=auth, service_auth=self._password(service, None))
         return keystone_session.Session(auth=auth)
 
@@ -177,6 +177,20 @@ class Cloud:
             password=people.password(user), user_domain_name='Default',
             project_name=project or people.named(user).project,
             project_domain_name='Default')
+
+
+class _WithServiceToken(service_token.ServiceTokenAuthWrapper):
+    """Finds services as the user does, with any keystoneauth1.
+
+    Before 2026.2 the base class does not say which versions there are, and
+    openstacksdk takes that for none.
+    """
+
+    def get_endpoint_data(self, session, **options):
+        return self.user_auth.get_endpoint_data(session, **options)
+
+    def get_api_major_version(self, session, **options):
+        return self.user_auth.get_api_major_version(session, **options)
 
 
 def load(root=None):

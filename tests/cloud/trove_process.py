@@ -8,8 +8,8 @@ of these processes may share the deployment's database; each has a message bus
 of its own, so that what one's API accepts, its own task manager does.
 """
 
-# Before anything of Trove: threads, not eventlet.
-from tests.cloud import native_threads; native_threads.use()  # noqa
+# Before anything of Trove.
+from tests.cloud import concurrency; concurrency.choose('trove')  # noqa
 
 import pathlib
 import sys

@@ -6,8 +6,8 @@ OPTIONS over that of CONF, and writes the events that it sends to the topic
 ``guard`` of its message bus, which is in this process, to the file EVENTS.
 """
 
-# Before anything else of Nova: threads, not eventlet.
-from nova import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
+# Before anything of Nova.
+from tests.cloud import concurrency; concurrency.choose('nova')  # noqa
 
 import json
 import sys

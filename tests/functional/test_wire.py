@@ -11,6 +11,7 @@ import dataclasses
 import hypothesis
 import pytest
 
+from tests.cloud import releases
 from tests.functional import wire
 from tests.unit import nova_api
 from tests.unit import requests as hostile
@@ -107,10 +108,11 @@ TRICKS = (
     works_not('carriage return at the end', 'DELETE', f'{KEY}%0D%0A'),
     trick('project in the path', 'DELETE',
           f'/v2.1/$project/servers/$server/metadata/{KEPT}'),
-    # But it deletes: see test_matrix. Bodies Nova itself loses on the way
-    # from the alias.
-    works_not('alias', 'PUT', '/v2.1/os-volumes_boot/$server', JSON,
-              body=b'{"server": {"name": "renamed"}}'),
+    # But it deletes: see test_matrix. Since 2026.1 Nova itself loses bodies
+    # on the way from the alias.
+    trick('alias', 'PUT', '/v2.1/os-volumes_boot/$server', JSON,
+          body=b'{"server": {"name": "renamed"}}',
+          works=releases.of_environment() in ('2025.1', '2025.2')),
     trick('legacy API', 'DELETE', f'/v2/servers/$server/metadata/{KEPT}'),
     trick('version in the Accept header', 'DELETE',
           f'/servers/$server/metadata/{KEPT}',
