@@ -100,9 +100,7 @@ class Services:
             process = processes.spawn(
                 self.files, 'cinder',
                 [self.files.python, '-m', 'tests.cloud.cinder_process',
-                 self.files.root, conf, self.ports['cinder']],
-                # Its fake driver is among its tests, which ask for eventlet.
-                {'OS_CINDER_DISABLE_EVENTLET_PATCHING': 'true'})
+                 self.files.root, conf, self.ports['cinder']])
             self._wait('cinder', process, self.ports['cinder'])
         return process.pid
 
