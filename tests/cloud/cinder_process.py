@@ -14,6 +14,7 @@ import sys
 
 from cinder.common import constants
 from cinder import service
+from cinder.tests.unit.brick import fake_lvm
 from cinder.wsgi import wsgi
 from oslo_config import cfg
 
@@ -21,6 +22,13 @@ from tests.cloud import faults
 from tests.cloud import layout
 from tests.cloud import serve
 from tests.cloud import sqlite
+
+
+def extend_volumes():
+    """Have the fake volumes extended; before 2026.2 they can't be."""
+    if not hasattr(fake_lvm.FakeBrickLVM, 'extend_volume'):
+        fake_lvm.FakeBrickLVM.extend_volume = (
+            lambda self, name, new_size: None)
 
 
 def start_services():
@@ -40,6 +48,7 @@ def main():
     """Run what the command line asks for."""
     root, conf, port = sys.argv[1:]
     sqlite.share()
+    extend_volumes()
     # What follows reads the command line.
     sys.argv[1:] = ['--config-file', conf]
     application = wsgi.initialize_application()

@@ -13,6 +13,18 @@ import time
 from nova.api.openstack import wsgi
 
 IDS = ('id', 'server_id')
+# What OpenStack 2025.1 and 2025.2 have by another name.
+RENAMED = {
+    '_action_confirm_resize': '_confirm_resize',
+    '_action_create_image': '_create_image',
+    '_action_reboot': '_reboot',
+    '_action_rebuild': '_rebuild',
+    '_action_resize': '_resize',
+    '_action_revert_resize': '_revert_resize',
+    '_action_trigger_crash_dump': '_trigger_crash_dump',
+    '_start_server': '_start',
+    '_stop_server': '_stop',
+}
 WHO = ('user_id', 'project_id', 'service_user_id')
 
 
@@ -38,10 +50,11 @@ def record_to(path):
 
 def _describe(method, request, action_args):
     context = request.environ.get('nova.context')
+    name = inspect.unwrap(method.__func__).__name__
     return {
         'request_id': context.request_id if context else None,
         'controller': type(method.__self__).__name__,
-        'method': inspect.unwrap(method.__func__).__name__,
+        'method': RENAMED.get(name, name),
         'http_method': request.method,
         'path': request.path,
         'time': time.time(),
