@@ -7,6 +7,7 @@ too.
 """
 
 import importlib.metadata
+import os
 import sys
 import warnings
 
@@ -79,6 +80,9 @@ def main(argv=None):
     if not sys.warnoptions:
         # What libraries tell their developers is nothing to operators.
         warnings.simplefilter('ignore')
+    # Nova 2025.1 would patch this process for eventlet, and say that it is too
+    # late, when a command imports it.
+    os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
     for stream in filter(None, (sys.stdout, sys.stderr)):
         # Whatever Nova or a file says, it can be told in any locale.
         stream.reconfigure(errors='backslashreplace')
