@@ -10,9 +10,9 @@ stop them all, the writer that is waited for included.
 """
 
 import sqlite3
+import sys
 import time
 
-from eventlet import patcher
 from oslo_db import api
 from oslo_db.sqlalchemy import enginefacade
 import sqlalchemy
@@ -70,7 +70,10 @@ def retry(module, *names):
 
 
 def _set_up_connection(connection, _record):
-    patience = 0 if patcher.is_monkey_patched('thread') else BUSY_SECONDS
+    # Nova 2026.2 won't have eventlet imported.
+    patcher = sys.modules.get('eventlet.patcher')
+    is_green = patcher is not None and patcher.is_monkey_patched('thread')
+    patience = 0 if is_green else BUSY_SECONDS
     connection.execute(f'PRAGMA busy_timeout = {patience * 1000}')
     connection.execute('PRAGMA journal_mode = WAL')
 
