@@ -18,7 +18,7 @@ statsd_host = 127.0.0.1
 statsd_port = {statsd}
 [cache]
 memcache_servers = 127.0.0.1:{memcached}
-socket_timeout = 3
+memcache_socket_timeout = 3
 """
 TROVE = 'trove in the project'
 

@@ -831,7 +831,7 @@ def workers(request, load_nova_api, guarded, server):
     """Return two processes of Nova's API, as good as, by cache_backend."""
     text = filters.GUARDED + f'cache_backend = {request.param}\n' + (
         f'[cache]\nmemcache_servers = 127.0.0.1:{server.port}\n'
-        'socket_timeout = 3\n')
+        'memcache_socket_timeout = 3\n')
     return types.SimpleNamespace(
         backend=request.param, server=server,
         apis=[load_nova_api(filters.paste(guarded), text) for _ in range(2)])
