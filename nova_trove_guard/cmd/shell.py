@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard``: the commands of the entry points below.
+"""``nova-trove-guard``, and how ``nova-trove-guard-status`` starts.
 
 Another command is one more line in ``[options.entry_points]
 nova_trove_guard.cli`` of setup.cfg; one that asks a cloud is a clouds.Command,
@@ -77,13 +77,28 @@ def main(argv=None):
     :param argv: list of arguments, None for the process's own
     :returns: the exit code
     """
-    if not sys.warnoptions:
-        # What libraries tell their developers is nothing to operators.
-        warnings.simplefilter('ignore')
-    # Nova 2025.1 would patch this process for eventlet, and say that it is too
-    # late, when a command imports it.
-    os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
+    _quieten_libraries()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         # Whatever Nova or a file says, it can be told in any locale.
         stream.reconfigure(errors='backslashreplace')
     return Shell().run(sys.argv[1:] if argv is None else argv)
+
+
+def status():
+    """Run the command line of ``nova-trove-guard-status``.
+
+    :returns: the exit code
+    """
+    _quieten_libraries()
+    # Not before: it imports Nova.
+    from nova_trove_guard.cmd import status as command
+    return command.main()
+
+
+def _quieten_libraries():
+    """Keep from operators what libraries tell their developers."""
+    if not sys.warnoptions:
+        warnings.simplefilter('ignore')
+    # Nova 2025.1 would patch this process for eventlet when it is imported,
+    # and say that it is too late.
+    os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')

@@ -54,6 +54,7 @@ def test_it_is_a_table_for_people(cloud):
         text=True, capture_output=True,
         env=os.environ | {'no_proxy': '127.0.0.1'})
     assert '| Check: Trove admin' in done.stdout
+    assert 'Warning' not in done.stderr
 
 
 def test_the_stock_pipelines_are_a_failure(check):

@@ -41,6 +41,14 @@ def test_no_command_tells_operators_what_is_for_developers(command):
     assert (done.returncode, done.stderr) == (0, '')
 
 
+def test_nor_does_the_upgrade_check():
+    done = subprocess.run(
+        [sys.executable, '-c', 'from nova_trove_guard.cmd import shell; '
+         'shell.status()', '--help'], text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'upgrade' in done.stdout
+
+
 def test_no_more_is_imported_than_the_command_needs():
     loaded = 'nova', 'openstack', 'troveclient'
     done = run('paste', 'check', 'missing', after=(
