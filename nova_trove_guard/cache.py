@@ -22,6 +22,8 @@ import uuid
 
 from oslo_cache import core
 
+from nova_trove_guard import memcached
+
 _EPOCH = re.compile(b'[0-9a-f]{32}')
 
 # A request of the Trove admin's that takes longer than this did not end.
@@ -45,10 +47,6 @@ class Memory:
 
 
 NOTHING = Memory()
-
-
-class Unavailable(Exception):
-    """A cache server does not answer, or answers what makes no sense."""
 
 
 class InProcess:
@@ -92,8 +90,8 @@ class InProcess:
 
         :param server_id: the server that it changes
         :param marks: whether it may make the server Trove's
-        :raises Unavailable: where it must not be passed on, or was, and must
-            not be answered as successful
+        :raises memcached.Unavailable: where it must not be passed on, or was,
+            and must not be answered as successful
         """
         try:
             yield
@@ -254,7 +252,7 @@ class Shared:
 
 def _tolerated():
     """Return a context in which one goes on without the cache if it fails."""
-    return contextlib.suppress(Unavailable)
+    return contextlib.suppress(memcached.Unavailable)
 
 
 def _epoch(server_id):
@@ -290,8 +288,6 @@ def servers(conf, settings):
     :param settings: nova_trove_guard.opts.Settings
     :raises ValueError: for the address of a server that is none
     """
-    # Not where none are wanted.
-    from nova_trove_guard import memcached
     # Two clouds may share cache servers, but not what marks a server.
     marker = hashlib.sha256(settings.metadata_key.encode()).hexdigest()
     return memcached.servers(conf, f'nova-trove-guard/1/{marker[:16]}/')

@@ -20,6 +20,7 @@ import webob
 from nova_trove_guard import audit
 from nova_trove_guard import cache
 from nova_trove_guard import faults
+from nova_trove_guard import memcached
 from nova_trove_guard import metrics
 from nova_trove_guard import operations
 from nova_trove_guard import opts
@@ -78,7 +79,7 @@ class TroveGuard:
         try:
             with change:
                 answer = request.get_response(self._application)
-        except cache.Unavailable as error:
+        except memcached.Unavailable as error:
             LOG.error('%s changes the server %s, but others may go on to '
                       'believe what they remember of it: %s',
                       decision.operation, asked.server_id, error)

@@ -25,8 +25,6 @@ from oslo_cache import core
 from oslo_log import log as logging
 from oslo_utils import netutils
 
-from nova_trove_guard import cache
-
 LOG = logging.getLogger(__name__)
 
 PORT = 11211
@@ -80,10 +78,14 @@ def _tls_context(options):
     return context
 
 
+class Unavailable(Exception):
+    """A cache server does not answer, or answers what makes no sense."""
+
+
 class Servers:
     """Cache servers, each of which has the keys of its own.
 
-    What fails raises cache.Unavailable. No key moves while its server is dead:
+    What fails raises Unavailable. No key moves while its server is dead:
     somebody else might still reach the server, and read there what was
     changed elsewhere.
 
@@ -112,7 +114,7 @@ class Servers:
                 server.set(key, value, SECONDS_OF_CHECK, urgent=True)
                 kept = server.get_many([key]).get(key)
                 server.delete(key)
-            except cache.Unavailable as error:
+            except Unavailable as error:
                 yield str(error)
             else:
                 if kept != value:
@@ -174,10 +176,10 @@ class Server:
     def _ask(self, question, read, urgent=False):
         """Return what the server answers; see Connections.exchange.
 
-        :raises cache.Unavailable: where it does not, or nonsense
+        :raises Unavailable: where it does not, or nonsense
         """
         if not urgent and time.monotonic() < self._paused_until:
-            raise cache.Unavailable(f'{self} is left alone')
+            raise Unavailable(f'{self} is left alone')
         # Others needn't wait with this one for what may be dead still.
         was_paused, self._paused_until = (
             self._paused_until, self._paused_until and self._later())
@@ -188,7 +190,7 @@ class Server:
             LOG.warning('The cache server %s failed, and is left alone for '
                         'some %s s: %s: %s', self, self._pause,
                         type(error).__name__, error)
-            raise cache.Unavailable(f'{self}: {error}') from error
+            raise Unavailable(f'{self}: {error}') from error
         if was_paused:
             LOG.warning('The cache server %s works again.', self)
         self._paused_until = 0

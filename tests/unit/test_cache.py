@@ -78,14 +78,14 @@ class Store:
         """Set, or fail."""
         self._step()
         if self.is_cut_off and urgent:
-            raise cache.Unavailable('cut off')
+            raise memcached.Unavailable('cut off')
         self.items[key] = value
 
     def delete(self, key, urgent=False):
         """Delete, or fail."""
         self._step()
         if self.is_cut_off and urgent:
-            raise cache.Unavailable('cut off')
+            raise memcached.Unavailable('cut off')
         self.items.pop(key, None)
 
 
@@ -133,7 +133,7 @@ class World:
         :param succeeds: whether Nova does it
         :param cut_off: whether the cache is, from then on
         """
-        with contextlib.suppress(cache.Unavailable):
+        with contextlib.suppress(memcached.Unavailable):
             with self.memory.changing(SERVER, marks=True):
                 self.step()
                 self.is_marked |= succeeds
@@ -556,7 +556,7 @@ def test_a_cache_that_is_killed_is_asked_once(server, asked):
     asked.clear()
     use(memory)
     assert len(asked) == 1
-    with pytest.raises(cache.Unavailable):
+    with pytest.raises(memcached.Unavailable):
         memory.changing(SERVER, marks=True).__enter__()
 
 
@@ -568,7 +568,7 @@ def test_a_cache_that_hangs_costs_one_time_out(server, asked):
         asked.clear()
         use(memory)
         assert len(asked) == 1
-        with pytest.raises(cache.Unavailable):
+        with pytest.raises(memcached.Unavailable):
             memory.changing(SERVER, marks=True).__enter__()
     finally:
         server.go_on()
@@ -578,7 +578,7 @@ def test_a_mark_that_loses_the_cache_in_the_middle_is_not_told(server):
     one, another = of_processes(server.port, count=2)
     not_managed(another)
     passed_on = []
-    with pytest.raises(cache.Unavailable):
+    with pytest.raises(memcached.Unavailable):
         with one.changing(SERVER, marks=True):
             passed_on.append(True)
             server.hang()
@@ -625,7 +625,7 @@ def test_nothing_moves_from_a_dead_cache_to_another(server):
         other.stop()
         marked = []
         for server_id in ids:
-            with contextlib.suppress(cache.Unavailable):
+            with contextlib.suppress(memcached.Unavailable):
                 with memory.changing(server_id, marks=True):
                     marked.append(server_id)
         assert 0 < len(marked) < len(ids)
@@ -657,7 +657,7 @@ def test_a_cache_that_talks_nonsense_is_asked_once(garbler, asked):
     memory, = of_processes(garbler.port)
     use(memory)
     assert len(asked) == 1
-    with pytest.raises(cache.Unavailable):
+    with pytest.raises(memcached.Unavailable):
         memory.changing(SERVER, marks=True).__enter__()
 
 
