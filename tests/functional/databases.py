@@ -132,7 +132,8 @@ class Trove:
         """Record what Nova is asked to change of a server.
 
         :returns: (yields) a list that, when the context is left, holds the
-            methods of Nova's controllers that were dispatched, in order
+            methods of Nova's controllers that were dispatched, in order;
+            without the tag that goes with each lock
         """
         mark = self._witness.mark()
         methods = []
@@ -141,7 +142,8 @@ class Trove:
         others = []
         for dispatch in self._witness.mutations_of(server, mark):
             if trove in (dispatch['user_id'], dispatch['service_user_id']):
-                methods.append(dispatch['method'])
+                if dispatch['controller'] != 'ServerTagsController':
+                    methods.append(dispatch['method'])
             else:
                 others.append(dispatch)
         # Of a server that is gone Nova may tell everybody that it is.

@@ -87,6 +87,12 @@ def test_it_is_locked_for_a_reason(trove, instance, server):
     assert shown['locked_reason'] == f'Trove: database instance {instance}'
 
 
+def test_it_is_tagged_for_the_reconciler(trove, server):
+    """Where it is in the user's project, whether or not Trove itself tags."""
+    assert (trove.deployment != 'trove-user' or
+            'trove_instance' in trove.scene.show(server)['tags'])
+
+
 def test_its_siblings_are_marked(trove, instance, server):
     assert trove.volume(instance).metadata['trove_instance_id'] == instance
     ports = list(trove.cloud.connection('admin').network.ports(
