@@ -48,13 +48,29 @@ def record_to(path):
     wsgi.Resource.dispatch = recorded_dispatch
 
 
+def named(method):
+    """Name what Nova dispatches.
+
+    :param method: as nova.api.openstack.wsgi.Resource.dispatch has it
+    :returns: (name of the controller's class, name of its method)
+    """
+    if hasattr(method, '__self__'):
+        controller = method.__self__
+        name = inspect.unwrap(method.__func__).__name__
+    else:
+        # What Nova 2025.1 makes to choose by microversion when it is called.
+        chosen = inspect.getclosurevars(method).nonlocals
+        controller, name = chosen['self'], chosen['key']
+    return type(controller).__name__, RENAMED.get(name, name)
+
+
 def _describe(method, request, action_args):
     context = request.environ.get('nova.context')
-    name = inspect.unwrap(method.__func__).__name__
+    controller, name = named(method)
     return {
         'request_id': context.request_id if context else None,
-        'controller': type(method.__self__).__name__,
-        'method': RENAMED.get(name, name),
+        'controller': controller,
+        'method': name,
         'http_method': request.method,
         'path': request.path,
         'time': time.time(),

@@ -21,6 +21,7 @@ import nova.objects
 import pytest
 
 from nova_trove_guard import servers
+from tests.cloud import recorder
 from tests.unit import nova_api
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -121,7 +122,7 @@ class _Patched:
 
     def _dispatch(self, method, request, action_args):
         self._dispatched.append(nova_api.Dispatch(
-            type(method.__self__).__name__, method.__name__, action_args))
+            *recorder.named(method), action_args))
         return {}
 
 
