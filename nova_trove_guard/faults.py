@@ -69,6 +69,11 @@ INSTEAD = {
 }
 
 
+_VERSION_HEADERS = tuple(
+    f'HTTP_{name.upper().replace("-", "_")}' for name in (
+        wsgi.API_VERSION_REQUEST_HEADER,
+        wsgi.LEGACY_API_VERSION_REQUEST_HEADER))
+
 # In what words Nova says that what a path names is not there, by Target.
 _NOT_FOUND = {
     operations.Target('server'): 'Instance {} could not be found.',
@@ -147,9 +152,13 @@ def answer(fault, environ, start_response, legacy_v2):
     """
     request = wsgi.Request(environ)
     if not legacy_v2:
+        # Of all headers, which Nova would go through.
+        versioned = wsgi.Request({name: environ[name] for name
+                                  in _VERSION_HEADERS if name in environ})
         try:
-            request.set_api_version_request()
+            versioned.set_api_version_request()
         except (exception.InvalidAPIVersionString,
                 exception.InvalidGlobalAPIVersion):
             pass  # Nova's faults then have no microversion headers either
+        request.api_version_request = versioned.api_version_request
     return wsgi.Fault(fault)(environ, start_response)

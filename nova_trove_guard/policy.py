@@ -2,7 +2,9 @@
 """May they: the enforcer of the guard's oslo.policy rules."""
 
 import dataclasses
+import os
 import threading
+import time
 
 import nova.policies
 from oslo_config import cfg
@@ -11,10 +13,13 @@ from oslo_policy import policy
 
 from nova_trove_guard import policies
 from nova_trove_guard.policies import base
+from nova_trove_guard.policies import compiled
 from nova_trove_guard.policies import mistakes
 from nova_trove_guard import principal as principals
 
 LOG = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_SEARCHES = 1
 
 
 class PolicyUnreadable(Exception):
@@ -24,14 +29,13 @@ class PolicyUnreadable(Exception):
 class _Checked(policy.Enforcer):
     """oslo.policy's enforcer, but one that does not go on with a mistake.
 
-    :ivar fixed: an enforcer with the rules as they were read last, which
-        stay as they are: oslo.policy changes its own in place, and another
-        thread would judge by half of them
-    :ivar glass_can_break: whether break-glass has an end, as it must
+    :ivar judgements: the rules as they were read last, by name (dict of
+        functions, see nova_trove_guard.policies.compiled). They stay as they
+        are: oslo.policy changes its own in place, and another thread would
+        judge by half of them.
     """
 
-    fixed = None
-    glass_can_break = False
+    judgements = None
 
     def check_rules(self, raise_on_violation=True):
         """Check the rules, which load_rules() does whenever they are new.
@@ -46,9 +50,11 @@ class _Checked(policy.Enforcer):
         if why_not and str(break_glass) != '!':
             LOG.error('The rule %s lets nobody pass: %s.', base.BREAK_GLASS,
                       why_not)
-        self.glass_can_break = why_not is None
-        self.fixed = policy.Enforcer(self.conf, rules=self.rules,
-                                     use_conf=False)
+        self.judgements = {
+            name: compiled.function(self.rules[name], self, name)
+            for name in mistakes.judged(self)}
+        if why_not:
+            self.judgements[base.BREAK_GLASS] = _nobody
         return True
 
 
@@ -59,6 +65,10 @@ class Enforcer:
     policy_file`` and ``policy_dirs``), which is read again when it changes.
     They may refer to Nova's rules, such as ``rule:context_is_admin``.
 
+    oslo.policy searches for files and goes through all of Nova's rules each
+    time that it is asked. That is done once a second; in between, only a
+    change of the policy file is looked for.
+
     :param conf: oslo_config.cfg.ConfigOpts of the Nova process
     :raises PolicyUnreadable: for a mistake in the policy file, so that
         nova-api does not start with it
@@ -68,6 +78,7 @@ class Enforcer:
         self._conf = conf
         self._lock = threading.Lock()
         self._enforcer = _enforcer(_Checked, conf)
+        self._changed = self._search_at = None
         self._read()
 
     def judge(self, principal):
@@ -77,11 +88,14 @@ class Enforcer:
         """
         with self._lock:
             checked = self._read()
-        return Judge(principal, principal.credentials(), checked.fixed,
-                     checked.glass_can_break)
+        return Judge(principal, principal.credentials(), checked.judgements)
 
     def _read(self):
         """Return the _Checked, whose rules are those of the files."""
+        changed, now = self._time_of_change(), time.monotonic()
+        if changed == self._changed and now < self._search_at:
+            return self._enforcer
+        self._changed, self._search_at = None, now
         try:
             self._enforcer.load_rules()
         except Exception as error:
@@ -91,7 +105,16 @@ class Enforcer:
             raise PolicyUnreadable(
                 f'{self._conf.oslo_policy.policy_file}, or one of the '
                 f'policy_dirs: {error}') from error
+        self._changed = changed
+        self._search_at = now + SECONDS_BETWEEN_SEARCHES
         return self._enforcer
+
+    def _time_of_change(self):
+        """Return when the policy file was changed, 0 while there is none."""
+        try:
+            return os.stat(self._enforcer.policy_path or '').st_mtime_ns
+        except OSError:
+            return 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,14 +123,12 @@ class Judge:
 
     :ivar principal: the Principal
     :ivar credentials: what oslo.policy's checks read of it (dict)
-    :ivar enforcer: oslo_policy.policy.Enforcer, whose rules don't change
-    :ivar glass_can_break: whether break-glass is a rule that has an end
+    :ivar judgements: the rules by name, see _Checked
     """
 
     principal: principals.Principal
     credentials: dict
-    enforcer: policy.Enforcer
-    glass_can_break: bool
+    judgements: dict
 
     def is_trove_admin(self):
         """Return whether the Principal is the Trove admin."""
@@ -127,11 +148,15 @@ class Judge:
 
     def breaks_glass(self, server):
         """Return whether the Principal may do anything, in an emergency."""
-        return self.glass_can_break and self._allows(
-            base.BREAK_GLASS, _target(server))
+        return self._allows(base.BREAK_GLASS, _target(server))
 
     def _allows(self, rule, target):
-        return self.enforcer.enforce(rule, target, self.credentials)
+        return self.judgements[rule](target, self.credentials)
+
+
+def _nobody(target, credentials):
+    """Say no: see nova_trove_guard.policies.compiled.function."""
+    return False
 
 
 def _target(server):

@@ -23,16 +23,21 @@ def mistakes(enforcer):
 
     :param enforcer: oslo_policy.policy.Enforcer with its files loaded
     """
-    ours = [name for name in enforcer.registered_rules
-            if name.startswith(base.PREFIX)]
+    ours = judged(enforcer)
     for name in enforcer.file_rules:
         if name.startswith(base.PREFIX) and name not in ours:
             meant = difflib.get_close_matches(name, ours, 1)
             yield f'there is no rule {name}' + (
                 f'; {meant[0]}?' if meant else '')
     seen = set()
-    for name in (CONTEXT_IS_ADMIN, *ours):
+    for name in ours:
         yield from _below(enforcer, name, (), seen)
+
+
+def judged(enforcer):
+    """Return the names (list) of the rules by which the guard judges."""
+    return [CONTEXT_IS_ADMIN, *(name for name in enforcer.registered_rules
+                                if name.startswith(base.PREFIX))]
 
 
 def endless(check):

@@ -450,6 +450,19 @@ def test_a_refusal_is_a_fault_of_nova_s(guarded):
     assert answer.headers['x-openstack-request-id'].startswith('req-')
 
 
+@pytest.mark.parametrize('asked, told', [
+    ({}, '2.1'), ({'X-OpenStack-Nova-API-Version': '2.40'}, '2.40'),
+    ({'OpenStack-API-Version': 'volume 3.1'}, '2.1'),
+    ({'OpenStack-API-Version': 'compute 2.50',
+      'X-OpenStack-Nova-API-Version': '2.40'}, '2.50')])
+def test_a_refusal_has_the_microversion_that_nova_would_take(
+        guarded, asked, told):
+    answer = guarded.ask('DELETE', MANAGED, token=guarded.token(*TENANT),
+                         headers=asked)
+    assert answer.status_int == 403
+    assert answer.headers['X-OpenStack-Nova-API-Version'] == told
+
+
 def test_a_refusal_of_the_legacy_api_has_no_microversion(guarded):
     answer = guarded.ask('DELETE', f'/v2/servers/{nova_api.MANAGED}',
                          token=guarded.token(*TENANT))

@@ -7,10 +7,14 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 
 import hypothesis
+from hypothesis import strategies as st
 import nova.policies
 from oslo_config import cfg
+from oslo_policy import _checks as checks
+from oslo_policy import opts as policy_opts
 from oslo_policy import policy as oslo_policy
 import pytest
 import yaml
@@ -18,6 +22,7 @@ import yaml
 from nova_trove_guard import operations
 from nova_trove_guard import policies
 from nova_trove_guard.policies import base
+from nova_trove_guard.policies import compiled
 from nova_trove_guard import policy
 from nova_trove_guard import principal as principals
 from tests.unit import nova_api
@@ -353,7 +358,7 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
     path.write_text('"a": "!"\n')
     enforcer = policy.Enforcer(conf)
     judging, half, go_on = (threading.Event() for _ in range(3))
-    judge = oslo_policy.RuleCheck.__call__
+    judge = checks.RoleCheck.__call__
     set_rules = oslo_policy.Enforcer.set_rules
 
     def judge_meanwhile(*arguments):
@@ -366,7 +371,7 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
         half.set()
         go_on.wait(WAIT)
 
-    monkeypatch.setattr(oslo_policy.RuleCheck, '__call__', judge_meanwhile)
+    monkeypatch.setattr(checks.RoleCheck, '__call__', judge_meanwhile)
     monkeypatch.setattr(oslo_policy.Enforcer, 'set_rules', set_half)
     answers = []
 
@@ -390,6 +395,130 @@ def principal():
     """Return a maker of Principals with some roles."""
     return lambda *roles: principals.Principal(
         'user', nova_api.PROJECT, roles)
+
+
+def may_delete(enforcer, principal):
+    """Return whether anybody with a role may delete a managed server."""
+    return enforcer.judge(principal('anybody')).may(
+        operations.operations()['servers:delete'])
+
+
+OPEN = '"trove_guard:servers:delete": "role:anybody"\n'
+
+
+def test_a_change_of_the_file_counts_at_once(conf, principal):
+    path = conf.directory / 'policy.yaml'
+    path.write_text('')
+    enforcer = policy.Enforcer(conf)
+    for number, text in enumerate((OPEN, '', OPEN, ''), 1):
+        path.write_text(text)
+        os.utime(path, (0, time.time() + number))
+        assert may_delete(enforcer, principal) is bool(text)
+    path.write_text(OPEN)
+    os.utime(path, (0, time.time() + 9))
+    assert may_delete(enforcer, principal)
+    path.unlink()
+    assert not may_delete(enforcer, principal)
+
+
+def test_what_is_new_in_a_directory_counts_a_second_later(
+        conf, principal, monkeypatch):
+    (conf.directory / 'policy.yaml').write_text('')
+    (conf.directory / 'policy.d').mkdir()
+    policy_opts._register(conf)
+    conf.set_override('policy_dirs', [str(conf.directory / 'policy.d')],
+                      'oslo_policy')
+    now = 1000
+    monkeypatch.setattr(policy.time, 'monotonic', lambda: now)
+    enforcer = policy.Enforcer(conf)
+    assert not may_delete(enforcer, principal)
+    (conf.directory / 'policy.d' / 'more.yaml').write_text(OPEN)
+    now += policy.SECONDS_BETWEEN_SEARCHES
+    assert may_delete(enforcer, principal)
+
+
+def test_files_are_searched_for_once_a_second(conf, principal, monkeypatch):
+    (conf.directory / 'policy.yaml').write_text('')
+    now, reads = 1000, []
+    load = oslo_policy.Enforcer.load_rules
+    monkeypatch.setattr(policy.time, 'monotonic', lambda: now)
+    monkeypatch.setattr(oslo_policy.Enforcer, 'load_rules',
+                        lambda self: reads.append(now) or load(self))
+    enforcer = policy.Enforcer(conf)
+    for now in (1000.5, 1001.2, 1001.8, 1002.5):
+        may_delete(enforcer, principal)
+    # The first was before it was known which file it is.
+    assert reads == [1000, 1000.5, 1001.8]
+
+
+# What rules mean.
+
+WORDS = st.sampled_from((
+    'role:a', 'role:b', 'user_id:user', 'user_id:%(user_id)s',
+    'project_id:%(missing)s', "'x':%(x)s", 'rule:one', 'rule:two',
+    'rule:missing', '@', '!'))
+CHECKS = st.recursive(WORDS, lambda parts: st.one_of(
+    parts.map(lambda part: f'not ({part})'),
+    st.lists(parts, min_size=1, max_size=3).map(
+        lambda each: ' and '.join(f'({part})' for part in each)),
+    st.lists(parts, min_size=1, max_size=3).map(
+        lambda each: ' or '.join(f'({part})' for part in each))))
+
+
+@hypothesis.given(
+    check=CHECKS, one=WORDS.filter(lambda word: 'rule' not in word),
+    two=st.sampled_from(('rule:one', 'not rule:one', '(role:b or rule:one)')),
+    roles=st.lists(st.sampled_from('ab'), unique=True),
+    target=st.dictionaries(st.sampled_from(('user_id', 'x')),
+                           st.sampled_from(('user', 'x'))))
+def test_a_rule_means_what_it_means_to_oslo_policy(
+        check, one, two, roles, target):
+    conf = cfg.ConfigOpts()
+    conf([])
+    enforcer = oslo_policy.Enforcer(conf, use_conf=False, rules=(
+        oslo_policy.Rules.from_dict({'it': check, 'one': one, 'two': two})))
+    credentials = {'user_id': 'user', 'project_id': 'p', 'roles': roles}
+    judge = compiled.function(enforcer.rules['it'], enforcer, 'it')
+    assert bool(judge(target, credentials)) is bool(
+        enforcer.enforce('it', target, credentials))
+
+
+class OldCheck(oslo_policy.Check):
+    """A check of somebody's from before checks got the rule's name."""
+
+    def __call__(self, target, creds, enforcer):
+        """Say yes."""
+        return self.match in enforcer.rules
+
+
+class NewCheck(oslo_policy.Check):
+    """A check that asks for what rule it is judged, or does not find it."""
+
+    def __call__(self, target, creds, enforcer, current_rule=None):
+        """Return whether that is the rule."""
+        return {self.match: True}[current_rule]
+
+
+@pytest.mark.parametrize('check, answer', [
+    (OldCheck('old', 'it'), True), (OldCheck('old', 'other'), False),
+    (NewCheck('new', 'it'), True),
+    (oslo_policy.RuleCheck('rule', 'failing'), False)])
+def test_checks_of_others_get_what_they_are_made_for(check, answer):
+    conf = cfg.ConfigOpts()
+    conf([])
+    enforcer = oslo_policy.Enforcer(conf, use_conf=False, rules={
+        'it': check, 'failing': NewCheck('new', 'another')})
+    judge = compiled.function(check, enforcer, 'it')
+    assert judge({}, {}) is answer
+    assert enforcer.enforce('it', {}, {}) is answer
+
+
+def test_no_rule_of_the_guard_s_has_a_scope():
+    """It would not be asked for."""
+    assert {rule.scope_types for rule in RULES.values()} == {None}
+    nova_s, = [rule for rule in nova.policies.list_rules()
+               if rule.name == 'context_is_admin']
+    assert nova_s.scope_types is None
 
 
 # Profiles.
