@@ -2,7 +2,8 @@
 """(4) Next to oslo.policy's http: check, which asks a policy server.
 
 The policy server is on loopback, in a process of its own, and says True to
-everything: a real one would have to look up the server besides.
+everything: a real one would have to look up the server besides, so that there
+is nothing to hold the guard without a cache against.
 """
 
 import contextlib
@@ -83,8 +84,6 @@ def run():
     return measure.Result(
         'Next to a policy server',
         [measure.Row(*row) for row in times.items()],
-        [measure.Aim('http: check / guard, cold',
-                     check / times['guard, cache off'], 1, at_most=False),
-         measure.Aim('http: check / guard, warm',
+        [measure.Aim('http: check / guard, warm',
                      check / times['guard, cache memcached'], 1,
                      at_most=False)])
