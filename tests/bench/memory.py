@@ -57,5 +57,5 @@ def run():
         check=True, text=True, stdout=subprocess.PIPE).stdout.split()[-1])
     return measure.Result(
         f'Memory after {IDS} distinct ids',
-        [measure.Row('growth of the process', grown / MB, 'MB')],
+        [measure.Row('guard, growth of the process', grown / MB, 'MB')],
         [measure.Aim('growth', grown / MB, 32, unit='MB')])

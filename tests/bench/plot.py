@@ -3,6 +3,8 @@
 
 from xml.sax import saxutils
 
+# What the names of the guard's own bars start with.
+GUARD = ('guard', 'nova-trove-guard')
 WIDTH, NAMES, BARS, LINE = 860, 330, 360, 20
 STYLE = ('text{font:13px sans-serif;fill:#222}.title{font-weight:bold}'
          '.guard{fill:#1b7f79}.other{fill:#b9b4a7}.missed{fill:#b3261e}')
@@ -20,13 +22,14 @@ def svg(results):
         most = max(row.value for row in result.rows)
         for row in result.rows:
             y += LINE
-            kind = 'guard' if 'guard' in row.name else 'other'
+            kind = 'guard' if row.name.startswith(GUARD) else 'other'
             length = max(1, BARS * max(0, row.value) / most)
             parts += [
                 _text(12, y, row.name),
                 f'<rect x="{NAMES}" y="{y - 12}" width="{length:.1f}" '
                 f'height="14" class="{kind}"/>',
-                _text(NAMES + length + 6, y, f'{row.value:.4g} {row.unit}')]
+                _text(NAMES + length + 6, y,
+                      f'{_number(row.value)} {row.unit}')]
         for aim in result.aims:
             y += LINE
             sign = '≤' if aim.at_most else '≥'
@@ -40,6 +43,10 @@ def svg(results):
             f'<style>{STYLE}</style>\n'
             '<rect width="100%" height="100%" fill="#fff"/>\n'
             + '\n'.join(parts) + '\n</svg>\n')
+
+
+def _number(value):
+    return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'
 
 
 def _text(x, y, text, kind=''):
