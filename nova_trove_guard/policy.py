@@ -95,7 +95,7 @@ class Enforcer:
         changed, now = self._time_of_change(), time.monotonic()
         if changed == self._changed and now < self._search_at:
             return self._enforcer
-        self._changed, self._search_at = None, now
+        self._changed = None
         try:
             self._enforcer.load_rules()
         except Exception as error:
