@@ -14,6 +14,7 @@ Nova and ``tests/unit/test_differential.py`` the reading.
 """
 
 import dataclasses
+import io
 import re
 import typing
 
@@ -328,11 +329,40 @@ def _shape(segments):
     return len(segments), *segments[::2]
 
 
-_METHODS = {_shape(route.split('/')[1:]): methods
+def _expression(routes):
+    """Return the regular expression (str) of routes, each a list of segments.
+
+    Their common beginnings stand there once: it is as fast for the last route
+    as for the first.
+    """
+    tails = {}
+    for segment, *tail in filter(None, routes):
+        name = '[^/]*' if segment.startswith('{') else re.escape(segment)
+        tails.setdefault(name, []).append(tail)
+    if not tails:
+        return ''
+    branches = '|'.join(
+        f'/{name}{_expression(below)}' for name, below in tails.items())
+    return f'(?:{branches})' + '?' * ([] in routes)
+
+
+_SEGMENTS = {route: route.split('/')[1:] for route in ROUTES}
+_METHODS = {_shape(_SEGMENTS[route]): methods
             for route, methods in ROUTES.items()}
-_COLLECTIONS = frozenset(route.split('/')[1] for route in ROUTES)
+# Where a GET is a plain read, behind a /{project_id} of Nova's, too: no
+# collection has such a name.
+_is_read = re.compile('(?:/[0-9a-f-]+)?' + _expression([
+    _SEGMENTS[route] for route, methods in ROUTES.items()
+    if methods.get('GET') is PASS])).fullmatch
+_COLLECTIONS = frozenset(segments[0] for segments in _SEGMENTS.values())
 _SERVER_COLLECTIONS = frozenset(('servers', 'os-volumes_boot'))
 
+
+# WebOb moves larger bodies to a file
+# (webob.request.BaseRequest.request_body_tempfile_limit).
+_IN_MEMORY = re.compile('[1-9][0-9]{0,3}')
+# What it leaves in the environ when a filter before the guard has read.
+_READ_BY_WEBOB = frozenset(('webob.is_body_seekable', 'webob._body_file'))
 
 _UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
@@ -457,17 +487,22 @@ def asked(environ):
         does not end at a server
     :raises OSError: when the client hangs up while its body is read
     """
+    path = environ['PATH_INFO']
+    method = environ['REQUEST_METHOD']
+    query = environ.get('QUERY_STRING', '')
+    # Most requests by far. It says nothing that what follows would not say
+    # as well, but in half the time.
+    if method == 'GET' and _is_read(path) and '_method' not in query:
+        return None
     # Routes' regular expressions end in '$', which also matches before a
     # final newline: DELETE /servers/{id}%0A deletes {id}.
-    segments = environ['PATH_INFO'].removesuffix('\n').split('/')[1:]
+    segments = path.removesuffix('\n').split('/')[1:]
     if segments and segments[0] not in _COLLECTIONS:
         # Each of Nova's routes exists behind a /{project_id}, too
         # (nova.api.openstack.ProjectMapper).
         del segments[0]
     if not segments or segments[0] not in _COLLECTIONS:
         return None
-    query = environ.get('QUERY_STRING', '')
-    method = environ['REQUEST_METHOD']
     if '_method' in query:
         method = _overridden(method, environ, 'GET')
     elif method == 'POST' and routes.middleware.is_form_post(environ):
@@ -507,15 +542,35 @@ def _overridden(method, environ, variables):
 def _body(environ):
     """Return the parsed body, or UNREADABLE; it stays readable for Nova.
 
-    WebOb decides, as in nova.api.openstack.wsgi.Resource.get_body, what is
-    body at all (Content-Length, chunked transfer encoding), and leaves a
-    seekable copy; jsonutils reads it as JSONDeserializer and action_peek do
-    there, so that encodings and repeated keys mean the same to both.
+    jsonutils reads it as JSONDeserializer and action_peek do in
+    nova.api.openstack.wsgi, so that encodings and repeated keys mean the same
+    to both.
     """
     try:
-        return jsonutils.loads(webob.BaseRequest(environ).body)
+        return jsonutils.loads(_content(environ))
     except (ValueError, RecursionError):
         return UNREADABLE
+
+
+def _content(environ):
+    """Return the body (bytes), and leave a seekable copy of it.
+
+    WebOb decides, as in nova.api.openstack.wsgi.Resource.get_body, what is
+    body at all (Content-Length, chunked transfer encoding). What is to be
+    read of a plain one is beyond doubt, and is read without WebOb's ado.
+
+    :raises OSError: when the client hangs up before its end
+    """
+    length = environ.get('CONTENT_LENGTH', '')
+    if (_IN_MEMORY.fullmatch(length) is None
+            or not _READ_BY_WEBOB.isdisjoint(environ)):
+        return webob.BaseRequest(environ).body
+    content = environ['wsgi.input'].read(int(length))
+    if len(content) < int(length):
+        raise OSError('The client hung up.')
+    environ['wsgi.input'] = io.BytesIO(content)
+    environ['webob.is_body_seekable'] = True
+    return content
 
 
 def _action(document):
