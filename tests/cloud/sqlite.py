@@ -75,24 +75,24 @@ def _set_up_connection(connection, _record):
     is_green = patcher is not None and patcher.is_monkey_patched('thread')
     patience = 0 if is_green else BUSY_SECONDS
     connection.execute(f'PRAGMA busy_timeout = {patience * 1000}')
-    connection.execute('PRAGMA journal_mode = WAL')
+    _execute(connection, 'PRAGMA journal_mode = WAL')
 
 
 def _begin(connection):
     """Begin a writer's transaction, before oslo.db begins a reading one."""
     if (connection.get_execution_options().get(WRITES) and
             'in_transaction' not in connection.info):
-        _begin_writing(connection.connection.driver_connection)
+        _execute(connection.connection.driver_connection, 'BEGIN IMMEDIATE')
         # oslo.db's own listener leaves a connection with this mark alone.
         connection.info['in_transaction'] = True
 
 
-def _begin_writing(connection):
-    """Begin a writer's transaction, as soon as there is no other's."""
+def _execute(connection, statement):
+    """Execute a statement, as soon as nobody has what it needs to lock."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute('BEGIN IMMEDIATE')
+            connection.execute(statement)
             return
         except sqlite3.OperationalError as error:
             if (error.sqlite_errorcode != sqlite3.SQLITE_BUSY or
