@@ -7,6 +7,7 @@ too.
 """
 
 import importlib.metadata
+import logging
 import os
 import sys
 import warnings
@@ -102,3 +103,5 @@ def _quieten_libraries():
     # Nova 2025.1 would patch this process for eventlet when it is imported,
     # and say that it is too late.
     os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
+    # Nova 2025.2 would warn that a service is starting without eventlet.
+    logging.getLogger('nova.monkey_patch').setLevel(logging.ERROR)
