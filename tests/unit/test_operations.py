@@ -127,7 +127,7 @@ def test_a_body_is_read_as_by_webob(body, length, headers, stream, earlier):
     if length != 'none':
         headers['CONTENT_LENGTH'] = length
     if stream is Chatty:
-        # Without both there is no end to it.
+        # Of that stream nobody may say so.
         hypothesis.assume('wsgi.input_terminated' not in headers)
     environs = []
     for _ in range(2):
