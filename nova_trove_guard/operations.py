@@ -565,8 +565,9 @@ def _content(environ):
     if (_IN_MEMORY.fullmatch(length) is None
             or not _READ_BY_WEBOB.isdisjoint(environ)):
         return webob.BaseRequest(environ).body
-    content = environ['wsgi.input'].read(int(length))
-    if len(content) < int(length):
+    size = int(length)
+    content = environ['wsgi.input'].read(size)
+    if len(content) < size:
         raise OSError('The client hung up.')
     environ['wsgi.input'] = io.BytesIO(content)
     environ['webob.is_body_seekable'] = True
