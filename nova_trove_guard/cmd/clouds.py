@@ -4,19 +4,21 @@
 import argparse
 
 import openstack
-from openstack import config as openstack_config
+from osc_lib.cli import client_config
 
 
 class Command:
     """Mixed into a command of cliff's, gives it a connection.
 
-    It takes clouds.yaml, OS_* variables and keystoneauth1's options.
+    It takes clouds.yaml, OS_* variables and keystoneauth1's options, with the
+    precedence that they have for ``openstack``: what stands on the command
+    line wins over the cloud that OS_CLOUD names.
     """
 
     def get_parser(self, prog_name):
         """Add the options."""
         parser = super().get_parser(prog_name)
-        self._config = openstack_config.OpenStackConfig()
+        self._config = client_config.OSC_Config()
         self._options = argparse.ArgumentParser(add_help=False)
         for each in (parser, self._options):
             self._config.register_argparse_arguments(
