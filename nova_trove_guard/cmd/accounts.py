@@ -47,6 +47,46 @@ GRANTS = {
 }
 
 
+# As whom Neutron, Cinder and Nova itself call Nova, in the usual deployments.
+SERVICE_USERS = ('nova', 'neutron', 'cinder')
+SERVICE_ROLE = SERVICE.role
+
+
+def lacking_role(keystone, names, domain_id, roles):
+    """Return the names of the users who have none of some roles anywhere.
+
+    :param keystone: openstacksdk's identity proxy (v3)
+    :param names: the users' names
+    :param domain_id: the id of their domain
+    :param roles: the roles' names
+    :returns: list of those that lack it, and list of those that do not exist
+    """
+    wanted = {role.id for name in roles for role in keystone.roles(name=name)}
+    lacking, missing = [], []
+    for name in names:
+        user = _first(keystone.users(name=name, domain_id=domain_id))
+        if user is None:
+            missing.append(name)
+        elif not wanted & {
+                assignment.role['id'] for assignment in
+                keystone.role_assignments(user_id=user.id, effective=True)}:
+            lacking.append(name)
+    return lacking, missing
+
+
+def grants(names, project, domain):
+    """Return the commands (str) that give users the role of services.
+
+    :param names: the users' names
+    :param project: the name of the project of services
+    :param domain: the name or id of the domain of both
+    """
+    return '; '.join(
+        f'openstack role add --user {name} --user-domain {domain} '
+        f'--project {project} --project-domain {domain} {SERVICE_ROLE}'
+        for name in names)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
     """Something that must be in Keystone.

@@ -57,6 +57,14 @@ class Bootstrap(clouds.Command, lister.Lister):
         parser.add_argument(
             '--rotate-password', action='store_true',
             help='give a user who was there before another password')
+        parser.add_argument(
+            '--service-user', action='append', metavar='<name>',
+            help='a user as whom a service calls Nova, who must have the '
+                 'role service; may be given several times (default: '
+                 f'{", ".join(accounts.SERVICE_USERS)})')
+        parser.add_argument(
+            '--service-project', default='service', metavar='<name>',
+            help='the project of the services (default: %(default)s)')
         password = parser.add_mutually_exclusive_group()
         password.add_argument(
             '--password-file', metavar='<file>',
@@ -84,6 +92,7 @@ class Bootstrap(clouds.Command, lister.Lister):
         admin = accounts.Accounts(
             connection.identity, parsed_args.domain, parsed_args.project,
             parsed_args.user, accounts.GRANTS[parsed_args.server_owner])
+        _require_services(connection.identity, admin.domain, parsed_args)
         if not parsed_args.grant_existing:
             admin.refuse_to_widen()
         password, fate = _password(admin, auth_url, parsed_args)
@@ -134,6 +143,31 @@ class Bootstrap(clouds.Command, lister.Lister):
         super().produce_output(parsed_args, column_names, data)
         for text in self._texts.values():
             print(f'\n{text}', end='', file=self.app.stdout)
+
+
+def _require_services(keystone, domain, parsed_args):
+    """Refuse while services would be kept from driving managed servers.
+
+    One refused batch of events keeps interfaces from being plugged and volumes
+    from growing.
+
+    :raises outcome.Refused: while a service user lacks the role
+    """
+    names = parsed_args.service_user or accounts.SERVICE_USERS
+    lacking, missing = accounts.lacking_role(
+        keystone, names, domain.id, [accounts.SERVICE_ROLE])
+    if missing:
+        raise outcome.Refused(
+            f'there is no user {" or ".join(missing)} in the domain '
+            f'{domain.name}. Name the users as whom services call Nova with '
+            f'--service-user.')
+    if lacking:
+        raise outcome.Refused(
+            f'{", ".join(lacking)} must have the role '
+            f'{accounts.SERVICE_ROLE}: by it the guard knows the services '
+            f'that drive servers (policy rule trove_guard:service_api). '
+            f'Grant it with: ' + accounts.grants(
+                lacking, parsed_args.service_project, domain.name))
 
 
 def _auth_url(connection):

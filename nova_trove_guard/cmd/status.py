@@ -19,6 +19,7 @@ from openstack import exceptions as openstack_exceptions
 from oslo_upgradecheck import upgradecheck
 
 from nova_trove_guard import cache
+from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import pipelines
@@ -31,6 +32,8 @@ CONF = nova.conf.CONF
 
 # Where Nova has credentials that can ask Keystone, best first.
 CREDENTIALS = ('keystone', 'keystone_authtoken')
+# Where the users of services are, in the usual deployments.
+SERVICE_DOMAIN, SERVICE_PROJECT = 'default', 'service'
 _ROLE = re.compile(r'\b(?:role|service_roles):([^\s()]+)')
 _RULE = re.compile(r'\brule:([^\s()]+)')
 
@@ -84,24 +87,50 @@ class Checks(upgradecheck.UpgradeCommands):
             enforcer.load_rules()
         except Exception:
             return _warning('See above: the policy can\'t be read.')
-        roles = trove_admin_roles(enforcer.rules)
+        roles = named_roles(enforcer.rules, base.TROVE_ADMIN)
         if not roles:
             return _warning(f'The policy rule {base.TROVE_ADMIN} names no '
                             f'role: see yourself that Trove meets it.')
-        try:
-            holders = self._holders(roles)
-        except (exceptions.ClientException,
-                openstack_exceptions.SDKException) as error:
-            return _warning(f'Keystone can\'t be asked for the role '
-                            f'{" or ".join(roles)}: {error}')
-        if holders is None:
-            return _warning('Keystone can\'t be asked: nova.conf has '
-                            'credentials for it neither in '
-                            f'[{"] nor in [".join(CREDENTIALS)}].')
+        holders = _asked_of_keystone(lambda keystone: [
+            assignment
+            for name in roles
+            for role in keystone.roles(name=name)
+            for assignment in keystone.role_assignments(role_id=role.id)])
+        if isinstance(holders, upgradecheck.Result):
+            return holders
         if not holders:
             return _failure(f'Nobody has the role {" or ".join(roles)}, so '
                             f'that not even Trove may do anything with its '
                             f'servers: see "nova-trove-guard bootstrap".')
+        return _success()
+
+    def check_services(self):
+        """Look in Keystone for the role of the services that drive servers."""
+        enforcer = policy.get_enforcer()
+        try:
+            enforcer.load_rules()
+        except Exception:
+            return _warning('See above: the policy can\'t be read.')
+        roles = named_roles(enforcer.rules, base.SERVICE_API)
+        if not roles:
+            return _warning(f'The policy rule {base.SERVICE_API} names no '
+                            f'role: see yourself that services meet it.')
+        found = _asked_of_keystone(lambda keystone: accounts.lacking_role(
+            keystone, accounts.SERVICE_USERS, SERVICE_DOMAIN, roles))
+        if isinstance(found, upgradecheck.Result):
+            return found
+        lacking, missing = found
+        if lacking:
+            return _failure(
+                f'{", ".join(lacking)} must have the role '
+                f'{" or ".join(roles)} (policy rule {base.SERVICE_API}), so '
+                f'that services can drive managed servers: ' +
+                accounts.grants(lacking, SERVICE_PROJECT, SERVICE_DOMAIN))
+        if missing:
+            return _warning(
+                f'There is no user {" or ".join(missing)}: see yourself that '
+                f'the users as whom Neutron and Cinder call Nova have the '
+                f'role {" or ".join(roles)}.')
         return _success()
 
     def check_cache(self):
@@ -138,22 +167,10 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Options', check_options),
         ('Policy', check_policy),
         ('Trove admin', check_trove_admin),
+        ('Services', check_services),
         ('Look-up cache', check_cache),
         ('Surface of Nova', check_surface),
     )
-
-    def _holders(self, roles):
-        """Return who has any of these roles, None without credentials."""
-        session = keystone_session()
-        if session is None:
-            return None
-        keystone = openstack.connection.Connection(
-            session=session, oslo_conf=CONF,
-            service_types={'identity'}).identity
-        return [assignment
-                for name in roles
-                for role in keystone.roles(name=name)
-                for assignment in keystone.role_assignments(role_id=role.id)]
 
 
 def paste_path():
@@ -180,12 +197,13 @@ def _settings():
     return opts.settings(CONF, overrides)
 
 
-def trove_admin_roles(rules):
-    """Return the names of the roles by which policy knows the Trove admin.
+def named_roles(rules, rule):
+    """Return the names of the roles by which a rule knows a principal.
 
     :param rules: dict of oslo.policy check by rule name
+    :param rule: the rule's name
     """
-    roles, seen, ahead = set(), set(), {base.TROVE_ADMIN}
+    roles, seen, ahead = set(), set(), {rule}
     while ahead:
         name = ahead.pop()
         seen.add(name)
@@ -193,6 +211,25 @@ def trove_admin_roles(rules):
         roles.update(_ROLE.findall(check))
         ahead.update(set(_RULE.findall(check)) - seen)
     return sorted(roles)
+
+
+def _asked_of_keystone(question):
+    """Return what Keystone answers, or a Result that says why it can't.
+
+    :param question: function of openstacksdk's identity proxy (v3)
+    """
+    session = keystone_session()
+    if session is None:
+        return _warning('Keystone can\'t be asked: nova.conf has '
+                        'credentials for it neither in '
+                        f'[{"] nor in [".join(CREDENTIALS)}].')
+    try:
+        return question(openstack.connection.Connection(
+            session=session, oslo_conf=CONF,
+            service_types={'identity'}).identity)
+    except (exceptions.ClientException,
+            openstack_exceptions.SDKException) as error:
+        return _warning(f'Keystone can\'t be asked: {error}')
 
 
 def keystone_session():

@@ -376,3 +376,43 @@ def test_the_trove_admin_stands_behind_a_user(operator, managed):
         path, 'PUT', json=body, raise_exc=False,
         headers={'X-Service-Token': token})
     assert passed.status_code == 200, passed.text
+
+
+# The services that drive servers.
+
+@pytest.fixture
+def service_user(scene):
+    """Return the name of a user who is in the services' project."""
+    keystone = scene.connection('admin').identity
+    name = f'service-{uuid.uuid4()}'
+    user = keystone.create_user(name=name, domain_id='default',
+                                password='secret')
+    keystone.assign_project_role_to_user(
+        scene.cloud.projects['service'], user, keystone.find_role('member'))
+    yield name
+    keystone.delete_user(user)
+
+
+def test_a_service_user_without_the_role_stops_it(
+        operator, scene, service_user):
+    arguments = ('--service-user', 'nova', '--service-user', service_user)
+    done = operator.run(*arguments)
+    assert done.returncode == 1
+    command = (f'openstack role add --user {service_user} --user-domain '
+               'Default --project service --project-domain Default service')
+    assert command in done.stderr
+    assert next(operator.keystone.projects(name=operator.name), None) is None
+    # What it says helps.
+    granted = subprocess.run(
+        [COMMAND.with_name('openstack'), *command.split()[1:]], text=True,
+        capture_output=True, env=os.environ | scene.cloud.environment(
+            people.named('admin')))
+    assert granted.returncode == 0, granted.stderr
+    assert operator.run(*arguments).returncode == 0
+
+
+def test_a_service_user_who_is_not_there_is_asked_for(operator):
+    done = operator.run('--service-user', 'nova', '--service-user', 'quantum')
+    assert done.returncode == 1
+    assert 'there is no user quantum in the domain Default' in done.stderr
+    assert '--service-user' in done.stderr

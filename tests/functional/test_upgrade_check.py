@@ -44,7 +44,7 @@ def test_all_is_well(check):
     assert status == SUCCESS
     assert set(results.values()) == {(SUCCESS, None)}
     assert list(results) == ['Pipelines', 'Options', 'Policy', 'Trove admin',
-                             'Look-up cache', 'Surface of Nova']
+                             'Services', 'Look-up cache', 'Surface of Nova']
 
 
 def test_it_is_a_table_for_people(cloud):
@@ -117,6 +117,18 @@ def test_nobody_with_the_role_is_a_failure(check, tmp_path):
     assert status == FAILURE
     assert results['Trove admin'][0] == FAILURE
     assert 'Nobody has the role nobody_s' in results['Trove admin'][1]
+
+
+def test_services_without_the_role_are_a_failure(check, tmp_path):
+    policy = tmp_path / 'policy.yaml'
+    policy.write_text('"trove_guard:service_api": "role:nobody_s"\n')
+    status, results = check(f'[oslo_policy]\npolicy_file = {policy}')
+    assert status == FAILURE
+    code, details = results['Services']
+    assert code == FAILURE
+    assert ('nova, neutron, cinder must have the role nobody_s (policy rule '
+            'trove_guard:service_api)') in details
+    assert 'openstack role add --user cinder ' in details
 
 
 def test_keystone_that_can_t_be_asked_is_a_warning(check):

@@ -28,7 +28,8 @@ def rules(**checks):
     ({'admin': '!'}, []),
     ({}, [])])
 def test_the_trove_admin_is_known_by_roles(checks, roles):
-    assert status.trove_admin_roles(rules(**checks)) == roles
+    assert status.named_roles(
+        rules(**checks), 'trove_guard:trove_admin') == roles
 
 
 def test_the_table_knows_all_of_nova():
