@@ -2,6 +2,7 @@
 """Who asks: the principal, from what keystonemiddleware verified."""
 
 import dataclasses
+import operator
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -14,6 +15,14 @@ class Principal:
     :ivar service_user_id: id of the user of the service token that was sent
         with it, None without a valid one
     :ivar service_roles: names of the roles on that service token
+    :ivar user_domain_id: id of the user's domain
+    :ivar project_domain_id: id of the project's domain
+    :ivar domain_id: id of the domain of the token, None for other scopes
+    :ivar system_scope: ``all`` for a system's token, None for other scopes
+    :ivar is_admin_project: whether Keystone calls the project an admin's
+    :ivar service_user_domain_id: id of the domain of the service user
+    :ivar service_project_id: id of the project of the service token
+    :ivar service_project_domain_id: id of that project's domain
     """
 
     user_id: str
@@ -21,14 +30,28 @@ class Principal:
     roles: tuple[str, ...]
     service_user_id: str | None = None
     service_roles: tuple[str, ...] = ()
+    user_domain_id: str | None = None
+    project_domain_id: str | None = None
+    domain_id: str | None = None
+    system_scope: str | None = None
+    is_admin_project: bool = True
+    service_user_domain_id: str | None = None
+    service_project_id: str | None = None
+    service_project_domain_id: str | None = None
 
     def credentials(self):
-        """Return the credentials (dict) that oslo.policy's checks read."""
+        """Return the credentials (dict) that oslo.policy's checks read.
+
+        They are those of Nova's own context, but for ``is_admin``
+        (nova.context.RequestContext.to_policy_values).
+        """
         # oslo.policy looks for a role in a list, not in a tuple.
-        return {'user_id': self.user_id, 'project_id': self.project_id,
-                'roles': list(self.roles),
-                'service_user_id': self.service_user_id,
-                'service_roles': list(self.service_roles)}
+        return {name: list(value) if isinstance(value, tuple) else value
+                for name, value in zip(_NAMES, _values(self), strict=True)}
+
+
+_NAMES = tuple(field.name for field in dataclasses.fields(Principal))
+_values = operator.attrgetter(*_NAMES)
 
 
 def identify(environ):
@@ -52,9 +75,19 @@ def identify(environ):
     user, service = token_auth.user, token_auth.service
     if environ.get('HTTP_X_SERVICE_IDENTITY_STATUS') != 'Confirmed':
         service = None
+    of_service = {} if service is None else {
+        'service_user_id': service.user_id,
+        'service_roles': tuple(service.role_names),
+        'service_user_domain_id': service.user_domain_id,
+        'service_project_id': service.project_id,
+        'service_project_domain_id': service.project_domain_id}
     return Principal(
         user_id=user.user_id,
         project_id=user.project_id,
         roles=tuple(user.role_names),
-        service_user_id=service.user_id if service else None,
-        service_roles=tuple(service.role_names) if service else ())
+        user_domain_id=user.user_domain_id,
+        project_domain_id=user.project_domain_id,
+        domain_id=user.domain_id,
+        system_scope='all' if user.system_scoped else None,
+        is_admin_project=user.is_admin_project,
+        **of_service)

@@ -5,15 +5,36 @@ oslo.policy takes most mistakes for a check that is false, and only warns. It
 fails open, though, behind a ``not``, and where a rule has no value.
 """
 
+import ast
+import dataclasses
 import difflib
 
 from oslo_policy import policy
 
 from nova_trove_guard.policies import base
 from nova_trove_guard.policies import until
+from nova_trove_guard import principal
 
 # Nova's, by which the guard tells who may see every server.
 CONTEXT_IS_ADMIN = 'context_is_admin'
+
+# What a rule may say of the principal, and as %(...)s of the server.
+_PRINCIPAL_NAMES = frozenset(
+    ('is_admin', *(field.name
+                   for field in dataclasses.fields(principal.Principal))))
+SERVER_NAMES = frozenset((
+    'server_id', 'project_id', 'user_id', 'database_instance'))
+
+
+def _kind_of(text):
+    """Return the class of check that oslo.policy makes of a text."""
+    return type(policy.RuleDefault('', text).check)
+
+
+# What oslo.policy makes of whatever kind of check it does not know.
+_GENERIC = _kind_of('user_id:nobody')
+# Its checks in which %(...)s stand for something.
+_FORMATTED = (_GENERIC, _kind_of('role:reader'), _kind_of('http://localhost'))
 
 
 def mistakes(enforcer):
@@ -38,6 +59,25 @@ def judged(enforcer):
     """Return the names (list) of the rules by which the guard judges."""
     return [CONTEXT_IS_ADMIN, *(name for name in enforcer.registered_rules
                                 if name.startswith(base.PREFIX))]
+
+
+def about_servers(enforcer):
+    """Yield the names of the rules that speak of the server, in a %(...)s.
+
+    :param enforcer: oslo_policy.policy.Enforcer without mistakes
+    """
+    for name in judged(enforcer):
+        if any('%' in check.match for check in _reached(enforcer, name)):
+            yield name
+
+
+def _reached(enforcer, name):
+    """Yield the checks of a rule, and of those that it refers to."""
+    for check in _leaves(enforcer.rules[name]):
+        if isinstance(check, policy.RuleCheck):
+            yield from _reached(enforcer, check.match)
+        elif isinstance(check, policy.Check):
+            yield check
 
 
 def endless(check):
@@ -76,6 +116,36 @@ def _below(enforcer, name, path, seen):
         elif (isinstance(check, until.Until) and check.end is None and
               name != base.BREAK_GLASS):
             yield f'{name} has no time with a time zone in {check}'
+        else:
+            yield from _in_check(name, check)
+
+
+def _in_check(name, check):
+    """Yield what can be neither true nor false in a check of a rule."""
+    if isinstance(check, _GENERIC) and not (
+            check.kind in _PRINCIPAL_NAMES or _is_literal(check.kind)):
+        meant = difflib.get_close_matches(
+            check.kind, (*_PRINCIPAL_NAMES, 'role', 'rule', 'until'), 1)
+        yield (f'{name}: nothing is known of a {check.kind} in {check}' +
+               (f'; {meant[0]}?' if meant else ''))
+    if isinstance(check, _FORMATTED):
+        try:
+            check.match % dict.fromkeys(SERVER_NAMES, '')
+        except KeyError as error:
+            unknown, = error.args
+            yield (f'{name}: %({unknown})s in {check} means nothing; there '
+                   f'are {", ".join(sorted(SERVER_NAMES))}')
+        except (TypeError, ValueError):
+            yield f'{name}: {check} is no %(...)s'
+
+
+def _is_literal(kind):
+    """Return whether a check compares a literal: ``True:%(...)s``."""
+    try:
+        ast.literal_eval(kind)
+    except (ValueError, SyntaxError):
+        return False
+    return True
 
 
 def _in_text(name, text):
