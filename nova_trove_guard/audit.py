@@ -25,6 +25,7 @@ from pycadf import resource
 from pycadf import timestamp
 import webob.exc
 
+from nova_trove_guard import operations
 from nova_trove_guard import principal as principals
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Outcome(enum.StrEnum):
     """What becomes of a request."""
 
     NOT_MANAGED = enum.auto()
+    NOT_FOUND = enum.auto()
+    NOVA_REFUSES = enum.auto()
     ALLOWED = enum.auto()
     BREAK_GLASS = enum.auto()
     REFUSED = enum.auto()
@@ -45,6 +48,10 @@ class Outcome(enum.StrEnum):
 
 # How a request ends that is to be refused, by the guard's mode.
 REFUSALS = {'enforce': Outcome.REFUSED, 'audit': Outcome.WOULD_REFUSE}
+
+# How a request ends that is passed on, by the guard's mode.
+_PASSING = frozenset(Outcome) - {Outcome.REFUSED}
+PASSING = {'enforce': _PASSING - {Outcome.NOT_FOUND}, 'audit': _PASSING}
 
 TOLD = frozenset((Outcome.BREAK_GLASS, Outcome.REFUSED, Outcome.WOULD_REFUSE))
 
@@ -62,6 +69,8 @@ class Decision:
     :ivar outcome: what becomes of the request
     :ivar rule: the name of the policy rule that decided, None for none
     :ivar fault: the answer of a refusal
+    :ivar absent: the operations.Target of the request that is to look as if
+        it did not exist, None for none (nova_trove_guard.absence)
     """
 
     operation: str
@@ -72,6 +81,7 @@ class Decision:
     outcome: Outcome = Outcome.NOT_MANAGED
     rule: str | None = None
     fault: webob.exc.HTTPException | None = None
+    absent: operations.Target | None = None
 
     def about(self, server):
         """Return this, about a ManagedServer."""
@@ -79,10 +89,10 @@ class Decision:
             self, server_id=server.uuid,
             database_instance=server.database_instance)
 
-    def ends(self, outcome, rule=None, fault=None):
+    def ends(self, outcome, rule=None, fault=None, absent=None):
         """Return this, with an outcome."""
         return dataclasses.replace(
-            self, outcome=outcome, rule=rule, fault=fault)
+            self, outcome=outcome, rule=rule, fault=fault, absent=absent)
 
 
 def observers(conf, settings):

@@ -11,8 +11,6 @@ from nova import exception
 from oslo_utils import uuidutils
 import webob.exc
 
-from nova_trove_guard import operations
-
 RETRY_AFTER = 5  # seconds
 
 _BACKUP = 'openstack database backup create <name> --instance {0}'
@@ -74,11 +72,13 @@ _VERSION_HEADERS = tuple(
         wsgi.API_VERSION_REQUEST_HEADER,
         wsgi.LEGACY_API_VERSION_REQUEST_HEADER))
 
-# In what words Nova says that what a path names is not there, by Target.
+# In what words Nova says that what a request names is not there, by kind.
 _NOT_FOUND = {
-    operations.Target('server'): 'Instance {} could not be found.',
-    operations.Target('floating_ip'): 'Floating IP not found for ID {}',
-    operations.Target('volume'): 'Volume {} could not be found.',
+    'server': 'Instance {} could not be found.',
+    'floating_ip': 'Floating IP not found for ID {}',
+    'floating_ip_address': 'floating IP not found',
+    'volume': 'Volume {} could not be found.',
+    'console_token': 'Token not found',
 }
 
 
@@ -108,19 +108,26 @@ def marker_forbidden(metadata_key):
                     f'servers that Trove manages: only Trove may write it.')
 
 
-def hidden(asked):
-    """Return the refusal of a caller who may not even see the server.
+def not_found(kind, identifier):
+    """Return what Nova says of what does not exist.
 
-    It is in Nova's own words, and tells nothing of the server.
+    For the trail: the caller gets the answer of Nova itself, which may find
+    another fault with the request (nova_trove_guard.absence).
 
-    :param asked: the Asked that names a managed server
+    :param kind: see nova_trove_guard.operations.Target
+    :param identifier: as the caller has it
     """
-    not_found = _NOT_FOUND.get(asked.operation.targets[0])
-    if not_found is not None:
-        return webob.exc.HTTPNotFound(
-            explanation=not_found.format(asked.identifier))
+    return webob.exc.HTTPNotFound(
+        explanation=_NOT_FOUND[kind].format(identifier))
+
+
+def unauthorized(operation):
+    """Return the refusal by a policy rule of Nova's, in Nova's own words.
+
+    :param operation: the Operation
+    """
     return webob.exc.HTTPForbidden(explanation=exception.PolicyNotAuthorized(
-        action=f'os_compute_api:{asked.operation.name}').format_message())
+        action=f'os_compute_api:{operation.name}').format_message())
 
 
 def unidentified():
@@ -150,15 +157,14 @@ def answer(fault, environ, start_response, legacy_v2):
         no microversion headers (nova.api.openstack.LegacyV2CompatibleWrapper)
     :returns: iterable of bytes
     """
-    request = wsgi.Request(environ)
+    # Of all headers, which Nova would go through.
+    versioned = wsgi.Request({name: environ[name] for name
+                              in _VERSION_HEADERS if name in environ})
     if not legacy_v2:
-        # Of all headers, which Nova would go through.
-        versioned = wsgi.Request({name: environ[name] for name
-                                  in _VERSION_HEADERS if name in environ})
         try:
             versioned.set_api_version_request()
         except (exception.InvalidAPIVersionString,
                 exception.InvalidGlobalAPIVersion):
             pass  # Nova's faults then have no microversion headers either
-        request.api_version_request = versioned.api_version_request
+    wsgi.Request(environ).api_version_request = versioned.api_version_request
     return wsgi.Fault(fault)(environ, start_response)

@@ -15,6 +15,7 @@ Nova and ``tests/unit/test_differential.py`` the reading.
 
 import dataclasses
 import io
+import ipaddress
 import re
 import typing
 
@@ -38,14 +39,23 @@ class Target:
         EACH stands for every item of a list
     :ivar query: the query parameter that holds the JSON document in which
         ``where`` leads to the identifier, instead of the body
+    :ivar is_validated: whether Nova's JSON schema refuses what can't be an
+        identifier of that kind
     """
 
     kind: str
     where: str | tuple = PATH
     query: str | None = None
+    is_validated: bool = False
+
+    @property
+    def is_one(self):
+        """Whether it leads to no more than one identifier."""
+        return self.where is PATH or EACH not in self.where
 
 
-SERVER = (Target('server'),)
+SERVER_IN_PATH = Target('server')
+SERVER = (SERVER_IN_PATH,)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,6 +72,8 @@ class Operation:
     :ivar has_body: whether the JSON body has a say in what is asked
     :ivar service: whether other services drive servers with it, so that it
         is theirs to use under a policy rule of its own
+    :ivar shows_servers: whether Nova tells a caller who may not see a server
+        that there is one, by a refusal of its policy rule
     """
 
     name: str
@@ -70,6 +82,7 @@ class Operation:
     replaces_metadata: bool = False
     has_body: bool = False
     service: bool = False
+    shows_servers: bool = False
 
 
 # What the guard lets pass: plain reads, and what acts on no server.
@@ -161,7 +174,8 @@ ROUTES = {
         'POST': Operation(
             'os-volumes-attachments:create', has_body=True,
             targets=(*SERVER,
-                     Target('volume', ('volumeAttachment', 'volumeId')))),
+                     Target('volume', ('volumeAttachment', 'volumeId'),
+                            is_validated=True))),
     },
     '/servers/{server_id}/os-volume_attachments/{id}': {
         'GET': PASS,
@@ -173,28 +187,29 @@ ROUTES = {
     },
     '/servers/{server_id}/shares': {
         'GET': PASS,
-        'POST': Operation('os-server-shares:create'),
+        'POST': Operation('os-server-shares:create', shows_servers=True),
     },
     '/servers/{server_id}/shares/{id}': {
         'GET': PASS,
-        'DELETE': Operation('os-server-shares:delete'),
+        'DELETE': Operation('os-server-shares:delete', shows_servers=True),
     },
     '/servers/{server_id}/tags': {
         'GET': PASS,
-        'PUT': Operation('os-server-tags:update_all'),
-        'DELETE': Operation('os-server-tags:delete_all'),
+        'PUT': Operation('os-server-tags:update_all', shows_servers=True),
+        'DELETE': Operation('os-server-tags:delete_all', shows_servers=True),
     },
     '/servers/{server_id}/tags/{id}': {
         'GET': PASS,
-        'PUT': Operation('os-server-tags:update'),
-        'DELETE': Operation('os-server-tags:delete'),
+        'PUT': Operation('os-server-tags:update', shows_servers=True),
+        'DELETE': Operation('os-server-tags:delete', shows_servers=True),
     },
     '/servers/{server_id}/topology': {'GET': PASS},
     # Paths that do not start with a server, but end at one.
     '/os-server-external-events': {
         'POST': Operation(
             'os-server-external-events:create', has_body=True, service=True,
-            targets=(Target('server', ('events', EACH, 'server_uuid')),)),
+            targets=(Target('server', ('events', EACH, 'server_uuid'),
+                            is_validated=True),)),
     },
     '/os-assisted-volume-snapshots': {
         'POST': Operation(
@@ -240,7 +255,8 @@ ACTIONS = {
     'addFloatingIp': Operation(
         'os-floating-ips:add',
         targets=(*SERVER, Target('floating_ip_address',
-                                 ('addFloatingIp', 'address')))),
+                                 ('addFloatingIp', 'address'),
+                                 is_validated=True))),
     'addSecurityGroup': Operation('os-security-groups:add'),
     'changePassword': Operation('os-admin-password'),
     'confirmResize': Operation('servers:confirm_resize'),
@@ -368,15 +384,31 @@ _UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
 def canonical(identifier):
-    """Return a server's id as Nova makes it, or None for what is none.
+    """Return an id as OpenStack's services make it, or None for what is none.
 
-    MariaDB finds a server by its id without regard to case.
+    MariaDB finds an id without regard to case.
 
     :param identifier: str, or None
     """
     if identifier is None or _UUID.fullmatch(identifier) is None:
         return None
     return identifier.lower()
+
+
+def _canonical_address(address):
+    """Return an IP address as it is, or None for what is none.
+
+    Read as by the formats ipv4 and ipv6 of jsonschema, by which Nova does.
+    """
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return address
+
+
+# By the kind of a Target; all others are UUIDs.
+_CANONICAL = {'floating_ip_address': _canonical_address}
 
 
 UNREADABLE = object()
@@ -387,12 +419,26 @@ class Unreadable(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Named:
+    """Something that a request acts on.
+
+    :ivar target: the Target, where the request names it
+    :ivar identifier: its identifier in the canonical form, None for what
+        can't be one
+    """
+
+    target: Target
+    identifier: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Asked:
     """What a request asks.
 
     :ivar operation: the Operation
     :ivar identifier: the path's first variable, as Nova's controller gets
         it, or None
+    :ivar position: which segment of the path that is
     :ivar item: the path's last segment, as Nova's controller gets it
     :ivar document: the parsed JSON body; UNREADABLE where it is no JSON or
         does not say which action is meant
@@ -401,6 +447,7 @@ class Asked:
 
     operation: Operation
     identifier: str | None
+    position: int
     item: str
     document: typing.Any
     query: str
@@ -417,30 +464,37 @@ class Asked:
         In its canonical form; whatever else stands there, a secret even, is
         not for logs.
         """
-        names_server = SERVER[0] in self.operation.targets
+        names_server = SERVER_IN_PATH in self.operation.targets
         return canonical(self.identifier) if names_server else None
 
-    def identifiers(self):
-        """Yield (kind, identifier) of all that the request acts on.
+    def named(self):
+        """Return the list of Named: all that the request acts on, once each.
 
         :raises Unreadable: where the request names nothing in any place in
             which Nova looks for it; what it names badly beside something
             well named, Nova's JSON schemas refuse
         """
-        named = False
+        named = {}
         for target in self.operation.targets:
+            canonical_form = _CANONICAL.get(target.kind, canonical)
             try:
-                for identifier in self._named_by(target):
-                    named = True
-                    yield target.kind, identifier
+                for identifier in self.identifiers(target):
+                    named[Named(target, canonical_form(identifier))] = None
             except Unreadable:
                 if not named:
                     raise
+        return list(named)
 
-    def _named_by(self, target):
+    def identifiers(self, target):
+        """Return an iterable of the identifiers (str) that a Target leads to.
+
+        They are as they stand in the request.
+
+        :raises Unreadable: where there are none
+        """
         if target.where is PATH:
             return (self.identifier,)
-        document = (_query_document(self.query, target.query)
+        document = (query_document(self.query, target.query)
                     if target.query else self.document)
         return _pluck(document, target.where)
 
@@ -486,6 +540,8 @@ def asked(environ):
     :returns: Asked, or None for what passes: a plain read, or a request that
         does not end at a server
     :raises OSError: when the client hangs up while its body is read
+    :raises webob.exc.HTTPException: when a filter in front limits the body
+        (oslo_middleware.sizelimit.LimitingReader)
     """
     path = environ['PATH_INFO']
     method = environ['REQUEST_METHOD']
@@ -497,10 +553,12 @@ def asked(environ):
     # Routes' regular expressions end in '$', which also matches before a
     # final newline: DELETE /servers/{id}%0A deletes {id}.
     segments = path.removesuffix('\n').split('/')[1:]
+    position = 2
     if segments and segments[0] not in _COLLECTIONS:
         # Each of Nova's routes exists behind a /{project_id}, too
         # (nova.api.openstack.ProjectMapper).
         del segments[0]
+        position = 3
     if not segments or segments[0] not in _COLLECTIONS:
         return None
     if '_method' in query:
@@ -515,12 +573,17 @@ def asked(environ):
         if identifier is None or segments[0] not in _SERVER_COLLECTIONS:
             return None
         operation = UNKNOWN
-    document = _body(environ) if operation.has_body else None
+    # Read in any case: Nova, too, reads the whole body before it dispatches.
+    # Who held back the end of it would choose the time between the look-up of
+    # a server and what is done with the server.
+    content = _content(environ)
+    document = _document(content) if operation.has_body else None
     if operation is ACTION:
         operation, document = _action(document)
     elif operation is VOLUME_UPDATE:
         operation = _volume_update(document, segments[-1])
-    return Asked(operation, identifier, segments[-1], document, query)
+    return Asked(operation, identifier, position, segments[-1], document,
+                 query)
 
 
 def _overridden(method, environ, variables):
@@ -539,15 +602,15 @@ def _overridden(method, environ, variables):
     return override.upper() if override else method
 
 
-def _body(environ):
-    """Return the parsed body, or UNREADABLE; it stays readable for Nova.
+def _document(content):
+    """Return the body (bytes) parsed, or UNREADABLE.
 
     jsonutils reads it as JSONDeserializer and action_peek do in
     nova.api.openstack.wsgi, so that encodings and repeated keys mean the same
     to both.
     """
     try:
-        return jsonutils.loads(_content(environ))
+        return jsonutils.loads(content)
     except (ValueError, RecursionError):
         return UNREADABLE
 
@@ -598,7 +661,7 @@ def _volume_update(document, volume_id):
     return VOLUME_UPDATE if new_id == volume_id else VOLUME_SWAP
 
 
-def _query_document(query, parameter):
+def query_document(query, parameter):
     """Return the JSON document in a query parameter, read as Nova does.
 
     See AssistedVolumeSnapshotsController.delete in

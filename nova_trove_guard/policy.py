@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """May they: the enforcer of the guard's oslo.policy rules."""
 
-import dataclasses
 import os
 import threading
 import time
@@ -15,7 +14,6 @@ from nova_trove_guard import policies
 from nova_trove_guard.policies import base
 from nova_trove_guard.policies import compiled
 from nova_trove_guard.policies import mistakes
-from nova_trove_guard import principal as principals
 
 LOG = logging.getLogger(__name__)
 
@@ -33,9 +31,12 @@ class _Checked(policy.Enforcer):
         functions, see nova_trove_guard.policies.compiled). They stay as they
         are: oslo.policy changes its own in place, and another thread would
         judge by half of them.
+    :ivar about_servers: names (frozenset) of the rules that speak of the
+        server, in a %(...)s
     """
 
     judgements = None
+    about_servers = None
 
     def check_rules(self, raise_on_violation=True):
         """Check the rules, which load_rules() does whenever they are new.
@@ -55,6 +56,7 @@ class _Checked(policy.Enforcer):
             for name in mistakes.judged(self)}
         if why_not:
             self.judgements[base.BREAK_GLASS] = _nobody
+        self.about_servers = frozenset(mistakes.about_servers(self))
         return True
 
 
@@ -88,7 +90,7 @@ class Enforcer:
         """
         with self._lock:
             checked = self._read()
-        return Judge(principal, principal.credentials(), checked.judgements)
+        return Judge(principal, checked.judgements, checked.about_servers)
 
     def _read(self):
         """Return the _Checked, whose rules are those of the files."""
@@ -117,18 +119,23 @@ class Enforcer:
             return 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Judge:
     """Judges what a Principal may, by the rules of one moment.
 
-    :ivar principal: the Principal
-    :ivar credentials: what oslo.policy's checks read of it (dict)
-    :ivar judgements: the rules by name, see _Checked
+    :param principal: the Principal
+    :param judgements: the rules by name, see _Checked
+    :param about_servers: names of the rules that speak of a server
     """
 
-    principal: principals.Principal
-    credentials: dict
-    judgements: dict
+    def __init__(self, principal, judgements, about_servers):
+        self.principal = principal
+        self._judgements = judgements
+        self._about_servers = about_servers
+        # As nova.context.RequestContext and nova.policy.check_is_admin.
+        self._credentials = principal.credentials() | {'is_admin': None}
+        self._credentials['is_admin'] = self._allows(
+            mistakes.CONTEXT_IS_ADMIN, {'project_id': principal.project_id,
+                                        'user_id': principal.user_id})
 
     def is_trove_admin(self):
         """Return whether the Principal is the Trove admin."""
@@ -136,22 +143,30 @@ class Judge:
 
     def is_cloud_admin(self):
         """Return whether the Principal is an admin in Nova's eyes."""
-        return self._allows(mistakes.CONTEXT_IS_ADMIN, {})
+        return self._credentials['is_admin']
 
-    def may(self, operation, server=None):
+    def may_with_any_server(self, operation):
+        """Return whether an Operation is allowed, whichever the server is.
+
+        Never by a rule that speaks of the server: what is false of no server,
+        as all is, would be true behind a "not".
+        """
+        rule = base.rule_of(operation)
+        return rule not in self._about_servers and self._allows(rule, {})
+
+    def may(self, operation, server):
         """Return whether the Principal may do an Operation.
 
-        :param server: the ManagedServer, None for whichever it is
+        :param server: the ManagedServer
         """
-        return self._allows(base.rule_of(operation),
-                            {} if server is None else _target(server))
+        return self._allows(base.rule_of(operation), _target(server))
 
     def breaks_glass(self, server):
         """Return whether the Principal may do anything, in an emergency."""
         return self._allows(base.BREAK_GLASS, _target(server))
 
     def _allows(self, rule, target):
-        return self.judgements[rule](target, self.credentials)
+        return self._judgements[rule](target, self._credentials)
 
 
 def _nobody(target, credentials):
@@ -160,7 +175,7 @@ def _nobody(target, credentials):
 
 
 def _target(server):
-    """Return what ``%(...)s`` stand for in a rule."""
+    """Return what ``%(...)s`` stand for in a rule: mistakes.SERVER_NAMES."""
     return {'server_id': server.uuid,
             'project_id': server.project_id,
             'user_id': server.user_id,

@@ -13,7 +13,6 @@ from nova import objects
 from oslo_context import context as oslo_context
 
 from nova_trove_guard import cache
-from nova_trove_guard import operations
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,13 +33,13 @@ class ManagedServer:
 
 
 class Recalled(dict):
-    """What is remembered (cache.Memory), by (kind, identifier)."""
+    """What is remembered (cache.Memory), by operations.Named."""
 
-    def all_others(self, identifiers):
+    def all_others(self, named):
         """Return whether all of a request's servers are known not Trove's."""
-        return bool(identifiers) and all(
+        return bool(named) and all(
             each in self and self[each].known and self[each].server is None
-            for each in identifiers)
+            for each in named)
 
 
 class CellDown(Exception):
@@ -77,50 +76,79 @@ class Servers:
             'console_token': self._of_console_token,
         }
 
-    def recall(self, identifiers):
+    def recall(self, named):
         """Return what is remembered of the servers that a request names.
 
-        :param identifiers: iterable of (kind, identifier), see
-            nova_trove_guard.operations.Target
+        :param named: iterable of nova_trove_guard.operations.Named
         :returns: Recalled
         """
         if self._memory is None:
             return Recalled()
-        server_ids = {
-            each: server_id for each in dict.fromkeys(identifiers)
-            if each[0] == 'server'
-            and (server_id := operations.canonical(each[1])) is not None}
-        memories = self._memory.recall(dict.fromkeys(server_ids.values()))
+        names = [each for each in named if each.target.kind == 'server'
+                 and each.identifier is not None]
+        memories = self._memory.recall(
+            dict.fromkeys(each.identifier for each in names))
         recalled = Recalled(
-            (each, memories.get(server_id, cache.NOTHING))
-            for each, server_id in server_ids.items())
+            (each, memories.get(each.identifier, cache.NOTHING))
+            for each in names)
         for memory in recalled.values():
             if memory.known:
                 self._metrics.hit()
         return recalled
 
-    def managed(self, identifiers, recalled=types.MappingProxyType({})):
-        """Return the managed servers among what a request acts on.
+    def existing(self, named):
+        """Return those of what a request names that may exist.
 
-        :param identifiers: as for recall()
-        :param recalled: what that returned, to be believed
-        :returns: list of ManagedServer, empty where all are others' servers,
-            or none exists
+        Of hundreds of servers in one request, those that exist nowhere are
+        found by a single statement, as Nova finds them
+        (ServerExternalEventsController._get_instances_all_cells in
+        nova.api.openstack.compute.server_external_events).
+
+        :param named: list of nova_trove_guard.operations.Named
+        """
+        server_ids = [each.identifier for each in named
+                      if each.target.kind == 'server'
+                      and each.identifier is not None]
+        if len(server_ids) < 2:
+            return named
+        mapped = {
+            mapping.instance_uuid for mapping in
+            objects.InstanceMappingList.get_by_instance_uuids(
+                nova_context.get_admin_context(), server_ids)}
+        return [each for each in named if each.target.kind != 'server'
+                or each.identifier is None or each.identifier in mapped]
+
+    def find(self, named, recalled=types.MappingProxyType({})):
+        """Return the servers that something leads to.
+
+        :param named: nova_trove_guard.operations.Named, with an identifier
+        :param recalled: what recall() returned, to be believed
+        :returns: list with a ManagedServer, or None for an unmanaged server,
+            for each server that exists
         :raises Exception: whatever a database, a cell or Neutron that does
             not answer raises in Nova; never taken for "not managed"
         """
+        memory = recalled.get(named)
+        if memory is not None and memory.known:
+            return [memory.server]
         callers_context = oslo_context.get_current()
         try:
-            found = [server for each in dict.fromkeys(identifiers)
-                     for server in self._found(each, recalled)
-                     if server is not None]
+            found = self._measured_look_up(
+                named.target.kind, named.identifier)
         finally:
             # Nova leaves the context of the cell with the thread
             # (nova.context.target_cell), and the log takes the request id
             # and the user from there.
             if callers_context is not None:
                 callers_context.update_store()
-        return list(dict.fromkeys(found))
+        if memory is not None:
+            for server in found:
+                if server is not None:
+                    self._memory.remember_managed(server)
+                else:
+                    self._memory.remember_not_managed(
+                        named.identifier, memory)
+        return found
 
     def changing(self, server_id, marks):
         """See nova_trove_guard.cache.InProcess.changing.
@@ -132,27 +160,8 @@ class Servers:
             return None
         return self._memory.changing(server_id, marks)
 
-    def _found(self, each, recalled):
-        memory = recalled.get(each)
-        if memory is None:
-            return self._measured_look_up(*each)
-        if memory.known:
-            return (memory.server,)
-        found = self._measured_look_up(*each)
-        for server in found:
-            if server is not None:
-                self._memory.remember_managed(server)
-            else:
-                self._memory.remember_not_managed(
-                    operations.canonical(each[1]), memory)
-        return found
-
     def _look_up(self, kind, identifier):
-        """Return what an identifier leads to.
-
-        :returns: list with a ManagedServer, or None for another's server, for
-            each server that exists
-        """
+        """Return what an identifier leads to: see find()."""
         found = []
         for server_id in self._server_ids[kind](identifier):
             try:

@@ -20,9 +20,14 @@ class _Forgetful:
     error = None
 
     @staticmethod
-    def recall(identifiers):
+    def recall(named):
         """Return what is remembered: nothing."""
         return servers.Recalled()
+
+    @staticmethod
+    def existing(named):
+        """Return what may exist: all."""
+        return named
 
     @staticmethod
     def changing(server_id, marks):
@@ -43,14 +48,13 @@ class Given(_Forgetful):
         self._is_managed = is_managed
         self._others = project_id, user_id, database_instance
 
-    def managed(self, identifiers, recalled=None):
-        """Return the managed servers, as servers.Servers does."""
-        named = list(dict.fromkeys(identifiers))
+    def find(self, named, recalled=None):
+        """Return the servers that something leads to, as servers.Servers."""
         if not self._is_managed:
-            return []
+            return [None]
         return [servers.ManagedServer(
-                    identifier if kind == 'server' else ANY, *self._others)
-                for kind, identifier in named]
+            named.identifier if named.target.kind == 'server' else ANY,
+            *self._others)]
 
 
 class LookedUp(_Forgetful):
@@ -67,17 +71,15 @@ class LookedUp(_Forgetful):
         self._metadata_key = metadata_key
         self.error = None
 
-    def managed(self, identifiers, recalled=None):
-        """Return the managed servers, as servers.Servers does."""
-        named = list(dict.fromkeys(identifiers))
+    def find(self, named, recalled=None):
+        """Return the servers that something leads to, as servers.Servers."""
         try:
-            found = [self._server(*each) for each in named]
+            return self._servers(named.target.kind, named.identifier)
         except Exception as error:
             self.error = error
             raise
-        return [server for server in found if server is not None]
 
-    def _server(self, kind, identifier):
+    def _servers(self, kind, identifier):
         if kind != 'server':
             raise outcome.Refused(
                 f'the request names a {kind}, not a server: tell with '
@@ -85,9 +87,9 @@ class LookedUp(_Forgetful):
         try:
             shown = self._nova.get(f'/servers/{identifier}').json()['server']
         except exceptions.NotFound:
-            return None
+            return []
         if self._metadata_key not in shown['metadata']:
-            return None
-        return servers.ManagedServer(
+            return [None]
+        return [servers.ManagedServer(
             shown['id'], shown['tenant_id'], shown['user_id'],
-            shown['metadata'][self._metadata_key])
+            shown['metadata'][self._metadata_key])]

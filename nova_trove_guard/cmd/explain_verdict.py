@@ -6,6 +6,7 @@ import re
 import types
 
 from nova.api.openstack import urlmap
+from nova import context as nova_context
 from oslo_serialization import jsonutils
 
 from nova_trove_guard import audit
@@ -13,6 +14,7 @@ from nova_trove_guard import filter as guard
 from nova_trove_guard import operations
 from nova_trove_guard.policies import base
 from nova_trove_guard import policy
+from nova_trove_guard import principal as principals
 
 _REFERENCE = re.compile(r'\brule:([^\s()]+)')
 # Where a composite of Nova's has its APIs; the first is for paths without.
@@ -21,6 +23,8 @@ _VERSION = re.compile(r'/v2(\.1)?(/|$)')
 
 NO_SAY = 'the guard has no say in it: it is a plain read, or names no server'
 _NOT_MANAGED = 'no server that it acts on is managed'
+_NOT_FOUND = 'there is no such server: Nova answers that itself'
+_NOVA_REFUSES = 'Nova\'s own rule refuses it: the guard looks no server up'
 _TROVE_ADMIN = 'the principal is the Trove admin'
 _RULE = 'the rule lets the principal pass'
 _GLASS = 'nothing but break-glass lets the principal pass'
@@ -31,6 +35,8 @@ _NO_RULE = 'the rule does not let the principal pass'
 # Why, by outcome and whether the Trove admin's own rule decided.
 _PASSES = {
     (audit.Outcome.NOT_MANAGED, False): _NOT_MANAGED,
+    (audit.Outcome.NOT_FOUND, False): _NOT_FOUND,
+    (audit.Outcome.NOVA_REFUSES, False): _NOVA_REFUSES,
     (audit.Outcome.ALLOWED, True): _TROVE_ADMIN,
     (audit.Outcome.ALLOWED, False): _RULE,
     (audit.Outcome.BREAK_GLASS, False): _GLASS,
@@ -39,7 +45,7 @@ _PASSES = {
 _REFUSALS = {
     400: 'it does not say what it asks, or of which server',
     404: 'the rule does not let the principal pass, which may not even know '
-         'that the server is there: the answer is in Nova\'s words',
+         'that the server is there: Nova answers as if it were not',
     503: 'it can\'t be told whether the server is managed',
 }
 _FORBIDDEN = {
@@ -80,7 +86,7 @@ class Verdict:
             return NO_SAY if self.status is None else (
                 'auth_token does not take the token')
         by_trove_admin = decision.rule == base.TROVE_ADMIN
-        if decision.fault is None:
+        if (decision.outcome, by_trove_admin) in _PASSES:
             return _PASSES[decision.outcome, by_trove_admin]
         status = decision.fault.status_int
         return _REFUSALS.get(status) or _FORBIDDEN.get(
@@ -119,6 +125,11 @@ def verdict(environ, settings, enforcer, servers, authenticate=None):
 
     def watched(environ, start_response):
         asked.append(operations.asked(environ))
+        principal = principals.identify(environ)
+        if principal is not None:
+            # As Nova's filter keystonecontext.
+            environ['nova.context'] = nova_context.RequestContext(
+                overwrite=False, **principal.credentials())
         return application(environ, start_response)
 
     body = b''.join(_mapped((authenticate or (lambda same: same))(watched))(
@@ -161,7 +172,9 @@ def token_auth(principal):
     """
     def token(user_id, project_id, roles):
         return user_id and types.SimpleNamespace(
-            user_id=user_id, project_id=project_id, role_names=list(roles))
+            user_id=user_id, project_id=project_id, role_names=list(roles),
+            user_domain_id=None, project_domain_id=None, domain_id=None,
+            system_scoped=False, is_admin_project=True)
 
     return {
         'keystone.token_auth': types.SimpleNamespace(

@@ -55,11 +55,11 @@ RULES = [
                     'with it.'),
     policy.RuleDefault(
         name=SERVICE_API,
-        check_str='role:service or role:admin',
+        check_str='role:service',
         description='The services that drive servers: Neutron, Cinder and '
-                    'Nova itself. As Nova\'s service_or_admin; role:service '
-                    'alone keeps cloud admins out where all service users '
-                    'have the role service.'),
+                    'Nova itself, whose users must have the role service. '
+                    'Nova\'s own rule, service_or_admin, is wider: with '
+                    '"role:service or role:admin" cloud admins pass, too.'),
     policy.RuleDefault(
         name=BREAK_GLASS,
         check_str='!',

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules of the calls by which other services drive servers.
 
-They are many, so that these rules are judged twice: before any server is
-looked up, without a target, in which case %(project_id)s and the like are
-false; and then, where that does not allow the call, as any other rule.
+They are many. A rule that says nothing of the server, as the default does,
+is judged before any server is looked up; where it does not allow the call, or
+speaks of the server, it is judged for each managed server, as any other rule.
 """
 
 from nova_trove_guard.policies import base
@@ -16,6 +16,5 @@ RULES = base.documented({
     'os-volumes-attachments:swap':
         'Swap an attached volume for another, as Cinder does to migrate it',
     'os-console-auth-tokens': 'Show to a console proxy where the console is',
-}, check_str=f'rule:{base.SERVICE_API}', remark=(
-    'Nova\'s own rule holds as well. This one is judged first without a '
-    'target, so that it must not say "not" of something of the server.'))
+}, check_str=f'rule:{base.SERVICE_API}',
+    remark='Nova\'s own rule holds as well.')

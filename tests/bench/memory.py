@@ -15,6 +15,7 @@ import unittest.mock
 import nova.compute.api
 
 from nova_trove_guard import metrics
+from nova_trove_guard import operations
 from nova_trove_guard import servers
 from tests.bench import measure
 from tests.unit import test_cache
@@ -43,9 +44,10 @@ def grow():
         lookup = servers.Servers('trove_instance_id', metrics.Off(), memory)
         before = _resident()
         for number in range(IDS):
-            identifiers = [
-                ('server', f'{number:08x}-0000-4000-8000-{number:012x}')]
-            lookup.managed(identifiers, lookup.recall(identifiers))
+            named = operations.Named(
+                operations.SERVER_IN_PATH,
+                f'{number:08x}-0000-4000-8000-{number:012x}')
+            lookup.find(named, lookup.recall([named]))
     print(json.dumps(_resident() - before))
 
 

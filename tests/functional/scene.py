@@ -59,6 +59,7 @@ PRINCIPALS = {
     'manager': Principal('manager'),
     'admin': Principal('admin'),
     'trove': Principal('trove'),
+    'neutron': Principal('neutron'),
     'trove in the project': Principal('trove', project='demo'),
     'owner by way of trove': Principal('owner', service='trove'),
 }

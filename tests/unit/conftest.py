@@ -4,6 +4,7 @@
 # Nova 2025.1 patches whoever imports its API for eventlet; too late here.
 import os; os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = 'true'  # noqa
 
+import contextlib
 import functools
 import logging
 import pathlib
@@ -94,7 +95,13 @@ def _load(tmp_path_factory, paste, options, policy=''):
 
 
 class _Patched:
-    """Calls an application with what stands in for the rest of the cloud."""
+    """Calls an application with what stands in for the rest of the cloud.
+
+    :ivar has_databases: whether Nova has databases, so that nothing stands in
+        for the look-up of servers
+    """
+
+    has_databases = False
 
     def __init__(self, application, tokens, dispatched):
         self._application = application
@@ -102,15 +109,21 @@ class _Patched:
         self._dispatched = dispatched
 
     def __call__(self, environ, start_response):
-        patch = unittest.mock.patch.object
-        with (patch(auth_token.AuthProtocol, 'fetch_token',
-                    self._fetch_token),
-              patch(nova_wsgi.Resource, 'dispatch', self._dispatch),
-              patch(nova.compute.api.API, 'get', nova_api.instance),
-              patch(servers, '_from_each_cell', nova_api.from_each_cell),
-              patch(neutron.API, 'get_floating_ip', nova_api.floating_ip),
-              patch(neutron.API, 'get_instance_id_by_floating_address',
-                    nova_api.server_of_address)):
+        stand_ins = [
+            (auth_token.AuthProtocol, 'fetch_token', self._fetch_token),
+            (nova_wsgi.Resource, 'dispatch', self._dispatch),
+            (neutron.API, 'get_floating_ip', nova_api.floating_ip),
+            (neutron.API, 'get_instance_id_by_floating_address',
+             nova_api.server_of_address)]
+        if not self.has_databases:
+            stand_ins += [
+                (nova.compute.api.API, 'get', nova_api.instance),
+                (nova.objects.InstanceMappingList, 'get_by_instance_uuids',
+                 nova_api.instance_mappings),
+                (servers, '_from_each_cell', nova_api.from_each_cell)]
+        with contextlib.ExitStack() as stack:
+            for stand_in in stand_ins:
+                stack.enter_context(unittest.mock.patch.object(*stand_in))
             return self._application(environ, start_response)
 
     def _fetch_token(self, token, **kwargs):
@@ -121,8 +134,9 @@ class _Patched:
             raise _exceptions.InvalidToken() from None
 
     def _dispatch(self, method, request, action_args):
-        self._dispatched.append(nova_api.Dispatch(
-            *recorder.named(method), action_args))
+        dispatch = nova_api.Dispatch(*recorder.named(method), action_args)
+        dispatch.refuse_as_nova_does(request)
+        self._dispatched.append(dispatch)
         return {}
 
 

@@ -9,12 +9,16 @@ in place of being called.
 
 import dataclasses
 import json
+import re
 import types
 import uuid
 
 from keystoneauth1 import fixture
 from nova import exception
+import webob.exc
 import webtest
+
+from nova_trove_guard import absence
 
 METADATA_KEY = 'trove_instance_id'
 MANAGED = '0c1d2a3b-1111-4111-8111-000000000001'
@@ -31,6 +35,15 @@ DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
 PROJECT = '0123456789abcdef0123456789abcdef'
 USER = '00112233445566778899aabbccddeeff'
 OTHER_PROJECT = 'fedcba9876543210fedcba9876543210'
+
+SERVERS = (MANAGED, FREE, OTHERS, BROKEN)
+_SERVER_PATH = re.compile(r'/(?:servers|os-volumes_boot)/([^/]+?)\n?(?:/|$)')
+# What Nova says of what the guard puts in place of what a caller may not see.
+_NOWHERE = {
+    ('/os-floating-ips/', absence.NOWHERE):
+        f'Floating IP not found for ID {absence.NOWHERE}',
+    ('/', absence.NOWHERE): f'Volume {absence.NOWHERE} could not be found.',
+    ('/', '0.0.0.0'): 'floating IP not found'}
 
 # Names of controller methods that read. Everything else that is dispatched
 # for a managed server has got past the guard.
@@ -53,6 +66,25 @@ class Dispatch:
         return self.method in READS and self.controller not in (
             'ServerPasswordController', 'ConsolesController',
             'ConsoleAuthTokensController')
+
+    def refuse_as_nova_does(self, request):
+        """Raise what Nova's controllers raise before they change anything.
+
+        :param request: nova.api.openstack.wsgi.Request
+        """
+        if self.controller == 'ServerExternalEventsController':
+            request.environ['nova.context'].can(
+                'os_compute_api:os-server-external-events:create', target={})
+        path = _SERVER_PATH.search(request.environ['PATH_INFO'])
+        if path and self.method != 'detail' and (
+                path[1].lower() not in SERVERS):
+            raise webob.exc.HTTPNotFound(
+                explanation=exception.InstanceNotFound(
+                    instance_id=path[1]).format_message())
+        for (path, name), message in _NOWHERE.items():
+            if (path in request.environ['PATH_INFO'] and
+                    name in repr(self.arguments)):
+                raise webob.exc.HTTPNotFound(explanation=message)
 
     def names(self, server_id):
         """Return whether the method is told to act on a server.
@@ -79,6 +111,12 @@ def instance(compute, context, server_id):
         project_id=OTHER_PROJECT if canonical == OTHERS else PROJECT,
         metadata=({'purpose': 'web'} if canonical == FREE else
                   {METADATA_KEY: DATABASE_INSTANCE}))
+
+
+def instance_mappings(context, server_ids):
+    """Stand in for nova.objects.InstanceMappingList.get_by_instance_uuids."""
+    return [types.SimpleNamespace(instance_uuid=server_id)
+            for server_id in SERVERS if server_id in server_ids]
 
 
 def from_each_cell(read, argument):
@@ -112,10 +150,12 @@ class NovaAPI(webtest.TestApp):
         self.tokens = tokens
         self.dispatched = dispatched
 
-    def token(self, *roles, project_id=PROJECT, **claims):
+    def token(self, *roles, project_id=PROJECT, is_of_system=False, **claims):
         """Return the id of a new token with some roles in a project."""
         token_id = uuid.uuid4().hex
         data = fixture.V3Token(project_id=project_id, **claims)
+        if is_of_system:
+            data.set_system_scope()
         for role in roles:
             data.add_role(name=role)
         self.tokens[token_id] = data

@@ -439,7 +439,7 @@ def guard_s_log():
         ('GET', f'{MANAGED}?_method=DELETE&{{0}}={{0}}', ''),
         ('POST', '/v2.1/servers', '{{"server": {{"adminPass": "{0}", '
          '"metadata": {{"trove_instance_id": "{0}"}}}}}}'),
-        ('POST', '/v2.1/os-server-external-events', '{{"events": "{0}"}}'),
+        ('POST', '/v2.1/os-snapshots', '{{"snapshot": "{0}"}}'),
         ('DELETE', '/v2.1/os-assisted-volume-snapshots/1?delete_info={0}',
          ''),
         ('DELETE', f'/v2.1/servers/{nova_api.BROKEN}?{{0}}', '{0}'),

@@ -983,4 +983,5 @@ def test_off_nothing_is_remembered_or_asked():
     assert of_processes(backend='off') == [None]
     lookup = servers.Servers('x', metrics.Off())
     assert lookup.changing(SERVER, True) is None
-    assert lookup.recall([('server', SERVER)]) == {}
+    assert lookup.recall([
+        operations.Named(operations.SERVER_IN_PATH, SERVER)]) == {}

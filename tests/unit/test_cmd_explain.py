@@ -193,8 +193,8 @@ def test_why_others_do_not_see_it(enforcer):
         enforcer, environ('DELETE', f'/servers/{nova_api.MANAGED}'), 'owner',
         project_id=nova_api.OTHER_PROJECT)
     assert verdict.why == explain_verdict._REFUSALS[404]
-    assert verdict.message == (
-        f'Instance {nova_api.MANAGED} could not be found.')
+    assert (verdict.status, verdict.decision.fault.explanation) == (
+        None, f'Instance {nova_api.MANAGED} could not be found.')
 
 
 def test_why_it_is_not_managed(enforcer):

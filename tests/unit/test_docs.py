@@ -34,7 +34,8 @@ SERVER = servers.ManagedServer('server', 'project', 'user', 'instance')
 FAULTS = (
     faults.forbidden(operations.UNKNOWN, SERVER),
     faults.marker_forbidden('trove_instance_id'),
-    faults.hidden(operations.Asked(operations.UNKNOWN, 'server', '', {}, '')),
+    faults.not_found('server', 'server'),
+    faults.unauthorized(operations.UNKNOWN),
     faults.unidentified(),
     faults.unreadable(),
     faults.unavailable(),

@@ -11,6 +11,7 @@ import time
 
 import hypothesis
 from hypothesis import strategies as st
+from nova import context as nova_context
 import nova.policies
 from oslo_config import cfg
 from oslo_policy import _checks as checks
@@ -25,6 +26,7 @@ from nova_trove_guard.policies import base
 from nova_trove_guard.policies import compiled
 from nova_trove_guard import policy
 from nova_trove_guard import principal as principals
+from nova_trove_guard import servers
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 from tests.unit import test_differential as differential
@@ -140,6 +142,66 @@ def test_a_rule_may_ask_for_the_server_and_refer_to_nova_s(
     assert bool(api.dispatched) is passes
 
 
+@pytest.mark.parametrize('token', [
+    {}, {'user_domain_id': 'evil'},
+    {'project_domain_id': 'evil', 'project_id': nova_api.OTHER_PROJECT},
+    {'project_id': None, 'domain_id': 'evil'},
+    {'project_id': None, 'is_of_system': True}, {'is_admin_project': False}],
+    ids=str)
+@pytest.mark.parametrize('roles', [TENANT, ('admin', 'Member')], ids=str)
+@pytest.mark.parametrize('service', [
+    None, {'user_domain_id': 'services', 'project_domain_id': 'services'}])
+def test_a_rule_knows_of_the_principal_what_nova_knows(
+        api, monkeypatch, roles, token, service):
+    """Behind a "not", what is not known lets pass."""
+    seen = []
+
+    def judge(enforcer, principal):
+        made = policy.Judge(principal, enforcer._enforcer.judgements,
+                            enforcer._enforcer.about_servers)
+        seen.append(dict(made._credentials))
+        return made
+
+    real = nova_context.RequestContext.from_environ
+
+    def from_environ(environ, **more):
+        context = real(environ, **more)
+        seen.append(dict(context.to_policy_values()))
+        return context
+
+    monkeypatch.setattr(policy.Enforcer, 'judge', judge)
+    monkeypatch.setattr(
+        nova_context.RequestContext, 'from_environ', from_environ)
+    service_token = service and api.token('service', **service)
+    api.ask('DELETE', MANAGED, token=api.token(*roles, **token),
+            service_token=service_token)
+    nova_s, guard_s = seen
+    if service_token and 'is_of_system' in token:
+        # The scope of the service token takes its place in the header that
+        # Nova reads (keystonemiddleware.auth_token._request); the guard reads
+        # the user's token.
+        assert nova_s.pop('system_scope') is None
+        assert guard_s.pop('system_scope') == 'all'
+    assert guard_s == nova_s
+
+
+@pytest.mark.parametrize('rule, token', [
+    ('not user_domain_id:evil', {'user_domain_id': 'evil'}),
+    ('not project_domain_id:evil', {'project_domain_id': 'evil'}),
+    ('not domain_id:evil', {'project_id': None, 'domain_id': 'evil'}),
+    ('not system_scope:all', {'project_id': None, 'is_of_system': True}),
+    ('not is_admin_project:False', {'is_admin_project': False}),
+    ('is_admin_project:True', {'is_admin_project': False}),
+    ('not is_admin:True', {'roles': ('admin',)})])
+def test_a_not_keeps_out_whom_it_names(api, write_policy, rule, token):
+    write_policy(f'"trove_guard:servers:delete": "{rule}"\n')
+    roles = token.pop('roles', TENANT)
+    api.ask('DELETE', MANAGED, token=api.token(*roles, **token))
+    assert api.dispatched == []
+    api.ask('DELETE', MANAGED, token=api.token(*TENANT))
+    assert len(api.dispatched) == 1
+
+
 ATTACH = {'volumeAttachment': {'volumeId': nova_api.VOLUME}}
 
 
@@ -162,9 +224,25 @@ def test_a_service_call_is_opened_by_what_its_server_is_too(
         api, write_policy):
     write_policy('"trove_guard:os-server-external-events:create": '
                  '"project_id:%(project_id)s"\n')
-    api.ask('POST', '/v2.1/os-server-external-events', json=filters.EVENTS,
-            token=api.token(*TENANT))
-    assert len(api.dispatched) == 1
+    for project_id, passes in ((nova_api.PROJECT, True),
+                               (nova_api.OTHER_PROJECT, False)):
+        api.ask('POST', '/v2.1/os-server-external-events',
+                json=filters.EVENTS,
+                token=api.token('admin', project_id=project_id))
+        assert bool(api.dispatched) is passes
+
+
+@pytest.mark.parametrize('server_id, passes', [
+    (nova_api.MANAGED, False), (nova_api.FREE, True)])
+def test_a_service_rule_that_speaks_of_the_server_waits_for_it(
+        api, write_policy, server_id, passes):
+    """What is false of no server is true behind a "not"."""
+    write_policy('"trove_guard:os-server-external-events:create": '
+                 '"not project_id:%(project_id)s"\n')
+    api.ask('POST', '/v2.1/os-server-external-events', json={
+        'events': [{'name': 'network-changed', 'server_uuid': server_id}]},
+        token=api.token('admin'))
+    assert bool(api.dispatched) is passes
 
 
 def test_the_trove_admin_may_whatever_a_rule_says(api, write_policy):
@@ -299,6 +377,33 @@ MISTAKES = {
         ('"context_is_admin": "rule:nobody"\n',
          'context_is_admin refers to rule:nobody: there is none'),
     'no rules at all': ('- a\n', 'policy.yaml'),
+    'a kind of check that is none':
+        ('"trove_guard:servers:delete": "not user_domian_id:evil"\n',
+         'trove_guard:servers:delete: nothing is known of a user_domian_id in '
+         'user_domian_id:evil; user_domain_id?'),
+    'a misspelt role':
+        ('"trove_guard:servers:delete": "not rolle:reader"\n',
+         'nothing is known of a rolle in rolle:reader; role?'),
+    'what is known of no server':
+        ('"trove_guard:servers:delete": "not project_id:%(projectid)s"\n',
+         'trove_guard:servers:delete: %(projectid)s in '
+         'project_id:%(projectid)s means nothing; there are '
+         'database_instance, project_id, server_id, user_id'),
+    'what is known of no server in a role':
+        ('"trove_guard:servers:delete": "not role:%(role)s"\n',
+         '%(role)s in role:%(role)s means nothing'),
+    'what is known of no server in a rule that is referred to':
+        ('"a": "project_id:%(target.project.id)s"\n'
+         '"trove_guard:servers:delete": "not rule:a"\n',
+         'a: %(target.project.id)s in project_id:%(target.project.id)s means '
+         'nothing'),
+    'half a name of a server\'s':
+        ('"trove_guard:servers:delete": "not project_id:%(project_id"\n',
+         'project_id:%(project_id is no %(...)s'),
+    'a mistake in break-glass':
+        ('"trove_guard:break_glass": '
+         '"not user:evil and until:3000-01-01T00:00:00Z"\n',
+         'nothing is known of a user in user:evil'),
 }
 EACH_MISTAKE = pytest.mark.parametrize('text, complaint', MISTAKES.values(),
                                        ids=MISTAKES)
@@ -377,7 +482,7 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
 
     def ask():
         answers.append(enforcer.judge(principal('trove_admin')).may(
-            operations.UNKNOWN))
+            operations.UNKNOWN, SERVER))
 
     judged, reads = threading.Thread(target=ask), threading.Thread(target=ask)
     judged.start()
@@ -400,7 +505,12 @@ def principal():
 def may_delete(enforcer, principal):
     """Return whether anybody with a role may delete a managed server."""
     return enforcer.judge(principal('anybody')).may(
-        operations.operations()['servers:delete'])
+        operations.operations()['servers:delete'], SERVER)
+
+
+SERVER = servers.ManagedServer(
+    nova_api.MANAGED, nova_api.PROJECT, nova_api.USER,
+    nova_api.DATABASE_INSTANCE)
 
 
 OPEN = '"trove_guard:servers:delete": "role:anybody"\n'

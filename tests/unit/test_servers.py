@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The look-up of servers, against Nova's own objects and databases."""
 
+import types
 import uuid
 
 from neutronclient.common import exceptions as neutron_client
@@ -16,6 +17,7 @@ import pytest
 
 from nova_trove_guard import cache
 from nova_trove_guard import metrics
+from nova_trove_guard import operations
 from nova_trove_guard import servers
 from tests.unit import nova_database
 
@@ -92,10 +94,35 @@ def databases(request, tmp_path_factory):
         yield nova_databases
 
 
+class Lookup:
+    """The look-up, for what a test names by (kind, identifier)."""
+
+    def __init__(self, looking):
+        self._servers = looking
+
+    def recall(self, asked):
+        """Return what is remembered."""
+        return self._servers.recall(map(named, asked))
+
+    def managed(self, asked, recalled=types.MappingProxyType({})):
+        """Return the managed servers among what a request names."""
+        names = [named(each) for each in dict.fromkeys(asked)]
+        found = [server for each in self._servers.existing(names)
+                 for server in self._servers.find(each, recalled)
+                 if server is not None]
+        return list(dict.fromkeys(found))
+
+
+def named(each):
+    """Return (kind, identifier) as what a request names."""
+    kind, identifier = each
+    return operations.Named(operations.Target(kind), identifier)
+
+
 @pytest.fixture
 def lookup(databases):
     """Return what is tested here."""
-    return servers.Servers('trove_instance_id', metrics.Off())
+    return Lookup(servers.Servers('trove_instance_id', metrics.Off()))
 
 
 @pytest.fixture
@@ -516,8 +543,8 @@ def test_a_look_up_of_a_server_costs_no_more_than_four_selects(
 @pytest.fixture
 def remembering(databases):
     """Return a look-up that remembers in this process."""
-    return servers.Servers('trove_instance_id', metrics.Off(),
-                           cache.InProcess(600, 10))
+    return Lookup(servers.Servers('trove_instance_id', metrics.Off(),
+                                  cache.InProcess(600, 10)))
 
 
 def test_what_is_remembered_is_not_looked_up(
@@ -539,7 +566,7 @@ def test_nothing_else_is_remembered_here(databases, remembering, looked_up):
         recalled = remembering.recall(asked)
         assert remembering.managed(asked, recalled) == []
         assert not recalled.all_others(asked)
-    assert looked_up == [server_id, server_id, UNKNOWN] * 2
+    assert looked_up == [server_id, server_id] * 2
 
 
 def test_what_fails_is_not_remembered(databases, remembering):
@@ -547,7 +574,7 @@ def test_what_fails_is_not_remembered(databases, remembering):
     asked = [('server', server_id)]
     with databases.broken_cell('cell1'), pytest.raises(Exception):
         remembering.managed(asked, remembering.recall(asked))
-    assert not remembering.recall(asked)['server', server_id].known
+    assert not remembering.recall(asked)[named(asked[0])].known
 
 
 @pytest.mark.parametrize('known, all_others', [
