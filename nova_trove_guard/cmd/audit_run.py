@@ -59,8 +59,8 @@ class Audit:
         :param pages: callable: from a position, yields (items, position)
         :param learn: what to do with each item
         """
-        position, count = self.ledger.position(name)
-        for items, position in pages(position and json.loads(position)):
+        start, count = self.ledger.position(name)
+        for items, position in pages(start and json.loads(start)):
             with self.ledger.together():
                 for item in items:
                     learn(item)

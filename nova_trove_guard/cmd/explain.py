@@ -10,7 +10,7 @@ import urllib.parse
 from cliff import show
 from keystoneauth1 import adapter
 from keystonemiddleware import auth_token
-import nova.cmd  # noqa: F401: before all else of Nova, as in its own
+import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
 import nova.conf
 import webob
 

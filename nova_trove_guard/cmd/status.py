@@ -12,7 +12,7 @@ import sys
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import loading
-import nova.cmd  # noqa: F401: before all else of Nova, as in its own
+import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
 import nova.conf
 import openstack
 from openstack import exceptions as openstack_exceptions

@@ -21,9 +21,9 @@ def nova_routes():
 
 def nova_actions(route):
     """Return the names of the actions at a route of the installed Nova."""
-    factory, _ = dict(
-        (route, methods) for route, methods in routes.ROUTE_LIST
-        if not isinstance(methods, str))[route]['POST']
+    factory, _ = {
+        route: methods for route, methods in routes.ROUTE_LIST
+        if not isinstance(methods, str)}[route]['POST']
     # Controllers need a Nova that is all set up; their classes tell, too.
     main, others = factory.args
     return frozenset().union(

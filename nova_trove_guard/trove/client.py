@@ -121,8 +121,8 @@ def process_compute(region_name):
     # As in trove.common.clients_admin.nova_client_trove_admin, which makes
     # one client for all regions.
     if CONF.nova_compute_url and CONF.service_credentials.project_id:
-        endpoint['endpoint_override'] = '%s%s' % (
-            clients.normalize_url(CONF.nova_compute_url),
+        endpoint['endpoint_override'] = (
+            clients.normalize_url(CONF.nova_compute_url) +
             CONF.service_credentials.project_id)
     return compute.Compute(
         clients_admin.get_keystone_session(),
