@@ -12,6 +12,8 @@ from tests.cloud import processes
 from tests.cloud import releases
 
 REQUIREMENTS = layout.HERE / 'requirements.txt'
+GATES = (layout.REPOSITORY / 'doc' / 'requirements.txt',
+         layout.REPOSITORY / 'tests' / 'gates.txt')
 # The files that decide what an installation in place registers.
 PACKAGE = tuple(layout.REPOSITORY / name
                 for name in ('pyproject.toml', 'setup.cfg', 'setup.py'))
@@ -57,6 +59,22 @@ def prepare(files, progress):
     if not _says(stamp, wanted):
         with progress.step('guard installed in place'):
             _pip(files, '--no-deps', '-e', layout.REPOSITORY)
+        stamp.write_text(wanted)
+
+
+def prepare_gates(files, progress):
+    """Install what checks style, types and documentation.
+
+    :param files: the cloud's Layout, prepared
+    :param progress: a Progress
+    :raises processes.Failed: if the installation fails
+    """
+    wanted = _digest(*GATES)
+    stamp = files.venv / 'gates-installed'
+    if not _says(stamp, wanted):
+        with progress.step('checks installed'):
+            _pip(files, *(argument for path in GATES
+                          for argument in ('-r', path)))
         stamp.write_text(wanted)
 
 

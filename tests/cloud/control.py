@@ -7,14 +7,16 @@ from tests.cloud import processes
 
 
 def down(files):
-    """Stop the cloud, if it runs.
+    """Stop the cloud, if it runs, and those of an interrupted test run.
 
     :param files: its Layout
     :returns: the exit status
     :raises processes.Failed: if processes don't end
     """
-    stopped = processes.stop(files)
-    files.state.unlink(missing_ok=True)
+    stopped = []
+    for one in files, *files.of_workers():
+        stopped += processes.stop(one)
+        one.state.unlink(missing_ok=True)
     names = ', '.join(sorted({process.name for process in stopped}))
     print(f'Stopped: {names}.' if names else 'Nothing was running.')
     return 0

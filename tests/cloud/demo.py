@@ -2,13 +2,12 @@
 """Tells with the openstack command line what the guard changes."""
 
 import dataclasses
-import os
 import shlex
-import subprocess
 import textwrap
 import time
 import uuid
 
+from tests.cloud import openstack_shell
 from tests.cloud import people
 from tests.cloud import state
 
@@ -133,7 +132,7 @@ def play(files):
     for number, (title, steps) in enumerate(CHAPTERS, 1):
         print(f'\n{number}. {title}\n')
         for step in steps:
-            if not _play_step(files, cloud, step, kept):
+            if not _play_step(cloud, step, kept):
                 unexpected.append(f'{number}. {step.user}: {step.command}')
     _say_goodbye(files)
     if unexpected:
@@ -143,29 +142,23 @@ def play(files):
     return 0
 
 
-def _play_step(files, cloud, step, kept):
+def _play_step(cloud, step, kept):
     """Run and print a step; say whether it went as expected."""
     command = step.command.format(**kept)
     print(f'{step.user} $ openstack {command}', flush=True)
-    user = people.named(step.user)
-    others = {key: value for key, value in os.environ.items()
-              if not key.startswith('OS_')}
-    done = subprocess.run(
-        [files.venv / 'bin' / 'openstack', *shlex.split(command)],
-        env={**others, **cloud.environment(user)}, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT)
-    output = done.stdout.strip()
+    status, output = openstack_shell.run(
+        shlex.split(command), cloud.environment(people.named(step.user)))
+    output = output.strip()
     _print_short(output)
     if step.keep:
         kept[step.keep] = output
     _settle(cloud, kept)
     if step.refused is None:
-        expected = done.returncode == 0
+        expected = status == 0
     else:
-        expected = done.returncode != 0 and step.refused in output
+        expected = status != 0 and step.refused in output
     if not expected:
-        print(f'    NOT AS EXPECTED (exit status {done.returncode})')
+        print(f'    NOT AS EXPECTED (exit status {status})')
     return expected
 
 

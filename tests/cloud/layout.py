@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where things are: the repository, and the cloud's state directory."""
+"""Where things are: repository, virtual environment, state directory."""
 
 import dataclasses
 import os
@@ -26,10 +26,18 @@ class Layout:
         root = os.environ.get('NOVA_TROVE_GUARD_CLOUD')
         return cls(pathlib.Path(root or REPOSITORY / '.cloud').resolve())
 
+    def of_workers(self):
+        """Return the Layouts of the clouds of pytest-xdist's workers."""
+        return [Layout(path) for path in sorted(self.root.glob('gw*'))]
+
     @property
     def venv(self):
-        """The virtual environment."""
-        return self.root / 'venv'
+        """The virtual environment, which clouds share.
+
+        $NOVA_TROVE_GUARD_VENV, else .venv in the repository.
+        """
+        return pathlib.Path(os.environ.get('NOVA_TROVE_GUARD_VENV') or
+                            REPOSITORY / '.venv').resolve()
 
     @property
     def python(self):

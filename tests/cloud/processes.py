@@ -51,7 +51,8 @@ def only_one(files):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Failed(f'Another command is at work in {files.root}.')
+            raise Failed(
+                f'Another command is at work in {files.root}.') from None
         yield
 
 

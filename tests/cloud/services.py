@@ -2,8 +2,10 @@
 """How to prepare and start each service."""
 
 import dataclasses
+import functools
 import os
 
+from tests.cloud import databases
 from tests.cloud import deployments
 from tests.cloud import layout
 from tests.cloud import people
@@ -50,7 +52,8 @@ class Services:
         manage = self._tool('keystone-manage', '--config-file',
                             conf / 'keystone.conf')
         with self.progress.step('keystone prepared'):
-            manage('db_sync')
+            databases.fill(self.files, ['keystone'],
+                           lambda: manage('db_sync'))
             manage('fernet_setup', '--keystone-user', os.getuid(),
                    '--keystone-group', os.getgid())
             manage('bootstrap',
@@ -74,18 +77,22 @@ class Services:
         with self.progress.step('glance prepared'):
             for directory in ('images', 'glance-staging', 'glance-tasks'):
                 (self.files.run / directory).mkdir()
-            self._tool('glance-manage', '--config-file',
-                       conf / 'glance-api.conf')('db_sync')
+            manage = self._tool('glance-manage', '--config-file',
+                                conf / 'glance-api.conf')
+            databases.fill(self.files, ['glance'], lambda: manage('db_sync'))
         return self._serve('glance', 'glance.wsgi.api:application',
                            OS_GLANCE_CONFIG_DIR=conf)
 
     def neutron(self):
         """Prepare and start Neutron."""
-        database = f'sqlite:///{self.files.database("neutron")}'
+        database = self.files.database('neutron')
         with self.progress.step('neutron prepared'):
-            processes.run(self.files, 'setup-neutron', [
-                self.files.python, '-m', 'tests.cloud.neutron_schema',
-                database, *HOSTS])
+            databases.fill(
+                self.files, ['neutron'], lambda: processes.run(
+                    self.files, 'setup-neutron', [
+                        self.files.python, '-m', 'tests.cloud.neutron_schema',
+                        f'sqlite:///{database}']))
+            databases.add_agents(database, HOSTS)
         return self._serve(
             'neutron', 'neutron.wsgi.api:application',
             OS_NEUTRON_CONFIG_DIR=self.files.conf('neutron'),
@@ -95,7 +102,9 @@ class Services:
         """Prepare and start Cinder."""
         conf = self.files.conf('cinder') / 'cinder.conf'
         with self.progress.step('cinder prepared'):
-            self._tool('cinder-manage', '--config-file', conf)('db', 'sync')
+            manage = self._tool('cinder-manage', '--config-file', conf)
+            databases.fill(self.files, ['cinder'],
+                           lambda: manage('db', 'sync'))
         with self.progress.step('cinder answers'):
             process = processes.spawn(
                 self.files, 'cinder',
@@ -108,12 +117,16 @@ class Services:
         """Prepare Trove's databases, but start nothing yet; returns None."""
         with self.progress.step('trove prepared'):
             for name in TROVES:
-                database = self.files.database(name)
-                # Its configuration comes later, when projects have ids.
-                processes.run(
-                    self.files, 'setup-trove-manage',
-                    [self.files.venv / 'bin' / 'trove-manage', 'db_sync'],
-                    {'OS_DATABASE__CONNECTION': f'sqlite:///{database}'})
+                databases.fill(self.files, [name], functools.partial(
+                    self._migrate_trove, name))
+
+    def _migrate_trove(self, name):
+        # Its configuration comes later, when projects have ids.
+        connection = f'sqlite:///{self.files.database(name)}'
+        processes.run(
+            self.files, 'setup-trove-manage',
+            [self.files.venv / 'bin' / 'trove-manage', 'db_sync'],
+            {'OS_DATABASE__CONNECTION': connection})
 
     def trove(self, name):
         """Start a Trove deployment; Keystone must answer.
@@ -129,9 +142,11 @@ class Services:
         manage = self._tool('nova-manage', '--config-file', self._nova_conf)
         cell0 = f'sqlite:///{self.files.database("nova-cell0")}'
         with self.progress.step('nova prepared'):
-            manage('api_db', 'sync')
+            databases.fill(self.files, ['nova-api'],
+                           lambda: manage('api_db', 'sync'))
             manage('cell_v2', 'map_cell0', '--database_connection', cell0)
-            manage('db', 'sync')
+            databases.fill(self.files, ['nova-cell0', 'nova-cell1'],
+                           lambda: manage('db', 'sync'))
             manage('cell_v2', 'create_cell', '--name', 'cell1')
 
     def nova(self):

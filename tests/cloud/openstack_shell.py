@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The openstack command line, without the start of a process for each command.
+
+Most of the time that a command takes goes into the import of clients of which
+it uses one. A server imports them once, and forks a process for each command:
+what a command leaves behind in its process, the next one never sees.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import os
+
+PRELOAD = ['openstack.connection', 'openstackclient.shell',
+           'openstackclient.compute.v2.server',
+           'openstackclient.image.v2.image', 'troveclient.osc.v1.base',
+           'troveclient.osc.v1.database_instances']
+
+
+def run(arguments, environment):
+    """Run a command.
+
+    :param arguments: list of arguments (str)
+    :param environment: the OS_* variables of the user (dict)
+    :returns: its exit status, and what it printed
+    """
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(PRELOAD)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_command, args=(arguments, environment, sender))
+    process.start()
+    sender.close()
+    answer = receiver.recv()
+    process.join()
+    return answer
+
+
+def _command(arguments, environment, sender):
+    from openstackclient import shell
+    for name in list(os.environ):
+        if name.startswith('OS_'):
+            del os.environ[name]
+    os.environ.update(environment)
+    printed = io.StringIO()
+    with (contextlib.redirect_stdout(printed),
+          contextlib.redirect_stderr(printed)):
+        try:
+            status = shell.main(arguments)
+        except SystemExit as end:  # by argparse
+            status = end.code
+    sender.send((status, printed.getvalue()))
