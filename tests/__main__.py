@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs all tests: ``python3 -m tests [pytest arguments]``.
+"""Runs the tests: ``python3 -m tests [--fast] [pytest arguments]``.
 
 Needs nothing but the standard library: what the tests need is installed into
-the virtual environment of the cloud (tests.cloud) first.
+the virtual environment (tests.cloud.bootstrap) first.
 """
 
+import argparse
 import os
 import sys
 
@@ -13,23 +14,85 @@ from tests.cloud import layout
 from tests.cloud import processes
 from tests.cloud import progress
 
+# Unit tests of what needs no Nova in memory.
+FAST = tuple(f'tests/unit/{name}' for name in (
+    'test_cmd_audit.py', 'test_cmd_bootstrap.py', 'test_cmd_clouds.py',
+    'test_cmd_paste.py', 'test_operations.py', 'test_opts.py',
+    'test_releases.py', 'trove/test_client.py', 'trove/test_compute.py'))
+# Workers of pytest-xdist for each core: unit tests keep a core busy, but
+# functional ones mostly wait for a cloud.
+WORKERS_OF_UNIT_TESTS = 1
+WORKERS = 1
+# Branch coverage of the unit tests, in percent, below which the run fails.
+COVERAGE = ('tests/unit', '--cov=nova_trove_guard', '--cov-branch',
+            '--cov-report=term', '--cov-fail-under=91')
+
 
 def main():
-    """Install what is missing, and become pytest.
-
-    :returns: the exit status, where the installation fails
-    """
+    """Install what is missing, and become pytest or pre-commit."""
+    parser = argparse.ArgumentParser(
+        prog='python3 -m tests', allow_abbrev=False,
+        description='Runs the tests, all by default. Other arguments are '
+                    'pytest\'s.')
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        '--fast', action='store_true',
+        help='only the unit tests of what needs no Nova: some seconds')
+    kind.add_argument(
+        '--coverage', action='store_true',
+        help='only the unit tests, and what they cover: less than the floor '
+             'is a failure')
+    kind.add_argument(
+        '--production', action='store_true',
+        help='only what needs a server from the distribution: memcached')
+    kind.add_argument(
+        '--gates', action='store_true',
+        help='the checks of style, types, spelling, shell, documentation and '
+             'release notes instead (pre-commit)')
+    options, arguments = parser.parse_known_args()
     files = layout.Layout.of_environment()
     try:
         with processes.only_one(files):
-            bootstrap.prepare(files, progress.Progress())
+            report = progress.Progress()
+            bootstrap.prepare(files, report)
+            if options.gates:
+                bootstrap.prepare_gates(files, report)
     except processes.Failed as failure:
-        print(f'\n{failure}', file=sys.stderr)
-        return 1
+        sys.exit(f'\n{failure}')
     os.chdir(layout.REPOSITORY)
+    os.environ['PATH'] = f'{files.venv / "bin"}:{os.environ["PATH"]}'
+    if options.gates:
+        command = ['pre_commit', 'run', '--all-files', *arguments]
+    else:
+        command = ['pytest', *_of_kind(options, arguments), *arguments]
     python = str(files.python)
-    os.execv(python, [python, '-m', 'pytest', *sys.argv[1:]])
+    os.execv(python, [python, '-m', *command])
+
+
+def _of_kind(options, arguments):
+    """Return the pytest arguments of a kind of run."""
+    if options.production:
+        return ['-m', 'production']
+    if options.coverage:
+        return [*COVERAGE, *_workers(WORKERS_OF_UNIT_TESTS)]
+    if options.fast:
+        return ['--hypothesis-profile=fast', '-m', 'not nova', *FAST,
+                *_workers(WORKERS_OF_UNIT_TESTS)]
+    chosen = [argument for argument in arguments
+              if argument.startswith('tests')]
+    if chosen in ([], ['tests/functional']):
+        return _workers(WORKERS)
+    if chosen == ['tests/unit']:
+        return _workers(WORKERS_OF_UNIT_TESTS)
+    # Some tests, for somebody who looks at them: one process.
+    return []
+
+
+def _workers(of_each_core):
+    number = int(of_each_core * len(os.sched_getaffinity(0)))
+    # Groups are given out in the order in which conftest.py has them.
+    return [f'-n{number}', '--dist=loadgroup', '--no-loadscope-reorder']
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

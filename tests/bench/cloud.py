@@ -21,9 +21,10 @@ from nova_trove_guard import metrics
 from nova_trove_guard import policy
 from nova_trove_guard import servers
 from tests import cache_server
-from tests.unit import conftest
+from tests.cloud import layout
 from tests.unit import nova_api
 from tests.unit import nova_database
+from tests.unit import nova_loader
 from tests.unit import test_cache
 
 MARKER = 'trove_instance_id'
@@ -117,10 +118,10 @@ def running(options=''):
     """
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
-        text = (conftest.ROOT / 'paste/api-paste.ini').read_text().replace(
+        text = (layout.REPOSITORY / 'paste/api-paste.ini').read_text().replace(
             'keystonecontext trove_guard', 'keystonecontext capture '
             'trove_guard') + CAPTURE
-        loaded = conftest._load(_Directories(directory), text, options)
+        loaded = nova_loader.load(_Directories(directory), text, options)
         databases = stack.enter_context(
             nova_database.NovaDatabases(directory))
         stack.enter_context(unittest.mock.patch.object(

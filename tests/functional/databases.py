@@ -2,20 +2,42 @@
 """A Trove deployment as its users have it, and what it does to Nova."""
 
 import contextlib
+import sqlite3
 import time
 
+import pytest
 from troveclient import exceptions
 
 from tests.cloud import content
+from tests.cloud import layout
 from tests.cloud import state
 
 DEADLINE_SECONDS = 90
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 1
+# Between two looks into a database, which cost little.
+SHORT_PAUSE_SECONDS = 0.03
+# What changes in Trove's database when its API has something new to say.
+CHANGES = """
+SELECT task_id, deleted, flavor_id, volume_size, slave_of_id,
+       (SELECT status_id FROM service_statuses WHERE instance_id = one.id),
+       (SELECT count(*) FROM instance_faults WHERE instance_id = one.id)
+FROM instances AS one WHERE id = ?
+"""
+NOTHING_NEW = object()
 BUSY = ('BUILD', 'RESIZE', 'REBOOT', 'UPGRADE', 'PROMOTE', 'EJECT', 'DETACH',
         'BACKUP')
 REGIONS = {'trove': state.GUARDED, 'trove-user': state.USER}
 # In whose project the servers are.
 PROJECTS = {'trove': 'trove', 'trove-user': 'demo'}
+
+
+def each_deployment(group):
+    """Return the params of a fixture: each deployment, in a group of tests.
+
+    :param group: of pytest-xdist, with the deployment behind it
+    """
+    return [pytest.param(name, marks=pytest.mark.xdist_group(
+        f'{group} of {name}')) for name in REGIONS]
 
 
 class Trove:
@@ -83,9 +105,8 @@ class Trove:
 
         :returns: the instance
         """
-        shown = await_condition(
-            lambda: self.instances.get(instance),
-            lambda shown: shown.status not in BUSY and
+        shown = self.await_shown(
+            instance, lambda shown: shown.status not in BUSY and
             shown.operating_status in ('HEALTHY', ''))
         assert (shown.status, shown.operating_status) == (
             'ACTIVE', 'HEALTHY'), getattr(shown, 'fault', None)
@@ -97,35 +118,59 @@ class Trove:
         Trove leaves instances busy for good after some failures, and shows
         the fault.
         """
-        await_condition(
-            lambda: self.instances.get(instance),
-            lambda shown: shown.status not in BUSY or
-            hasattr(shown, 'fault'))
+        self.await_shown(instance, lambda shown: shown.status not in BUSY or
+                         hasattr(shown, 'fault'))
 
     def await_end(self, instance):
         """Wait until an instance is gone."""
-        await_condition(lambda: self._exists(instance),
-                        lambda exists: not exists)
+        self.await_shown(instance, lambda shown: shown is None)
 
-    def _exists(self, instance):
-        try:
-            return self.instances.get(instance)
-        except exceptions.NotFound:
-            return None
+    def await_shown(self, instance, is_there):
+        """Wait until Trove shows something of an instance.
+
+        It is asked when its database has changed, and once a second: an
+        answer makes it ask Nova, Neutron and Cinder.
+
+        :param is_there: function of the instance, None for one that is gone
+        :returns: the instance
+        """
+        looked = [None, -PAUSE_SECONDS]
+
+        def read():
+            seen = self._changes(instance)
+            now = time.monotonic()
+            if seen == looked[0] and now - looked[1] < PAUSE_SECONDS:
+                return NOTHING_NEW
+            looked[:] = seen, now
+            try:
+                return self.instances.get(instance)
+            except exceptions.NotFound:
+                return None
+
+        return await_condition(
+            read, lambda shown: shown is not NOTHING_NEW and is_there(shown),
+            SHORT_PAUSE_SECONDS)
+
+    def _changes(self, instance):
+        database = layout.Layout(self.cloud.root).database(self.deployment)
+        with contextlib.closing(sqlite3.connect(
+                f'file:{database}?mode=ro', timeout=60, uri=True)) as trove:
+            return trove.execute(CHANGES, [instance]).fetchone()
 
     def is_locked(self, server):
         """Return whether Nova has a server locked."""
-        return self.scene.show(server)['locked']
+        return bool(self.scene.rows.of(server).locked)
 
     def await_locked(self, server):
         """Wait until Nova has a server locked; return it (dict)."""
-        return await_condition(lambda: self.scene.show(server),
-                               lambda shown: shown['locked'])
+        await_condition(lambda: self.is_locked(server), bool,
+                        SHORT_PAUSE_SECONDS)
+        return self.scene.show(server)
 
     def await_unlocked(self, server):
         """Wait until Nova has a server unlocked."""
-        await_condition(lambda: self.scene.show(server),
-                        lambda shown: not shown['locked'])
+        await_condition(lambda: not self.is_locked(server), bool,
+                        SHORT_PAUSE_SECONDS)
 
     @contextlib.contextmanager
     def changes(self, server):
@@ -175,10 +220,13 @@ def attack(scene, server):
             if answer.status_code not in (403, 404)]
 
 
-def await_condition(read, is_there):
-    """Read again and again until it is there; return what was read."""
+def await_condition(read, is_there, pause=PAUSE_SECONDS):
+    """Read again and again until it is there; return what was read.
+
+    :param pause: between two reads, in seconds
+    """
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not is_there(found := read()):
         assert time.monotonic() < deadline, getattr(found, '_info', found)
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause)
     return found

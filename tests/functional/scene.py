@@ -10,16 +10,13 @@ import uuid
 
 from tests.cloud import services
 from tests.cloud import state
+from tests.functional import nova_rows
 
 MARKER = 'trove_instance_id'
 DEADLINE_SECONDS = 90
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.03
 # Tells a locked server, and is old enough for all that is asked here.
 VERSION = '2.96'
-LIVES = ('ACTIVE', 'ERROR')
-# They change by themselves; a server that is deleted is gone in a moment
-# (nova.compute.manager.ComputeManager._delete_instance).
-PASSING = ('BUILD', 'DELETED')
 NOVAS = {state.GUARDED: 'nova', state.UNGUARDED: 'nova-unguarded'}
 
 # What differs between twins: the servers' names for each other.
@@ -73,6 +70,7 @@ class Scene:
 
     def __init__(self, cloud):
         self.cloud = cloud
+        self.rows = nova_rows.NovaRows(cloud)
         self._connections = {}
 
     def connection(self, who, region=state.GUARDED):
@@ -139,15 +137,12 @@ class Scene:
                 'flavorRef': flavor or self.flavors['nano'],
                 'networks': [{'uuid': self.network}],
                 'metadata': marker | (metadata or {})}})['reservation_id']
-        servers = self._await(
-            lambda: self.do('admin', 'GET', '/servers/detail?all_tenants=1&'
-                            f'reservation_id={reservation}')['servers'],
-            lambda servers: all(
-                server['status'] in LIVES and
-                server['OS-EXT-STS:task_state'] is None
-                for server in servers))
-        assert [server['status'] for server in servers] == [life] * count
-        ids = sorted(server['id'] for server in servers)
+        rows = self._await(
+            lambda: self.rows.of_reservation(reservation),
+            lambda rows: len(rows) == count and all(
+                map(nova_rows.is_settled, rows)))
+        assert [row.vm_state for row in rows] == [life.lower()] * count
+        ids = sorted(row.uuid for row in rows)
         if locked:
             # Trove asks from its own project, where it is an admin: only
             # then a member of this one can't unlock.
@@ -171,20 +166,29 @@ class Scene:
 
         :returns: the server as of show()
         """
-        return self._await(
-            lambda: self.show(server),
-            lambda shown: shown is None or (
-                shown['OS-EXT-STS:task_state'] is None and
-                shown['status'] not in PASSING))
+        self.settle(server)
+        return self.show(server)
 
-    def await_status(self, server, status):
-        """Wait until a server has a status."""
-        self._await(lambda: self.show(server),
-                    lambda shown: shown['status'] == status)
+    def settle(self, server):
+        """Wait until no task of a server is under way."""
+        def is_over():
+            row = self.rows.of(server)
+            # What is in no cell may be on its way there.
+            return (self.show(server) is None if row is None else
+                    nova_rows.is_settled(row))
+
+        self._await(is_over, bool)
+
+    def await_state(self, server, vm_state, is_on_a_host=True):
+        """Wait until a server has one of nova.compute.vm_states."""
+        self._await(lambda: self.rows.of(server),
+                    lambda row: row and row.vm_state == vm_state and
+                    row.task_state is None and
+                    (row.host is not None) == is_on_a_host)
 
     def await_end(self, server):
         """Wait until a server is gone."""
-        self._await(lambda: self.show(server), lambda shown: shown is None)
+        self._await(lambda: self.rows.of(server), lambda row: row is None)
 
     def describe(self, server):
         """Return what of a server nobody but Trove may change."""

@@ -11,6 +11,9 @@ from tests import cache_server
 from tests.functional import apis
 from tests.functional import scene as scenes
 
+# They need memcached.
+pytestmark = pytest.mark.production
+
 OPTIONS = """
 [trove_guard]
 cache_backend = {backend}

@@ -102,7 +102,7 @@ def test_host_maintenance_is_for_cloud_admins(policy, scene, witness):
                      ).status_code == 403
     answer = scene.ask('admin', 'POST', path, {'migrate': None}, VERSION)
     assert answer.status_code == 202
-    scene.await_status(server, 'VERIFY_RESIZE')
+    scene.await_state(server, 'resized')
     assert scene.show(server)['OS-EXT-SRV-ATTR:host'] != before
     assert scene.ask('admin', 'POST', path, {'confirmResize': None}, VERSION
                      ).status_code == 204

@@ -36,7 +36,7 @@ def shelved(scene):
     """Return a managed server that is on no host any more."""
     server, = scene.make('shelved', managed=True)
     scene.act('trove', server, {'shelve': None})
-    scene.await_status(server, 'SHELVED_OFFLOADED')
+    scene.await_state(server, 'shelved_offloaded', is_on_a_host=False)
     yield server
     scene.remove([server])
 
@@ -80,6 +80,9 @@ def test_what_is_not_there_is_not_there_for_nova_to_say(
             scene.ask(who, method, f'/servers/{server}{path}', body,
                       region=region), server, scene.cloud)
         for region in (state.GUARDED, state.UNGUARDED))
+    if (stage, body) == ('deleted', {'os-start': None}) and who != 'trove':
+        # Nova remembers in which cell it was, and says so by other words.
+        guarded, stock = guarded[:2], stock[:2]
     assert guarded == stock
     assert guarded[0] == 404
 

@@ -23,7 +23,7 @@ RESIZE_VOLUME = {'trove': [],
                  'trove-user': ['_unlock', 'delete', 'create', '_lock']}
 
 
-@pytest.fixture(scope='module', params=databases.REGIONS)
+@pytest.fixture(scope='module', params=databases.each_deployment('operations'))
 def trove(request, scene, witness):
     """Return the Trove of each deployment."""
     return databases.Trove(scene, witness, request.param)
@@ -126,9 +126,13 @@ def test_nova_lets_nobody_else_at_its_volume(
         string.Template(json.dumps(body)).substitute(facts))
     for who in ('owner', 'manager'):
         answer = trove.scene.ask(who, method, path, body)
-        assert answer.status_code in (403, 404), answer.text
-        assert not witness.of(answer.headers['x-openstack-request-id'])
+        # Of a volume of another project Nova is asked as of one that is not
+        # there; it makes a 500 of Cinder's 404 where a snapshot is wanted.
+        assert answer.status_code in (403, 404, 500), answer.text
+        assert facts['volume'] not in repr(
+            witness.of(answer.headers['x-openstack-request-id']))
     assert trove.volume(instance).status == 'in-use'
+    assert len(trove.volume(instance).attachments) == 1
 
 
 def test_the_owner_can_t_unlock_it_without_the_guard_either(trove, server):

@@ -21,7 +21,7 @@ def nova(action=None, method='POST', path='', effect=500):
 
 def guest(effect='error', **calls):
     """Return the fault of calls of the guest."""
-    return {'guest': {call: effect for call in calls}}
+    return {'guest': dict.fromkeys(calls, effect)}
 
 
 def cinder(action):
@@ -112,6 +112,7 @@ FAILURES = (
 )
 
 
+@pytest.mark.xdist_group('failures')
 @pytest.mark.parametrize('case', FAILURES, ids=str)
 def test_an_operation_that_fails_ends_locked(case, database):
     trove, instance, server = database
@@ -149,9 +150,8 @@ def test_a_delete_that_fails_is_seen_and_can_be_repeated(case, database):
     with trove.cloud.faults(**case.faults) as strikes:
         case.operation(trove, instance)
         strikes.wait()
-        shown = databases.await_condition(
-            lambda: trove.instances.get(instance),
-            lambda shown: shown.status == 'ERROR')
+        shown = trove.await_shown(
+            instance, lambda shown: shown.status == 'ERROR')
     assert f'Server {server} could not be deleted' in shown.fault['message']
     trove.await_locked(server)
     case.operation(trove, instance)
@@ -220,14 +220,16 @@ def kill_in(case, database):
         trove.cloud.kill_trove(trove.deployment)
 
 
+@pytest.mark.xdist_group('kills')
 @pytest.mark.parametrize('case', KILLS, ids=str)
 def test_a_killed_task_manager_locks_after_its_restart(case, database):
     trove, _, server = database
     kill_in(case, database)
     trove.cloud.start_trove(trove.deployment)
     databases.await_condition(
-        lambda: trove.scene.show(server),
-        lambda shown: shown is None or shown['locked'])
+        lambda: trove.scene.rows.of(server),
+        lambda row: row is None or row.locked,
+        databases.SHORT_PAUSE_SECONDS)
 
 
 @pytest.mark.parametrize('case', [
@@ -281,10 +283,10 @@ def test_the_last_of_two_task_managers_locks(case, database):
                 # Trove itself lets nobody begin before the other ends.
                 trove.operator.reset_task_status(instance)
                 elsewhere.resize_instance(instance, trove.flavor('m1.small'))
-                databases.await_condition(
-                    lambda: trove.instances.get(instance),
-                    lambda shown: shown.flavor['id'] == trove.flavor(
-                        'm1.small') and shown.status not in databases.BUSY)
+                small = trove.flavor('m1.small')
+                trove.await_shown(
+                    instance, lambda shown: shown.flavor['id'] == small and
+                    shown.status not in databases.BUSY)
                 assert not trove.is_locked(server)
             trove.await_locked(server)
     finally:

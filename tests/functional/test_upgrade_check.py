@@ -143,6 +143,7 @@ def test_keystone_that_can_t_be_asked_is_a_warning(check):
         assert reason in results['Trove admin'][1]
 
 
+@pytest.mark.production
 def test_the_cache_must_answer(check):
     with cache_server.running() as server:
         options = ('[trove_guard]\ncache_backend = memcached\n[cache]\n'

@@ -102,7 +102,7 @@ def database(scene):
         'flavorRef': scene.flavors['nano'],
         'networks': [{'uuid': scene.network}],
         'metadata': {scenes.MARKER: str(uuid.uuid4())}}})['server']['id']
-    scene.await_status(server, 'ACTIVE')
+    scene.await_state(server, 'active')
     volume = trove.block_storage.create_volume(size=1)
     trove.block_storage.wait_for_status(volume, 'available')
     scene.do('trove', 'POST', f'/servers/{server}/os-volume_attachments',

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: Nova's Compute API, loaded from paste, with the guard in it."""
+"""Loads Nova's Compute API from paste, with the guard in its pipeline."""
 
 # Nova 2025.1 patches whoever imports its API for eventlet; too late here.
 import os; os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = 'true'  # noqa
 
 import contextlib
-import functools
-import logging
-import pathlib
 import unittest.mock
 
 from keystonemiddleware import auth_token
@@ -19,13 +16,10 @@ import nova.conf
 import nova.config
 from nova.network import neutron
 import nova.objects
-import pytest
 
 from nova_trove_guard import servers
 from tests.cloud import recorder
 from tests.unit import nova_api
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 NOVA_CONF = """
 [DEFAULT]
@@ -52,28 +46,14 @@ policy_file = {directory}/policy.yaml
 """
 
 
-@pytest.fixture(autouse=True)
-def handlers():
-    """Take away the log handlers that a test leaves behind.
+def load(tmp_path_factory, paste, options, policy=''):
+    """Return NovaAPI.
 
-    cliff adds one for stderr as it is, with each run of a command line
-    (cliff.app.App.configure_logging): the next test has another stderr.
+    :param tmp_path_factory: pytest's
+    :param paste: the text of api-paste.ini
+    :param options: the [trove_guard] of nova.conf
+    :param policy: the text of the policy file
     """
-    root = logging.getLogger()
-    before = list(root.handlers)
-    yield
-    for handler in list(root.handlers):
-        if handler not in before:
-            root.removeHandler(handler)
-
-
-@pytest.fixture(scope='session')
-def load_nova_api(tmp_path_factory):
-    """Return a loader of NovaAPI: f(paste, [trove_guard] of nova.conf)."""
-    return functools.partial(_load, tmp_path_factory)
-
-
-def _load(tmp_path_factory, paste, options, policy=''):
     directory = tmp_path_factory.mktemp('nova')
     (directory / 'policy.yaml').write_text(policy)
     (directory / 'nova.conf').write_text(NOVA_CONF.format(
@@ -138,16 +118,3 @@ class _Patched:
         dispatch.refuse_as_nova_does(request)
         self._dispatched.append(dispatch)
         return {}
-
-
-@pytest.fixture(scope='session')
-def guarded(load_nova_api):
-    """Return NovaAPI with the guard on, from the project's sample."""
-    return load_nova_api((ROOT / 'paste/api-paste.ini').read_text(),
-                         '[trove_guard]\ntrove_managed_instances = true\n')
-
-
-@pytest.fixture(scope='session')
-def unguarded(load_nova_api):
-    """Return NovaAPI with the guard in the pipeline, but off."""
-    return load_nova_api((ROOT / 'paste/api-paste.ini').read_text(), '')

@@ -85,7 +85,7 @@ def _queries(draw):
                             st.sampled_from(('', '%ff', '+DELETE', 'DELETE+',
                                              'de%6cete', '%00')))),
         st.sampled_from(('x=_method', '_method', 'limit=1', '%', '=',
-                         'delete_info={"volume_id":"%s"}' % VOLUME))),
+                         f'delete_info={{"volume_id":"{VOLUME}"}}'))),
         max_size=3))
     return draw(st.sampled_from('&;')).join(parameters)
 

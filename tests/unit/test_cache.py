@@ -44,6 +44,8 @@ MANAGED = servers.ManagedServer(SERVER, 'project', 'user', 'instance')
 EPOCH = b'0' * 32
 FREE = cache._not_managed(SERVER, EPOCH)
 TENANT = ('member', 'reader')
+# They need memcached.
+PRODUCTION = pytest.mark.production
 WAIT = 60  # seconds, for what is to happen
 
 
@@ -476,6 +478,7 @@ def recalled(memory, server_id=SERVER):
     return found.known, found.server
 
 
+@PRODUCTION
 def test_processes_share_what_they_remember(server):
     one, another = of_processes(server.port, count=2)
     one.remember_managed(numbered(1))
@@ -484,6 +487,7 @@ def test_processes_share_what_they_remember(server):
     assert recalled(another, numbered(1).uuid) == (True, numbered(1))
 
 
+@PRODUCTION
 def test_a_mark_through_one_process_is_seen_by_another(server):
     one, another = of_processes(server.port, count=2)
     not_managed(another)
@@ -494,6 +498,7 @@ def test_a_mark_through_one_process_is_seen_by_another(server):
     assert recalled(another) == (False, None)
 
 
+@PRODUCTION
 def test_a_change_by_one_process_is_seen_by_another(server):
     one, another = of_processes(server.port, count=2)
     another.remember_managed(MANAGED)
@@ -502,6 +507,7 @@ def test_a_change_by_one_process_is_seen_by_another(server):
     assert recalled(another) == (False, None)
 
 
+@PRODUCTION
 def test_clouds_with_other_markers_can_share_cache_servers(server):
     one, = of_processes(server.port)
     another, = of_processes(server.port, metadata_key='owner')
@@ -509,6 +515,7 @@ def test_clouds_with_other_markers_can_share_cache_servers(server):
     assert recalled(another) == (False, None)
 
 
+@PRODUCTION
 def test_other_servers_can_be_remembered_for_no_time_at_all(server):
     memory, = of_processes(server.port, cache_time_not_managed='0')
     not_managed(memory)
@@ -517,6 +524,7 @@ def test_other_servers_can_be_remembered_for_no_time_at_all(server):
     assert recalled(memory, numbered(1).uuid) == (True, numbered(1))
 
 
+@PRODUCTION
 def test_many_servers_are_recalled_at_once(server):
     memory, = of_processes(server.port, timeout=WAIT)
     everyone = [numbered(number) for number in range(2000)]
@@ -548,6 +556,7 @@ def use(memory, times=20):
         memory.remember_managed(MANAGED)
 
 
+@PRODUCTION
 def test_a_cache_that_is_killed_is_asked_once(server, asked):
     memory, = of_processes(server.port)
     not_managed(memory)
@@ -560,6 +569,7 @@ def test_a_cache_that_is_killed_is_asked_once(server, asked):
         memory.changing(SERVER, marks=True).__enter__()
 
 
+@PRODUCTION
 def test_a_cache_that_hangs_costs_one_time_out(server, asked):
     memory, = of_processes(server.port)
     not_managed(memory)
@@ -574,6 +584,7 @@ def test_a_cache_that_hangs_costs_one_time_out(server, asked):
         server.go_on()
 
 
+@PRODUCTION
 def test_a_mark_that_loses_the_cache_in_the_middle_is_not_told(server):
     one, another = of_processes(server.port, count=2)
     not_managed(another)
@@ -586,6 +597,7 @@ def test_a_mark_that_loses_the_cache_in_the_middle_is_not_told(server):
     assert passed_on and recalled(another) == (False, None)
 
 
+@PRODUCTION
 def test_a_cache_that_was_started_anew_works_at_once(server):
     memory, = of_processes(server.port, timeout=WAIT)
     not_managed(memory)
@@ -596,6 +608,7 @@ def test_a_cache_that_was_started_anew_works_at_once(server):
     assert recalled(memory) == (True, None)
 
 
+@PRODUCTION
 def test_a_dead_cache_is_asked_again_after_a_while(server, asked):
     memory, = of_processes(server.port, retry=0)
     server.stop()
@@ -606,6 +619,7 @@ def test_a_dead_cache_is_asked_again_after_a_while(server, asked):
     assert len(asked) > 2
 
 
+@PRODUCTION
 def test_a_mark_finds_out_that_a_dead_cache_works_again(server):
     memory, = of_processes(server.port)
     server.stop()
@@ -617,6 +631,7 @@ def test_a_mark_finds_out_that_a_dead_cache_works_again(server):
     assert recalled(memory) == (True, None)
 
 
+@PRODUCTION
 def test_nothing_moves_from_a_dead_cache_to_another(server):
     """Somebody else might still reach the first, and believe it."""
     with cache_server.running() as other:
@@ -681,6 +696,7 @@ def certify(directory, address):
     return paths
 
 
+@PRODUCTION
 @pytest.mark.parametrize('address, trusts', [
     ('127.0.0.1', True), ('127.0.0.2', False)])
 def test_a_cache_server_behind_tls_must_be_who_it_says(address, trusts):
@@ -761,6 +777,7 @@ def test_nobody_gets_the_rest_of_another_s_answer(garbler):
                 answer, (b'END',)))
 
 
+@PRODUCTION
 def test_a_connection_is_used_again_but_not_after_a_while(
         server, monkeypatch):
     made = []
@@ -796,6 +813,7 @@ def test_an_answer_has_an_end(flood, seconds, end):
         connections.exchange(b'get x\r\n', lambda answer: None)
 
 
+@PRODUCTION
 def test_a_cache_server_that_works_is_no_failure(server):
     memory, = of_processes(server.port)
     assert list(memory._servers.failures()) == []
@@ -826,14 +844,17 @@ def test_addresses_are_as_in_other_services(address, shown):
 
 # In Nova's pipeline.
 
-@pytest.fixture(params=['off', 'memory', 'memcached'])
-def workers(request, load_nova_api, guarded, server):
+@pytest.fixture(params=[
+    'off', 'memory', pytest.param('memcached', marks=PRODUCTION)])
+def workers(request, load_nova_api, guarded):
     """Return two processes of Nova's API, as good as, by cache_backend."""
-    text = filters.GUARDED + f'cache_backend = {request.param}\n' + (
-        f'[cache]\nmemcache_servers = 127.0.0.1:{server.port}\n'
-        'memcache_socket_timeout = 3\n')
+    text = filters.GUARDED + f'cache_backend = {request.param}\n'
+    if request.param == 'memcached':
+        server = request.getfixturevalue('server')
+        text += (f'[cache]\nmemcache_servers = 127.0.0.1:{server.port}\n'
+                 'memcache_socket_timeout = 3\n')
     return types.SimpleNamespace(
-        backend=request.param, server=server,
+        backend=request.param,
         apis=[load_nova_api(filters.paste(guarded), text) for _ in range(2)])
 
 
@@ -913,15 +934,16 @@ def test_what_the_trove_admin_changes_is_looked_up_anew(
     stop(api, 200)
 
 
+@PRODUCTION
 @pytest.mark.parametrize('fault', ['killed', 'hangs'])
 def test_a_cache_that_fails_in_the_middle_changes_no_decision(
-        workers, free, fault):
+        workers, server, free, fault):
     for _ in range(3):
         stop(workers.apis[0], 200)
     if fault == 'killed':
-        workers.server.stop()
+        server.stop()
     else:
-        workers.server.hang()
+        server.hang()
     try:
         for _ in range(10):
             stop(workers.apis[0], 200)
@@ -937,22 +959,22 @@ def test_a_cache_that_fails_in_the_middle_changes_no_decision(
             for api in workers.apis:
                 stop(api, 403)
     finally:
-        workers.server.go_on()
+        server.go_on()
 
 
 def test_nonexistent_servers_are_not_remembered(workers, monkeypatch):
     written = []
-    for name in 'set', 'add':
+    for kind, name in ((memcached.Server, 'set'), (memcached.Server, 'add'),
+                       (cache.Recent, '__setitem__')):
         monkeypatch.setattr(
-            memcached.Server, name, lambda *arguments: written.append(name))
-    monkeypatch.setattr(cache.Recent, '__setitem__',
-                        lambda *arguments: written.append(name))
+            kind, name, lambda *arguments: written.append(arguments))
     api = workers.apis[0]
     for path in (nova_api.MISSING, 'x', nova_api.FREE.replace('-', '')):
         api.ask('DELETE', f'/v2.1/servers/{path}', token=api.token(*TENANT))
     assert written == []
 
 
+@PRODUCTION
 def test_audit_refuses_nothing_without_its_cache(
         load_nova_api, guarded, server, free):
     api = load_nova_api(filters.paste(guarded), filters.GUARDED + (
@@ -963,6 +985,7 @@ def test_audit_refuses_nothing_without_its_cache(
     assert len(api.dispatched) == 1
 
 
+@PRODUCTION
 def test_a_lost_cache_in_the_middle_of_a_mark_is_told_as_503(
         load_nova_api, guarded, server, free, monkeypatch):
     api = load_nova_api(filters.paste(guarded), filters.GUARDED + (

@@ -2,15 +2,18 @@
 """What bootstrap writes: that services read it back, and nobody else."""
 
 import argparse
+import functools
 import getpass
 import os
 import stat
+import types
 
 import hypothesis
 from hypothesis import strategies
 from oslo_config import cfg
 import pytest
 
+from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd import bootstrap
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
@@ -148,3 +151,63 @@ def test_a_prompt_that_nobody_answers_is_refused(monkeypatch):
     with pytest.raises(outcome.Refused, match='nobody is there'):
         bootstrap._given_password(argparse.Namespace(
             password_file=None, password_prompt=True))
+
+
+# The services that drive servers.
+
+class Keystone:
+    """Stands in for openstacksdk's identity proxy: users and their roles."""
+
+    def __init__(self, **users):
+        self._users = users
+
+    def roles(self, name):
+        """Yield the role of a name, whose id is its name."""
+        if name != 'nowhere':
+            yield types.SimpleNamespace(id=name)
+
+    def users(self, name, domain_id):
+        """Yield the user of a name, whose id is its name."""
+        assert domain_id == 'default'
+        if name in self._users:
+            yield types.SimpleNamespace(id=name)
+
+    def role_assignments(self, user_id, effective):
+        """Yield the assignments of a user, groups' included."""
+        assert effective
+        for role in self._users[user_id]:
+            yield types.SimpleNamespace(role={'id': role})
+
+
+@pytest.mark.parametrize('users, roles, lacking, missing', [
+    ({'nova': ['service'], 'cinder': ['admin', 'service']}, ['service'],
+     [], []),
+    ({'nova': ['admin'], 'cinder': []}, ['service'], ['nova', 'cinder'], []),
+    ({'nova': ['admin'], 'cinder': []}, ['service', 'admin'], ['cinder'], []),
+    ({'nova': ['service']}, ['service'], [], ['cinder']),
+    ({'nova': ['service'], 'cinder': ['service']}, ['nowhere'],
+     ['nova', 'cinder'], [])])
+def test_who_lacks_the_role_of_services(users, roles, lacking, missing):
+    assert accounts.lacking_role(
+        Keystone(**users), ['nova', 'cinder'], 'default', roles) == (
+            lacking, missing)
+
+
+@pytest.mark.parametrize('users, complaint', [
+    ({'nova': ['service'], 'cinder': ['service']}, None),
+    ({'nova': ['service'], 'cinder': []},
+     'openstack role add --user cinder --user-domain Default --project '
+     'services --project-domain Default service'),
+    ({'nova': ['service']}, 'there is no user cinder in the domain Default')])
+def test_bootstrap_stops_while_a_service_lacks_the_role(users, complaint):
+    arguments = argparse.Namespace(service_user=['nova', 'cinder'],
+                                   service_project='services')
+    domain = types.SimpleNamespace(id='default', name='Default')
+    require = functools.partial(bootstrap._require_services,
+                                Keystone(**users), domain, arguments)
+    if complaint is None:
+        require()
+    else:
+        with pytest.raises(outcome.Refused) as refused:
+            require()
+        assert complaint in str(refused.value)

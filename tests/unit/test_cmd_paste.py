@@ -17,6 +17,7 @@ from nova_trove_guard.cmd import ini
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import pipelines
 from nova_trove_guard.cmd import shell
+from tests import examples
 from tests.unit import nova_api
 from tests.unit import pastes
 
@@ -325,7 +326,7 @@ def spoiled(draw):
     return text
 
 
-@hypothesis.settings(max_examples=300, deadline=None,
+@hypothesis.settings(max_examples=examples.number(300), deadline=None,
                      suppress_health_check=list(hypothesis.HealthCheck))
 @hypothesis.given(spoiled())
 def test_any_text_is_refused_or_comes_back(text):

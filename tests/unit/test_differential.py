@@ -51,6 +51,7 @@ def tenant_roles(request):
     return request.param
 
 
+@pytest.mark.xdist_group('differential, tenants')
 @settings
 @hypothesis.given(request=hostile.requests())
 def test_nothing_but_reads_reaches_a_managed_server(
@@ -127,6 +128,7 @@ TRICKS = {
 }
 
 
+@pytest.mark.xdist_group('differential, tricks')
 def test_every_trick_does_harm_without_the_guard(unguarded):
     """The tests above could fail: their requests get through to Nova."""
     harm = collections.Counter()

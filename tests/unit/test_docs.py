@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """README.md and the pages in doc/source name what there is, and nothing else.
 
-``tox -e docs`` builds them; this needs no Sphinx.
+``python3 -m tests --gates`` builds them; this needs no Sphinx.
 """
 
 import configparser

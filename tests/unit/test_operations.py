@@ -10,10 +10,12 @@ import pytest
 import webob
 
 from nova_trove_guard import operations
+from tests import examples
 from tests.unit import nova_api
 
 settings = hypothesis.settings(
-    max_examples=2000, deadline=None, derandomize=True, database=None)
+    max_examples=examples.number(2000), deadline=None, derandomize=True,
+    database=None)
 
 SEGMENTS = sorted({
     segment for route in operations.ROUTES for segment in route.split('/')

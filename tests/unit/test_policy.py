@@ -555,7 +555,7 @@ def test_files_are_searched_for_once_a_second(conf, principal, monkeypatch):
     monkeypatch.setattr(oslo_policy.Enforcer, 'load_rules',
                         lambda self: reads.append(now) or load(self))
     enforcer = policy.Enforcer(conf)
-    for now in (1000.5, 1001.2, 1001.8, 1002.5):
+    for now in (1000.5, 1001.2, 1001.8, 1002.5):  # noqa: B007 - by the clock
         may_delete(enforcer, principal)
     # The first was before it was known which file it is.
     assert reads == [1000, 1000.5, 1001.8]

@@ -36,8 +36,7 @@ def test_every_route_of_nova_is_in_the_table(route, method):
 
 @pytest.mark.parametrize('route', sorted(operations.ROUTES))
 def test_every_route_of_the_table_is_nova_s(route):
-    methods = dict(
-        (route, methods) for route, methods in routes.ROUTE_LIST)[route]
+    methods = dict(routes.ROUTE_LIST)[route]
     assert set(operations.ROUTES[route]) == set(methods)
 
 
