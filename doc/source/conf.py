@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sphinx's configuration: ``tox -e docs`` builds the pages."""
+"""Sphinx's configuration: ``python3 -m tests --gates`` builds the pages."""
 
 import argparse
 import types
@@ -16,6 +16,7 @@ extensions = [
     'openstackdocstheme',
     'oslo_config.sphinxext',
     'oslo_policy.sphinxext',
+    'reno.sphinxext',
 ]
 nitpicky = True
 highlight_language = 'text'
