@@ -19,10 +19,6 @@ FAST = tuple(f'tests/unit/{name}' for name in (
     'test_cmd_audit.py', 'test_cmd_bootstrap.py', 'test_cmd_clouds.py',
     'test_cmd_paste.py', 'test_operations.py', 'test_opts.py',
     'test_releases.py', 'trove/test_client.py', 'trove/test_compute.py'))
-# Workers of pytest-xdist for each core: unit tests keep a core busy, but
-# functional ones mostly wait for a cloud.
-WORKERS_OF_UNIT_TESTS = 1
-WORKERS = 1
 # Branch coverage of the unit tests, in percent, below which the run fails.
 COVERAGE = ('tests/unit', '--cov=nova_trove_guard', '--cov-branch',
             '--cov-report=term', '--cov-fail-under=91')
@@ -74,22 +70,21 @@ def _of_kind(options, arguments):
     if options.production:
         return ['-m', 'production']
     if options.coverage:
-        return [*COVERAGE, *_workers(WORKERS_OF_UNIT_TESTS)]
+        return [*COVERAGE, *_workers()]
     if options.fast:
         return ['--hypothesis-profile=fast', '-m', 'not nova', *FAST,
-                *_workers(WORKERS_OF_UNIT_TESTS)]
+                *_workers()]
     chosen = [argument for argument in arguments
               if argument.startswith('tests')]
-    if chosen in ([], ['tests/functional']):
-        return _workers(WORKERS)
-    if chosen == ['tests/unit']:
-        return _workers(WORKERS_OF_UNIT_TESTS)
+    if chosen in ([], ['tests/functional'], ['tests/unit']):
+        return _workers()
     # Some tests, for somebody who looks at them: one process.
     return []
 
 
-def _workers(of_each_core):
-    number = int(of_each_core * len(os.sched_getaffinity(0)))
+def _workers():
+    # More than cores would only be slower: clouds keep one busy, too.
+    number = len(os.sched_getaffinity(0))
     # Groups are given out in the order in which conftest.py has them.
     return [f'-n{number}', '--dist=loadgroup', '--no-loadscope-reorder']
 
