@@ -2,7 +2,7 @@
 """A Trove deployment as its users have it, and what it does to Nova."""
 
 import contextlib
-import sqlite3
+import functools
 import time
 
 import pytest
@@ -11,21 +11,20 @@ from troveclient import exceptions
 from tests.cloud import content
 from tests.cloud import layout
 from tests.cloud import state
+from tests.functional import nova_rows
+from tests.functional import trove_rows
 
 DEADLINE_SECONDS = 90
 PAUSE_SECONDS = 1
 # Between two looks into a database, which cost little.
 SHORT_PAUSE_SECONDS = 0.03
-# What changes in Trove's database when its API has something new to say.
-CHANGES = """
-SELECT task_id, deleted, flavor_id, volume_size, slave_of_id,
-       (SELECT status_id FROM service_statuses WHERE instance_id = one.id),
-       (SELECT count(*) FROM instance_faults WHERE instance_id = one.id)
-FROM instances AS one WHERE id = ?
-"""
+# After which Trove is asked though its database has not changed.
+PATIENCE_SECONDS = 3
 NOTHING_NEW = object()
 BUSY = ('BUILD', 'RESIZE', 'REBOOT', 'UPGRADE', 'PROMOTE', 'EJECT', 'DETACH',
         'BACKUP')
+# A resize goes from one to the other, whichever the instance has.
+FLAVORS = ('m1.tiny', 'm1.small')
 REGIONS = {'trove': state.GUARDED, 'trove-user': state.USER}
 # In whose project the servers are.
 PROJECTS = {'trove': 'trove', 'trove-user': 'demo'}
@@ -46,6 +45,7 @@ class Trove:
     :param scene: a tests.functional.scene.Scene
     :param witness: a tests.functional.witness.Witness
     :param deployment: the deployment's name
+    :ivar kept: the id of an instance at rest, None if there is none
     """
 
     def __init__(self, scene, witness, deployment):
@@ -53,6 +53,9 @@ class Trove:
         self.scene = scene
         self.deployment = deployment
         self.region = REGIONS[deployment]
+        self.rows = trove_rows.TroveRows(self.cloud, deployment)
+        self._guests = layout.Layout(self.cloud.root).guests(deployment)
+        self.kept = None
         self._witness = witness
         owner = self.cloud.trove('owner', self.region)
         self.instances = owner.instances
@@ -60,6 +63,49 @@ class Trove:
         self.operator = self.cloud.trove(
             'admin', self.region).mgmt_instances
         self._admin = self.cloud.connection('admin', self.region)
+
+    def take(self):
+        """Return an instance at rest: the one that was kept, or a new one."""
+        instance, self.kept = self.kept, None
+        if instance is None:
+            instance = self.create('database')
+            self.healthy(instance)
+            self.await_locked(self.server_id(instance))
+        return instance
+
+    def keep(self, instance):
+        """Put an instance to rest for take(), if its server is as it was.
+
+        No operation of the instance may be under way.
+        """
+        server = self.server_id(instance)
+        self.scene.settle(server)
+        row = self.scene.rows.of(server)
+        if row is None:
+            return
+        if row.vm_state == nova_rows.RESIZED:
+            self.scene.act('admin', server, {'revertResize': None})
+            self.scene.settle(server)
+        if self._is_whole(instance):
+            self.rows.end_tasks(instance)
+            # What tests.cloud.guests reads and reports.
+            layout.Layout.write_whole(self._guests / instance, 'healthy')
+            self.healthy(instance)
+            self.kept = instance
+
+    def _is_whole(self, instance):
+        """Return whether the server is as Trove has the instance."""
+        row = self.rows.of(instance)
+        server = self.server(instance)
+        return (
+            server.status == 'ACTIVE' and self.is_locked(server.id) and
+            self.flavor(server.flavor['original_name']) == row.flavor and
+            [volume.id for volume in server.attached_volumes] == [row.volume])
+
+    def discard(self, instance):
+        """Delete an instance behind Trove's back; its guest ends."""
+        self.scene.remove([self.server_id(instance)])
+        self.rows.delete(instance)
 
     def create(self, name):
         """Begin to create an instance; return its id."""
@@ -73,11 +119,22 @@ class Trove:
             name, replica_of=source, nics=self._nics()).id
 
     def _nics(self):
-        return [{'net-id': self._admin.network.find_network('private').id}]
+        return [{'net-id': self.scene.network}]
 
     def flavor(self, name):
         """Return the id of a flavor."""
-        return self._admin.compute.find_flavor(name).id
+        return self._flavors[name]
+
+    @functools.cached_property
+    def _flavors(self):
+        return {flavor.name: flavor.id
+                for flavor in self._admin.compute.flavors()}
+
+    def other_flavor(self, instance):
+        """Return the id of that of FLAVORS that an instance does not have."""
+        has = self.rows.of(instance).flavor
+        return next(flavor for flavor in map(self.flavor, FLAVORS)
+                    if flavor != has)
 
     def image(self, name):
         """Return the id of an image."""
@@ -89,7 +146,7 @@ class Trove:
 
     def server_id(self, instance):
         """Return the id of the Nova server of an instance."""
-        return self.operator.show(instance).server['id']
+        return self.rows.of(instance).server
 
     def server(self, instance):
         """Return the Nova server of an instance as an admin sees it."""
@@ -98,7 +155,7 @@ class Trove:
     def volume(self, instance):
         """Return the Cinder volume of an instance as an admin sees it."""
         return self._admin.block_storage.get_volume(
-            self.operator.show(instance).volume['id'])
+            self.rows.of(instance).volume)
 
     def healthy(self, instance):
         """Wait until nothing is under way; the instance must be well.
@@ -112,34 +169,41 @@ class Trove:
             'ACTIVE', 'HEALTHY'), getattr(shown, 'fault', None)
         return shown
 
-    def over(self, instance):
+    def over(self, instance, has_fault=False):
         """Wait until an operation that may fail is over.
 
         Trove leaves instances busy for good after some failures, and shows
         the fault.
+
+        :param has_fault: whether its failure must leave a fault; Trove
+            records it last
         """
-        self.await_shown(instance, lambda shown: shown.status not in BUSY or
-                         hasattr(shown, 'fault'))
+        self.await_shown(instance, lambda shown: hasattr(shown, 'fault') or
+                         not has_fault and shown.status not in BUSY)
 
     def await_end(self, instance):
         """Wait until an instance is gone."""
         self.await_shown(instance, lambda shown: shown is None)
 
     def await_shown(self, instance, is_there):
-        """Wait until Trove shows something of an instance.
+        """Wait until Trove shows something of an instance that is not busy.
 
-        It is asked when its database has changed, and once a second: an
-        answer makes it ask Nova, Neutron and Cinder.
+        It is asked when its database says that the instance is not busy and
+        that, or the state of the server, is new; and at times without.
 
         :param is_there: function of the instance, None for one that is gone
         :returns: the instance
         """
-        looked = [None, -PAUSE_SECONDS]
+        looked = [None, -PATIENCE_SECONDS]
 
         def read():
-            seen = self._changes(instance)
+            row = self.rows.of(instance)
+            if trove_rows.is_busy(row):
+                return NOTHING_NEW
+            server = row.server and self.scene.rows.of(row.server)
+            seen = row, server and server.vm_state
             now = time.monotonic()
-            if seen == looked[0] and now - looked[1] < PAUSE_SECONDS:
+            if seen == looked[0] and now - looked[1] < PATIENCE_SECONDS:
                 return NOTHING_NEW
             looked[:] = seen, now
             try:
@@ -150,12 +214,6 @@ class Trove:
         return await_condition(
             read, lambda shown: shown is not NOTHING_NEW and is_there(shown),
             SHORT_PAUSE_SECONDS)
-
-    def _changes(self, instance):
-        database = layout.Layout(self.cloud.root).database(self.deployment)
-        with contextlib.closing(sqlite3.connect(
-                f'file:{database}?mode=ro', timeout=60, uri=True)) as trove:
-            return trove.execute(CHANGES, [instance]).fetchone()
 
     def is_locked(self, server):
         """Return whether Nova has a server locked."""

@@ -13,6 +13,8 @@ from tests.cloud import layout
 
 Row = collections.namedtuple(
     'Row', 'uuid vm_state task_state locked host network_info')
+# The vm_state of a server whose resize waits to be confirmed.
+RESIZED = 'resized'
 CELLS = ('nova-cell1', 'nova-cell0')
 
 

@@ -33,11 +33,11 @@ ATTACHMENTS = '/os-volume_attachments'
 
 
 def resize_flavor(trove, instance):
-    trove.instances.resize_instance(instance, trove.flavor('m1.small'))
+    trove.instances.resize_instance(instance, trove.other_flavor(instance))
 
 
 def resize_volume(trove, instance):
-    trove.instances.resize_volume(instance, 2)
+    trove.instances.resize_volume(instance, trove.rows.of(instance).size + 1)
 
 
 def reboot(trove, instance):
@@ -50,6 +50,10 @@ def rebuild(trove, instance):
 
 def delete(trove, instance):
     trove.instances.delete(instance)
+
+
+# The operations whose failure Trove records as a fault of the instance.
+WITH_FAULT = (resize_flavor, resize_volume)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,20 +76,26 @@ class Case:
 @pytest.fixture(scope='module')
 def troves(scene, witness):
     """Return the Trove of each deployment, by name."""
-    return {name: databases.Trove(scene, witness, name)
-            for name in databases.REGIONS}
+    troves = {name: databases.Trove(scene, witness, name)
+              for name in databases.REGIONS}
+    yield troves
+    for trove in troves.values():
+        if trove.kept:
+            trove.discard(trove.kept)
 
 
 @pytest.fixture
-def database(request, scene, troves):
-    """Return Trove, a healthy instance and its server, for a Case."""
+def database(request, troves):
+    """Return Trove, a healthy instance and its server, for a Case.
+
+    A test that leaves the instance in good condition may have Trove keep it
+    for the next one.
+    """
     trove = troves[request.getfixturevalue('case').deployment]
-    instance = trove.create('database')
-    trove.healthy(instance)
-    server = trove.server_id(instance)
-    trove.await_locked(server)
-    yield trove, instance, server
-    scene.remove([server])
+    instance = trove.take()
+    yield trove, instance, trove.server_id(instance)
+    if instance != trove.kept:
+        trove.discard(instance)
 
 
 FAILURES = (
@@ -120,10 +130,11 @@ def test_an_operation_that_fails_ends_locked(case, database):
         with trove.cloud.faults(**case.faults) as strikes:
             case.operation(trove, instance)
             strikes.wait()
-            trove.over(instance)
+            trove.over(instance, case.operation in WITH_FAULT)
         trove.await_locked(server)
     assert changes.count('_unlock') == changes.count('_lock') <= 1
     assert changes[-1:] in ([], ['_lock'])
+    trove.keep(instance)
 
 
 @pytest.mark.parametrize('case', [
@@ -136,6 +147,7 @@ def test_nova_being_down_delays_the_lock_and_fails_nothing(case, database):
         trove.healthy(instance)
         assert not trove.is_locked(server)
     trove.await_locked(server)
+    trove.keep(instance)
 
 
 @pytest.mark.parametrize('case', [
@@ -174,6 +186,7 @@ def test_a_tenant_gets_nothing_done_in_the_middle_of_a_window(
         trove.healthy(instance)
         trove.await_locked(server)
     assert changes == ['_unlock', '_resize', '_confirm_resize', '_lock']
+    trove.keep(instance)
 
 
 @pytest.mark.parametrize('case', [
@@ -185,7 +198,8 @@ def test_a_token_that_ends_in_the_middle_leaves_nothing_unlocked(
     owner = trove.cloud.trove('owner', trove.region)
     token = owner.client.session.get_token()
     with trove.cloud.faults(**case.faults) as strikes:
-        owner.instances.resize_instance(instance, trove.flavor('m1.small'))
+        owner.instances.resize_instance(instance,
+                                        trove.other_flavor(instance))
         strikes.wait()
         assert not trove.is_locked(server)
         revoked = trove.cloud.session('admin').delete(
@@ -223,20 +237,21 @@ def kill_in(case, database):
 @pytest.mark.xdist_group('kills')
 @pytest.mark.parametrize('case', KILLS, ids=str)
 def test_a_killed_task_manager_locks_after_its_restart(case, database):
-    trove, _, server = database
+    trove, instance, server = database
     kill_in(case, database)
     trove.cloud.start_trove(trove.deployment)
     databases.await_condition(
         lambda: trove.scene.rows.of(server),
         lambda row: row is None or row.locked,
         databases.SHORT_PAUSE_SECONDS)
+    trove.keep(instance)
 
 
 @pytest.mark.parametrize('case', [
     Case(resize_flavor, guest('wait', start_db_with_conf_changes=1), 'trove'),
 ], ids=str)
 def test_another_task_manager_locks_for_a_killed_one(case, database):
-    trove, _, server = database
+    trove, instance, server = database
     trove.cloud.start_trove(trove.deployment, OTHER_HOST)
     try:
         kill_in(case, database)
@@ -245,12 +260,13 @@ def test_another_task_manager_locks_for_a_killed_one(case, database):
     finally:
         trove.cloud.start_trove(trove.deployment)
         trove.cloud.kill_trove(trove.deployment, OTHER_HOST)
+    trove.keep(instance)
 
 
 @pytest.mark.parametrize('case', [Case(reboot, nova('reboot'), 'trove')],
                          ids=['create'])
 def test_a_server_whose_creation_was_killed_is_locked(case, database):
-    trove, _, _ = database
+    trove, spare, _ = database
     with trove.cloud.faults(guest={'prepare': 'wait'}, nova=[
             {'method': 'POST', 'action': 'lock', 'effect': 'wait'}]) as (
                 strikes):
@@ -262,7 +278,8 @@ def test_a_server_whose_creation_was_killed_is_locked(case, database):
         trove.cloud.kill_trove(trove.deployment)
     trove.cloud.start_trove(trove.deployment)
     trove.await_locked(server)
-    trove.scene.remove([server])
+    trove.discard(instance)
+    trove.keep(spare)
 
 
 # Overlapping windows.
@@ -282,10 +299,10 @@ def test_the_last_of_two_task_managers_locks(case, database):
                 strikes.wait()
                 # Trove itself lets nobody begin before the other ends.
                 trove.operator.reset_task_status(instance)
-                elsewhere.resize_instance(instance, trove.flavor('m1.small'))
-                small = trove.flavor('m1.small')
+                other = trove.other_flavor(instance)
+                elsewhere.resize_instance(instance, other)
                 trove.await_shown(
-                    instance, lambda shown: shown.flavor['id'] == small and
+                    instance, lambda shown: shown.flavor['id'] == other and
                     shown.status not in databases.BUSY)
                 assert not trove.is_locked(server)
             trove.await_locked(server)
@@ -294,3 +311,4 @@ def test_the_last_of_two_task_managers_locks(case, database):
     assert changes.count('_unlock') == 2
     assert changes.count('_lock') == 1
     assert changes[-1] == '_lock'
+    trove.keep(instance)
