@@ -230,6 +230,14 @@ class Trove:
         await_condition(lambda: not self.is_locked(server), bool,
                         SHORT_PAUSE_SECONDS)
 
+    def relocks(self, server):
+        """Return how often the reconciler has logged that it locked a server.
+
+        It does so some time after the lock.
+        """
+        log = layout.Layout(self.cloud.root).log(self.deployment)
+        return log.read_text().count(f'Locked server {server} of ')
+
     @contextlib.contextmanager
     def changes(self, server):
         """Record what Nova is asked to change of a server.

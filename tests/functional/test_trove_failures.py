@@ -126,6 +126,7 @@ FAILURES = (
 @pytest.mark.parametrize('case', FAILURES, ids=str)
 def test_an_operation_that_fails_ends_locked(case, database):
     trove, instance, server = database
+    relocks = trove.relocks(server)
     with trove.changes(server) as changes:
         with trove.cloud.faults(**case.faults) as strikes:
             case.operation(trove, instance)
@@ -135,6 +136,8 @@ def test_an_operation_that_fails_ends_locked(case, database):
     assert changes.count('_unlock') == changes.count('_lock') <= 1
     assert changes[-1:] in ([], ['_lock'])
     trove.keep(instance)
+    # The operation itself has locked the server.
+    assert trove.relocks(server) == relocks
 
 
 @pytest.mark.parametrize('case', [
@@ -177,6 +180,7 @@ def test_a_delete_that_fails_is_seen_and_can_be_repeated(case, database):
 def test_a_tenant_gets_nothing_done_in_the_middle_of_a_window(
         case, database):
     trove, instance, server = database
+    relocks = trove.relocks(server)
     with trove.changes(server) as changes:
         with trove.cloud.faults(**case.faults) as strikes:
             case.operation(trove, instance)
@@ -187,6 +191,7 @@ def test_a_tenant_gets_nothing_done_in_the_middle_of_a_window(
         trove.await_locked(server)
     assert changes == ['_unlock', '_resize', '_confirm_resize', '_lock']
     trove.keep(instance)
+    assert trove.relocks(server) == relocks
 
 
 @pytest.mark.parametrize('case', [
