@@ -103,8 +103,8 @@ def fleet(request, scene, witness):
         'forged', metadata={scenes.MARKER: str(uuid.uuid4())})
     yield fleet
     scene.remove([fleet.servers['forged']])
-    for name in ('open', 'failed', 'well'):
-        fleet.trove.instances.delete(fleet.instances[name])
+    for instance in fleet.instances.values():
+        fleet.trove.discard(instance)
 
 
 def test_a_forged_marker_is_all_that_is_wrong(fleet):
