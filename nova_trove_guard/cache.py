@@ -35,7 +35,7 @@ class Memory:
     """What is remembered of a server.
 
     :ivar known: whether it is known if the server is Trove's
-    :ivar server: the nova_trove_guard.servers.ManagedServer, None where it is
+    :ivar server: the nova.lookup.ManagedServer, None where it is
         not Trove's or nothing is known
     :ivar epoch: with what a look-up that starts now may be remembered, if the
         server turns out not to be Trove's (bytes), None for not at all
@@ -275,7 +275,7 @@ def of(conf, settings, make):
     """Return the memory that an operator wants: InProcess, Shared or None.
 
     :param conf: oslo_config.cfg.ConfigOpts of the Nova process
-    :param settings: nova_trove_guard.opts.Settings
+    :param settings: nova_trove_guard.core.options.Settings
     :param make: see Shared
     """
     return _BACKENDS[settings.cache_backend](conf, settings, make)
@@ -285,7 +285,7 @@ def servers(conf, settings):
     """Return the cache servers of an operator (memcached.Servers).
 
     :param conf: oslo_config.cfg.ConfigOpts of the Nova process
-    :param settings: nova_trove_guard.opts.Settings
+    :param settings: nova_trove_guard.core.options.Settings
     :raises ValueError: for the address of a server that is none
     """
     # Two clouds may share cache servers, but not what marks a server.

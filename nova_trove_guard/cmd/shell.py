@@ -92,8 +92,8 @@ def status():
     """
     _quieten_libraries()
     # Not before: it imports Nova.
-    from nova_trove_guard.cmd import status as command
-    return command.main()
+    from nova_trove_guard.cmd import upgrade_check
+    return upgrade_check.main()
 
 
 def _quieten_libraries():

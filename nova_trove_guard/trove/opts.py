@@ -3,9 +3,9 @@
 
 from oslo_config import cfg
 
-from nova_trove_guard import opts
+from nova_trove_guard.core import options
 
-GROUP = opts.GROUP
+GROUP = options.GROUP
 
 TROVE_OPTS = (
     cfg.BoolOpt(

@@ -16,10 +16,10 @@ from keystonemiddleware import auth_token
 from oslo_config import cfg
 from oslo_utils import timeutils
 
-from nova_trove_guard import filter as guard
-from nova_trove_guard import metrics
-from nova_trove_guard import policy
-from nova_trove_guard import servers
+from nova_trove_guard.core import guard
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.reports import metrics
+from nova_trove_guard.nova import lookup
 from tests import cache_server
 from tests.cloud import layout
 from tests.unit import nova_api
@@ -134,11 +134,11 @@ def running(options=''):
 def guarding(application, memory=None):
     """Return a guard in front of an application, with its defaults.
 
-    :param memory: see nova_trove_guard.servers.Servers
+    :param memory: see nova_trove_guard.nova.lookup.Servers
     """
     return guard.TroveGuard(
-        application, MARKER, policy.Enforcer(cfg.CONF),
-        servers.Servers(MARKER, metrics.Off(), memory))
+        application, MARKER, enforcement.Enforcer(cfg.CONF),
+        lookup.Servers(MARKER, metrics.Off(), memory))
 
 
 @contextlib.contextmanager

@@ -14,9 +14,9 @@ import unittest.mock
 
 import nova.compute.api
 
-from nova_trove_guard import metrics
-from nova_trove_guard import operations
-from nova_trove_guard import servers
+from nova_trove_guard.core.reports import metrics
+from nova_trove_guard.nova import lookup
+from nova_trove_guard.nova import operations
 from tests.bench import measure
 from tests.unit import test_cache
 
@@ -32,7 +32,7 @@ def _resident():
 def _look_up(self, kind, server_id):
     if int(server_id[-1], 16) % 2:
         return []
-    return [servers.ManagedServer(server_id, '0' * 32, '1' * 32, server_id)]
+    return [lookup.ManagedServer(server_id, '0' * 32, '1' * 32, server_id)]
 
 
 def grow():
@@ -40,14 +40,14 @@ def grow():
     memory, = test_cache.of_processes(backend='memory')
     # There is no Nova here.
     with (unittest.mock.patch.object(nova.compute.api, 'API'),
-          unittest.mock.patch.object(servers.Servers, '_look_up', _look_up)):
-        lookup = servers.Servers('trove_instance_id', metrics.Off(), memory)
+          unittest.mock.patch.object(lookup.Servers, '_look_up', _look_up)):
+        servers = lookup.Servers('trove_instance_id', metrics.Off(), memory)
         before = _resident()
         for number in range(IDS):
             named = operations.Named(
                 operations.SERVER_IN_PATH,
                 f'{number:08x}-0000-4000-8000-{number:012x}')
-            lookup.find(named, lookup.recall([named]))
+            servers.find(named, servers.recall([named]))
     print(json.dumps(_resident() - before))
 
 

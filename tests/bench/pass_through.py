@@ -10,7 +10,7 @@ from oslo_middleware import request_id
 from oslo_middleware import sizelimit
 import webob.dec
 
-from nova_trove_guard import filter as guard
+from nova_trove_guard.core import guard
 from tests.bench import measure
 
 CALLS = 3000

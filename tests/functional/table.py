@@ -11,7 +11,7 @@ import dataclasses
 class Row:
     """A request that asks for an operation.
 
-    :ivar operation: the name of the nova_trove_guard.operations.Operation
+    :ivar operation: the name of the nova_trove_guard.nova.operations.Operation
     :ivar method: the HTTP method
     :ivar path: the path behind the version
     :ivar body: the JSON body, None for no body

@@ -11,7 +11,7 @@ import json
 
 import pytest
 
-from nova_trove_guard import operations
+from nova_trove_guard.nova import operations
 from tests.cloud import state
 from tests.functional import scene as scenes
 from tests.functional import table

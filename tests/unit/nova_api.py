@@ -18,7 +18,7 @@ from keystoneauth1 import fixture
 import webob.exc
 import webtest
 
-from nova_trove_guard import absence
+from nova_trove_guard.core import absence
 
 METADATA_KEY = 'trove_instance_id'
 MANAGED = '0c1d2a3b-1111-4111-8111-000000000001'
@@ -122,7 +122,7 @@ def instance_mappings(context, server_ids):
 
 
 def from_each_cell(read, argument):
-    """Stand in for nova_trove_guard.servers._from_each_cell."""
+    """Stand in for nova_trove_guard.nova.lookup._from_each_cell."""
     server = types.SimpleNamespace(instance_uuid=MANAGED)
     return {VOLUME: [[server]], CONSOLE_TOKEN: [server]}.get(argument, [])
 

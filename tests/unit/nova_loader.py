@@ -17,7 +17,7 @@ import nova.config
 from nova.network import neutron
 import nova.objects
 
-from nova_trove_guard import servers
+from nova_trove_guard.nova import lookup
 from tests.cloud import recorder
 from tests.unit import nova_api
 
@@ -100,7 +100,7 @@ class _Patched:
                 (nova.compute.api.API, 'get', nova_api.instance),
                 (nova.objects.InstanceMappingList, 'get_by_instance_uuids',
                  nova_api.instance_mappings),
-                (servers, '_from_each_cell', nova_api.from_each_cell)]
+                (lookup, '_from_each_cell', nova_api.from_each_cell)]
         with contextlib.ExitStack() as stack:
             for stand_in in stand_ins:
                 stack.enter_context(unittest.mock.patch.object(*stand_in))

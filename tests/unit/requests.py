@@ -13,7 +13,7 @@ import json
 from hypothesis import strategies as st
 from nova.api.openstack.compute import routes
 
-from nova_trove_guard import operations
+from nova_trove_guard.nova import operations
 from tests.unit import nova_api
 
 VOLUME = '0c1d2a3b-9999-4999-8999-000000000009'

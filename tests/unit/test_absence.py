@@ -7,8 +7,8 @@ import urllib.parse
 
 import pytest
 
-from nova_trove_guard import absence
-from nova_trove_guard import operations
+from nova_trove_guard.core import absence
+from nova_trove_guard.nova import operations
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 

@@ -19,11 +19,11 @@ from oslo_config import cfg
 import oslo_messaging
 import pytest
 
-from nova_trove_guard import audit
-from nova_trove_guard import faults
-from nova_trove_guard import operations
-from nova_trove_guard import principal as principals
-from nova_trove_guard import servers
+from nova_trove_guard.core import principals
+from nova_trove_guard.core.reports import audit
+from nova_trove_guard.nova import faults
+from nova_trove_guard.nova import lookup
+from nova_trove_guard.nova import operations
 from tests.unit import nova_api
 from tests.unit import test_differential as differential
 from tests.unit import test_filter as filters
@@ -50,7 +50,7 @@ def decision(outcome=audit.Outcome.REFUSED, **values):
 def lines(caplog):
     """Return the audit trail in the log."""
     return [record.getMessage() for record in caplog.records
-            if record.name == 'nova_trove_guard.audit']
+            if record.name == 'nova_trove_guard.core.reports.audit']
 
 
 # The log line.
@@ -133,7 +133,7 @@ def test_only_the_id_of_a_server_is_told_before_it_is_found(path, server_id):
 
 def test_a_console_token_is_not_told(guarded, monkeypatch, caplog):
     def fail(read, argument):
-        raise servers.CellDown('cell1 does not respond')
+        raise lookup.CellDown('cell1 does not respond')
 
     monkeypatch.setattr(nova_api, 'from_each_cell', fail)
     answer = guarded.ask(
@@ -376,7 +376,7 @@ def test_without_a_transport_there_is_no_bus():
     """Not even its library, nor a thread."""
     code = '''
 import sys, threading, types
-from nova_trove_guard import audit
+from nova_trove_guard.core.reports import audit
 watch = audit.observers(None, types.SimpleNamespace(audit_transport_url=None))
 assert watch == (audit.log,), watch
 assert 'oslo_messaging' not in sys.modules

@@ -11,7 +11,7 @@ import io
 import pytest
 import webob
 
-from nova_trove_guard import operations
+from nova_trove_guard.nova import operations
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 

@@ -30,17 +30,17 @@ from oslo_config import cfg
 import pytest
 
 from nova_trove_guard import cache
+from nova_trove_guard.core import options
+from nova_trove_guard.core.reports import metrics
 from nova_trove_guard import memcached
-from nova_trove_guard import metrics
-from nova_trove_guard import operations
-from nova_trove_guard import opts
-from nova_trove_guard import servers
+from nova_trove_guard.nova import lookup
+from nova_trove_guard.nova import operations
 from tests import cache_server
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
 SERVER = '0c1d2a3b-2222-4222-8222-000000000002'
-MANAGED = servers.ManagedServer(SERVER, 'project', 'user', 'instance')
+MANAGED = lookup.ManagedServer(SERVER, 'project', 'user', 'instance')
 EPOCH = b'0' * 32
 FREE = cache._not_managed(SERVER, EPOCH)
 TENANT = ('member', 'reader')
@@ -100,7 +100,7 @@ class World:
     def __init__(self, items):
         self.store = Store(items, self.step)
         self.memory = cache.Shared(
-            self.store, servers.ManagedServer, 600, 60)
+            self.store, lookup.ManagedServer, 600, 60)
         self.is_marked = False
         # Whether the Trove admin was told that the server is marked.
         self.is_told = False
@@ -349,7 +349,7 @@ def in_process(seconds=600, size=10):
 
 def numbered(number):
     """Return a ManagedServer."""
-    return servers.ManagedServer(
+    return lookup.ManagedServer(
         f'00000000-0000-4000-8000-{number:012}', 'project', 'user', '')
 
 
@@ -459,9 +459,9 @@ def of_processes(*ports, timeout=3, retry=300, count=1, backend='memcached',
     conf.set_override('memcache_dead_retry', retry, 'cache')
     conf.set_override('tls_enabled', tls_cafile is not None, 'cache')
     conf.set_override('tls_cafile', tls_cafile, 'cache')
-    wanted = opts.settings(
+    wanted = options.settings(
         conf, {'cache_backend': backend} | settings)
-    return [cache.of(conf, wanted, servers.ManagedServer)
+    return [cache.of(conf, wanted, lookup.ManagedServer)
             for _ in range(count)]
 
 
@@ -1004,7 +1004,7 @@ def test_a_lost_cache_in_the_middle_of_a_mark_is_told_as_503(
 
 def test_off_nothing_is_remembered_or_asked():
     assert of_processes(backend='off') == [None]
-    lookup = servers.Servers('x', metrics.Off())
-    assert lookup.changing(SERVER, True) is None
-    assert lookup.recall([
+    servers = lookup.Servers('x', metrics.Off())
+    assert servers.changing(SERVER, True) is None
+    assert servers.recall([
         operations.Named(operations.SERVER_IN_PATH, SERVER)]) == {}

@@ -13,15 +13,15 @@ from keystoneauth1 import identity
 from keystoneauth1 import session as sessions
 import pytest
 
-from nova_trove_guard.cmd import audit as command
-from nova_trove_guard.cmd import audit_findings
-from nova_trove_guard.cmd import audit_fix
-from nova_trove_guard.cmd import audit_jobs
-from nova_trove_guard.cmd import audit_ledger
-from nova_trove_guard.cmd import audit_patience
-from nova_trove_guard.cmd import audit_progress
-from nova_trove_guard.cmd import audit_run
-from nova_trove_guard.cmd import audit_sources
+from nova_trove_guard.cmd.drift import command
+from nova_trove_guard.cmd.drift import comparison
+from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import fixes
+from nova_trove_guard.cmd.drift import progress_bar
+from nova_trove_guard.cmd.drift import retries
+from nova_trove_guard.cmd.drift import sources
+from nova_trove_guard.cmd.drift import store
+from nova_trove_guard.cmd.drift import workers
 from nova_trove_guard.cmd import outcome
 from tests.unit import audit_cloud
 from tests.unit.audit_cloud import MARKER
@@ -29,7 +29,7 @@ from tests.unit.audit_cloud import OTHER_PROJECT
 from tests.unit.audit_cloud import TROVE_PROJECT
 from tests.unit.audit_cloud import USER_PROJECT
 
-Code = audit_findings.Code
+Code = findings.Code
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def fleet():
 def audit(fleet):
     """Return a function that makes an Audit of the Fleet."""
     with fleet.served() as url:
-        session = audit_patience.PatientSession(sessions.Session(
+        session = retries.PatientSession(sessions.Session(
             identity.V3Password(
                 auth_url=f'{url}/v3', username='trove', password='secret',
                 user_domain_id='default', project_name='trove',
@@ -61,15 +61,15 @@ def audit(fleet):
         def make(owner='trove', tagged_only=False, others=(), ignored=(),
                  ledger=None):
             def trove(region):
-                return audit_sources.Trove(session, 'One',
+                return sources.Trove(session, 'One',
                                            region_name=region)
 
-            return audit_run.Audit(
-                audit_sources.Nova(session, tagged_only, region_name='One'),
+            return comparison.Audit(
+                sources.Nova(session, tagged_only, region_name='One'),
                 trove('One'), tuple(map(trove, others)),
-                audit_findings.Judge(MARKER, owner, TROVE_PROJECT),
-                ledger or audit_ledger.Ledger('', 'a test'),
-                audit_progress.Progress(io.StringIO()), frozenset(ignored),
+                findings.Judge(MARKER, owner, TROVE_PROJECT),
+                ledger or store.Ledger('', 'a test'),
+                progress_bar.Progress(io.StringIO()), frozenset(ignored),
                 jobs=3)
 
         yield make
@@ -163,11 +163,11 @@ def test_a_finding_is_one_harmless_line(fleet, audit):
 
 
 def test_every_code_has_a_remedy():
-    assert set(audit_findings.REMEDIES) == set(Code)
+    assert set(findings.REMEDIES) == set(Code)
     for code in Code:
-        finding = audit_findings.Finding(code, 'S', 'I', '')
+        finding = findings.Finding(code, 'S', 'I', '')
         assert '{' not in finding.remedy('K')
-    assert audit_findings.forged('S', 'x', '').remedy('K').endswith(
+    assert findings.forged('S', 'x', '').remedy('K').endswith(
         'openstack server unset --property K S')
 
 
@@ -265,9 +265,9 @@ def test_only_tagged_servers_are_listed_if_wanted(fleet, audit):
 @pytest.fixture
 def small_pages(monkeypatch):
     """Let pages be small."""
-    monkeypatch.setattr(audit_sources, 'TROVE_PAGE', 5)
-    monkeypatch.setattr(audit_sources, 'OVERLAP', 2)
-    monkeypatch.setattr(audit_sources, 'NOVA_PAGE', 3)
+    monkeypatch.setattr(sources, 'TROVE_PAGE', 5)
+    monkeypatch.setattr(sources, 'OVERLAP', 2)
+    monkeypatch.setattr(sources, 'NOVA_PAGE', 3)
 
 
 def test_pages(fleet, audit, small_pages):
@@ -335,7 +335,7 @@ def test_an_instance_that_came_later_is_not_forged(fleet, audit):
 def fix(audit, for_real=True, project=TROVE_PROJECT):
     """Run an audit and mend; return {(code, server): result}."""
     audit.run()
-    audit_fix.Fix(audit, project, for_real).run()
+    fixes.Fix(audit, project, for_real).run()
     return {(finding.code, finding.server): result
             for finding, result in audit.ledger.findings()}
 
@@ -351,7 +351,7 @@ def test_what_is_safe_is_mended(fleet, audit):
 
     results = fix(audit())
     assert sorted(code for (code, _), result in results.items()
-                  if result == audit_fix.MENDED) == [
+                  if result == fixes.MENDED) == [
         'marker-missing', 'marker-wrong', 'tenant-lock', 'unlocked']
     assert sorted(code for (code, _), result in results.items()
                   if result == '') == [
@@ -375,7 +375,7 @@ def test_a_dry_run_changes_nothing(fleet, audit):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[1])
     assert set(fix(audit(), for_real=False).values()) == {
-        audit_fix.WOULD_BE_MENDED}
+        fixes.WOULD_BE_MENDED}
     assert writes(fleet) == 0
 
 
@@ -384,9 +384,9 @@ def test_nothing_is_mended_that_is_well_again(fleet, audit):
     one = audit()
     one.run()
     fleet.lock(fleet.instances[fleet.ids[0]]['server_id'], 'admin')
-    audit_fix.Fix(one, TROVE_PROJECT, True).run()
+    fixes.Fix(one, TROVE_PROJECT, True).run()
     assert [result for _, result in one.ledger.findings()] == [
-        audit_fix.GONE]
+        fixes.GONE]
     assert writes(fleet) == 0
 
 
@@ -394,7 +394,7 @@ def test_nothing_is_mended_that_is_well_again(fleet, audit):
 def test_what_nova_works_on_is_left(fleet, audit, state):
     unlock(fleet, fleet.ids[0])
     fleet.server_of(fleet.ids[0])['OS-EXT-STS:task_state'] = state
-    assert set(fix(audit()).values()) == {audit_fix.IN_TRANSITION}
+    assert set(fix(audit()).values()) == {fixes.IN_TRANSITION}
     assert writes(fleet) == 0
 
 
@@ -404,7 +404,7 @@ def test_no_lock_is_put_that_the_tenant_could_undo(fleet, audit):
     results = fix(audit('user'), project=USER_PROJECT)
     assert results[
         Code.UNLOCKED, fleet.instances[instance]['server_id']] == (
-        audit_fix.SAME_PROJECT)
+        fixes.SAME_PROJECT)
     assert writes(fleet) == 0
 
 
@@ -422,13 +422,13 @@ def test_a_refusal_is_told_and_the_rest_goes_on(fleet, audit):
         fleet.lock(server, 'admin')
 
     one.nova.lock = lock
-    audit_fix.Fix(one, TROVE_PROJECT, True).run()
+    fixes.Fix(one, TROVE_PROJECT, True).run()
     assert sorted(result for _, result in one.ledger.findings()) == [
         'failed: only Trove may (HTTP 403)', 'mended']
 
 
 @pytest.mark.parametrize('answer, result', [
-    ('y\n', audit_fix.MENDED), ('n\n', ''), ('\n', ''), ('', '')])
+    ('y\n', fixes.MENDED), ('n\n', ''), ('\n', ''), ('', '')])
 def test_it_asks(fleet, audit, answer, result):
     unlock(fleet, fleet.ids[0])
     one = audit()
@@ -436,7 +436,7 @@ def test_it_asks(fleet, audit, answer, result):
     asking = command.Audit.__new__(command.Audit)
     asking.app = argparse.Namespace(stdin=io.StringIO(answer),
                                     stderr=io.StringIO())
-    asking._fix(audit_fix.Fix(one, TROVE_PROJECT, True),
+    asking._fix(fixes.Fix(one, TROVE_PROJECT, True),
                 argparse.Namespace(yes=False))
     assert asking.app.stderr.getvalue() == 'Mend 1 findings? [y/N] '
     assert [told for _, told in one.ledger.findings()] == [result]
@@ -460,7 +460,7 @@ def test_patience_ends(fleet, audit, no_pauses, status, error):
     fleet.trouble = lambda number: (status, {})
     with pytest.raises(error):
         one.nova.show('x')
-    assert len(no_pauses) == audit_patience.ATTEMPTS - 1
+    assert len(no_pauses) == retries.ATTEMPTS - 1
 
 
 def test_other_errors_are_not_waited_for(fleet, audit, no_pauses):
@@ -472,12 +472,12 @@ def test_other_errors_are_not_waited_for(fleet, audit, no_pauses):
 
 
 def test_who_does_not_answer_is_tried_again(fleet, no_pauses, caplog):
-    caplog.set_level('INFO', audit_patience.__name__)
+    caplog.set_level('INFO', retries.__name__)
     with fleet.served() as url:
-        session = audit_patience.PatientSession(sessions.Session())
+        session = retries.PatientSession(sessions.Session())
     with pytest.raises(exceptions.ConnectFailure):
         session.get(url, authenticated=False)
-    assert len(no_pauses) == audit_patience.ATTEMPTS - 1
+    assert len(no_pauses) == retries.ATTEMPTS - 1
     assert [message.partition(' in ')[0] for message in caplog.messages] == (
         ['No answer yet, asking again'] * len(no_pauses))
 
@@ -487,14 +487,14 @@ def test_who_does_not_answer_is_tried_again(fleet, no_pauses, caplog):
     ('Wed, 21 Oct 2015 07:28:00 GMT', 0),
     ('Wed, 21 Oct 2015 07:28:00 -0000', 0)])
 def test_retry_after(text, seconds):
-    assert audit_patience.asked_for({'Retry-After': text}) == seconds
+    assert retries.asked_for({'Retry-After': text}) == seconds
 
 
 def test_retry_after_a_date():
     moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(
         seconds=60)
     text = email.utils.format_datetime(moment, usegmt=True)
-    assert 50 < audit_patience.asked_for({'Retry-After': text}) <= 60
+    assert 50 < retries.asked_for({'Retry-After': text}) <= 60
 
 
 def test_no_pause_is_endless():
@@ -508,7 +508,7 @@ def test_no_pause_is_endless():
                     'headers': {'Retry-After': '86400'}})
         attempt_number = 1
 
-    assert audit_patience.pause(State) == audit_patience.LONGEST_PAUSE
+    assert retries.pause(State) == retries.LONGEST_PAUSE
 
 
 # Jobs
@@ -527,7 +527,7 @@ def test_no_more_than_so_many_jobs_at_a_time():
         under_way.remove(number)
         return -number
 
-    for count, (item, answer) in enumerate(audit_jobs.each(work, take(), 4)):
+    for count, (item, answer) in enumerate(workers.each(work, take(), 4)):
         assert (item, answer) == (count, -count)
         assert len(taken) <= count + 4
     assert count == 49
@@ -542,7 +542,7 @@ def test_a_job_that_fails_ends_it():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(audit_jobs.each(work, range(1000), 3))
+        list(workers.each(work, range(1000), 3))
     assert len(begun) <= 3
 
 
@@ -565,21 +565,21 @@ def test_it_goes_on_where_it_was_cut_off(
     fleet.requests.clear()
     path = str(tmp_path / 'state')
     sent = itertools.count(1)
-    request = audit_patience.PatientSession.request
+    request = retries.PatientSession.request
 
     def until(*arguments, **how):
         if next(sent) == number:
             raise Cut
         return request(*arguments, **how)
 
-    ledger = audit_ledger.Ledger(path, 'a test')
+    ledger = store.Ledger(path, 'a test')
     with monkeypatch.context() as patch, pytest.raises(Cut):
-        patch.setattr(audit_patience.PatientSession, 'request', until)
+        patch.setattr(retries.PatientSession, 'request', until)
         audit(ledger=ledger).run()
         # Shorter than the cut is far.
         raise Cut
     ledger.close()
-    ledger = audit_ledger.Ledger(path, 'a test')
+    ledger = store.Ledger(path, 'a test')
     assert found(audit(ledger=ledger)) == expected
     ledger.close()
     # It does not begin again, but for what was under way.
@@ -587,7 +587,7 @@ def test_it_goes_on_where_it_was_cut_off(
 
 
 def test_what_belongs_together_is_written_together():
-    ledger = audit_ledger.Ledger('', 'a test')
+    ledger = store.Ledger('', 'a test')
     with pytest.raises(Cut), ledger.together():
         ledger.add_owner_lock('a server')
         raise Cut
@@ -596,18 +596,18 @@ def test_what_belongs_together_is_written_together():
 
 def test_a_state_of_something_else_is_refused(tmp_path):
     path = str(tmp_path / 'state')
-    audit_ledger.Ledger(path, 'one').close()
+    store.Ledger(path, 'one').close()
     with pytest.raises(outcome.Refused, match='something else: one'):
-        audit_ledger.Ledger(path, 'another')
+        store.Ledger(path, 'another')
 
 
 def test_a_state_in_use_is_refused(tmp_path):
     path = str(tmp_path / 'state')
-    audit_ledger.Ledger(path, 'one')
-    ledger = audit_ledger.Ledger(str(tmp_path / 'other'), 'one')
+    store.Ledger(path, 'one')
+    ledger = store.Ledger(str(tmp_path / 'other'), 'one')
     with ledger.together():
         with pytest.raises(outcome.Refused, match='locked'):
-            audit_ledger.Ledger(str(tmp_path / 'other'), 'one')
+            store.Ledger(str(tmp_path / 'other'), 'one')
 
 
 def test_what_is_no_state_is_refused_and_left(tmp_path):
@@ -615,7 +615,7 @@ def test_what_is_no_state_is_refused_and_left(tmp_path):
     path.write_text('my only copy of something, in text\n' * 100)
     before = path.read_text()
     with pytest.raises(outcome.Refused, match='not a database'):
-        audit_ledger.Ledger(str(path), 'one')
+        store.Ledger(str(path), 'one')
     assert path.read_text() == before
 
 
@@ -628,7 +628,7 @@ class Terminal(io.StringIO):
 
 def test_progress_is_for_terminals():
     for stream, is_shown in ((Terminal(), True), (io.StringIO(), False)):
-        progress = audit_progress.Progress(stream)
+        progress = progress_bar.Progress(stream)
         with progress.shown():
             progress.tell('Servers', 5, 10)
         assert bool(stream.getvalue()) == is_shown
@@ -639,4 +639,4 @@ def test_progress_is_for_terminals():
     (1, 3, r'\[#{10} {20}\] 1/3'), (7, None, '7'), (0, 0, '0')])
 def test_a_bar(count, total, shown):
     assert re.fullmatch(f'Servers: {shown}',
-                        audit_progress.line('Servers', count, total))
+                        progress_bar.line('Servers', count, total))

@@ -14,11 +14,11 @@ from oslo_config import cfg
 import pytest
 
 from nova_trove_guard.cmd import accounts
-from nova_trove_guard.cmd import bootstrap
+from nova_trove_guard.cmd.bootstrap import command
+from nova_trove_guard.cmd.bootstrap import snippets
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
-from nova_trove_guard.cmd import snippets
-from nova_trove_guard import opts
+from nova_trove_guard.core import options
 from nova_trove_guard.trove import opts as trove_opts
 
 PRINTABLE = strategies.text(
@@ -75,8 +75,8 @@ def test_trove_s_options_are_real_ones(tmp_path, owner):
 def test_nova_s_options_are_real_ones(tmp_path):
     path = tmp_path / 'nova.conf'
     path.write_text(snippets.NOVA)
-    assert read_back(path, opts.GROUP,
-                     opts.GUARD_OPTS).trove_managed_instances is True
+    assert read_back(path, options.GROUP,
+                     options.GUARD_OPTS).trove_managed_instances is True
 
 
 def test_a_secret_is_never_for_others_to_read(tmp_path):
@@ -137,10 +137,10 @@ def test_a_prompt_asks_twice(monkeypatch, answers, password):
     monkeypatch.setattr(getpass, 'getpass', lambda prompt: next(asked))
     arguments = argparse.Namespace(password_file=None, password_prompt=True)
     if password:
-        assert bootstrap._given_password(arguments) == password
+        assert command._given_password(arguments) == password
     else:
         with pytest.raises(outcome.Refused):
-            bootstrap._given_password(arguments)
+            command._given_password(arguments)
 
 
 def test_a_prompt_that_nobody_answers_is_refused(monkeypatch):
@@ -149,7 +149,7 @@ def test_a_prompt_that_nobody_answers_is_refused(monkeypatch):
 
     monkeypatch.setattr(getpass, 'getpass', end)
     with pytest.raises(outcome.Refused, match='nobody is there'):
-        bootstrap._given_password(argparse.Namespace(
+        command._given_password(argparse.Namespace(
             password_file=None, password_prompt=True))
 
 
@@ -203,7 +203,7 @@ def test_bootstrap_stops_while_a_service_lacks_the_role(users, complaint):
     arguments = argparse.Namespace(service_user=['nova', 'cinder'],
                                    service_project='services')
     domain = types.SimpleNamespace(id='default', name='Default')
-    require = functools.partial(bootstrap._require_services,
+    require = functools.partial(command._require_services,
                                 Keystone(**users), domain, arguments)
     if complaint is None:
         require()

@@ -11,16 +11,16 @@ from oslo_config import cfg
 import pytest
 import webob
 
-from nova_trove_guard import audit
-from nova_trove_guard.cmd import explain
-from nova_trove_guard.cmd import explain_servers
-from nova_trove_guard.cmd import explain_verdict
+from nova_trove_guard.cmd.explain import command
+from nova_trove_guard.cmd.explain import lookups
+from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import shell
-from nova_trove_guard import opts
-from nova_trove_guard.policies import base
-from nova_trove_guard import policy
-from nova_trove_guard import principal as principals
+from nova_trove_guard.core import options
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.policy import rules
+from nova_trove_guard.core import principals
+from nova_trove_guard.core.reports import audit
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 
@@ -38,7 +38,7 @@ def principal(who, project_id=nova_api.PROJECT):
 @pytest.fixture(scope='session')
 def enforcer(guarded):
     """Return the Enforcer with the configuration of the guarded Nova."""
-    return policy.Enforcer(cfg.CONF)
+    return enforcement.Enforcer(cfg.CONF)
 
 
 class Looking:
@@ -61,10 +61,10 @@ class Looking:
 
 def explained(enforcer, environ, who, servers=None, **how):
     """Return the Verdict on a request."""
-    return explain_verdict.verdict(
-        environ | explain_verdict.token_auth(principal(who, **how)),
-        opts.settings(cfg.CONF, {}), enforcer,
-        servers or explain_servers.LookedUp(Looking, nova_api.METADATA_KEY))
+    return verdicts.verdict(
+        environ | verdicts.token_auth(principal(who, **how)),
+        options.settings(cfg.CONF, {}), enforcer,
+        servers or lookups.LookedUp(Looking, nova_api.METADATA_KEY))
 
 
 def environ(method, path, body=None):
@@ -169,18 +169,18 @@ def test_it_says_what_the_filter_does_with_hostile_requests(
 # Why
 
 @pytest.mark.parametrize('method, path, body, who, why', [
-    ('GET', '/servers/{}', None, 'owner', explain_verdict.NO_SAY),
-    ('DELETE', '/servers/{}', None, 'owner', explain_verdict._NO_RULE),
+    ('GET', '/servers/{}', None, 'owner', verdicts.NO_SAY),
+    ('DELETE', '/servers/{}', None, 'owner', verdicts._NO_RULE),
     ('DELETE', '/servers/{}', None, 'trove admin',
-     explain_verdict._TROVE_ADMIN),
+     verdicts._TROVE_ADMIN),
     ('POST', '/servers/{}/metadata',
      {'metadata': {nova_api.METADATA_KEY: 'x'}}, 'admin',
-     explain_verdict._MARKER),
+     verdicts._MARKER),
     ('POST', '/os-server-external-events',
      {'events': [{'server_uuid': nova_api.MANAGED}]}, 'service',
-     explain_verdict._RULE),
+     verdicts._RULE),
     ('POST', '/servers/{}/action', {'a': 1, 'b': 2}, 'owner',
-     explain_verdict._REFUSALS[400]),
+     verdicts._REFUSALS[400]),
 ])
 def test_why(enforcer, method, path, body, who, why):
     verdict = explained(
@@ -192,7 +192,7 @@ def test_why_others_do_not_see_it(enforcer):
     verdict = explained(
         enforcer, environ('DELETE', f'/servers/{nova_api.MANAGED}'), 'owner',
         project_id=nova_api.OTHER_PROJECT)
-    assert verdict.why == explain_verdict._REFUSALS[404]
+    assert verdict.why == verdicts._REFUSALS[404]
     assert (verdict.status, verdict.decision.fault.explanation) == (
         None, f'Instance {nova_api.MANAGED} could not be found.')
 
@@ -201,20 +201,20 @@ def test_why_it_is_not_managed(enforcer):
     verdict = explained(
         enforcer, environ('DELETE', f'/servers/{nova_api.FREE}'), 'owner')
     assert (verdict.why, verdict.decision.outcome, verdict.status) == (
-        explain_verdict._NOT_MANAGED, audit.Outcome.NOT_MANAGED, None)
+        verdicts._NOT_MANAGED, audit.Outcome.NOT_MANAGED, None)
     # What would judge it, were it managed.
     assert verdict.rule == 'trove_guard:servers:delete'
 
 
 def test_every_outcome_is_told():
-    assert {outcome for outcome, _ in explain_verdict._PASSES} == set(
+    assert {outcome for outcome, _ in verdicts._PASSES} == set(
         audit.Outcome) - {audit.Outcome.REFUSED, audit.Outcome.WOULD_REFUSE}
 
 
 def test_checks_are_followed(guarded):
-    assert explain_verdict.checks('trove_guard:servers:delete') == {
-        'trove_guard:servers:delete': f'rule:{base.TROVE_ADMIN}',
-        base.TROVE_ADMIN:
+    assert verdicts.checks('trove_guard:servers:delete') == {
+        'trove_guard:servers:delete': f'rule:{rules.TROVE_ADMIN}',
+        rules.TROVE_ADMIN:
             '(role:trove_admin or service_roles:trove_admin)'}
 
 
@@ -223,13 +223,13 @@ def test_checks_are_followed(guarded):
 @pytest.mark.parametrize('path, body', [
     ('/v2.1/os-volumes/{}', None), ('/os-floating-ips/{}', None)])
 def test_what_leads_to_a_server_must_be_told(enforcer, path, body):
-    servers = explain_servers.LookedUp(Looking, nova_api.METADATA_KEY)
+    servers = lookups.LookedUp(Looking, nova_api.METADATA_KEY)
     explained(enforcer, environ('DELETE', path.format(nova_api.VOLUME)),
               'owner', servers)
     assert isinstance(servers.error, outcome.Refused)
     verdict = explained(
         enforcer, environ('DELETE', path.format(nova_api.VOLUME)), 'owner',
-        explain_servers.Given(True, nova_api.PROJECT, None, 'an-instance'))
+        lookups.Given(True, nova_api.PROJECT, None, 'an-instance'))
     assert verdict.status == 403
 
 
@@ -239,8 +239,8 @@ def test_what_leads_to_a_server_must_be_told(enforcer, path, body):
 def run(monkeypatch, capsys, tmp_path):
     """Return a function that runs explain: (exit status, dict, errors)."""
     conf = cfg.ConfigOpts()
-    monkeypatch.setattr(explain, 'CONF', conf)
-    monkeypatch.setattr(explain_verdict.policy.cfg, 'CONF', conf)
+    monkeypatch.setattr(command, 'CONF', conf)
+    monkeypatch.setattr(verdicts.enforcement.cfg, 'CONF', conf)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -339,8 +339,8 @@ def test_a_token_comes_from_where_others_do_not_see_it(
     path = pathlib.Path(tmp_path / 'token')
     path.write_text('two\n')
     path.chmod(0o600)
-    assert [explain._secret(source, io.StringIO('three\n')) for source in (
+    assert [command._secret(source, io.StringIO('three\n')) for source in (
         'env:A_TOKEN', str(path), '-')] == ['one', 'two', 'three']
     path.chmod(0o644)
     with pytest.raises(outcome.Refused):
-        explain._secret(str(path))
+        command._secret(str(path))

@@ -13,9 +13,9 @@ from hypothesis import strategies
 import pytest
 
 from nova_trove_guard.cmd import files
-from nova_trove_guard.cmd import ini
 from nova_trove_guard.cmd import outcome
-from nova_trove_guard.cmd import pipelines
+from nova_trove_guard.cmd.paste import ini
+from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.cmd import shell
 from tests import examples
 from tests.unit import nova_api

@@ -4,9 +4,9 @@
 from oslo_policy import policy
 import pytest
 
-from nova_trove_guard.cmd import status
-from nova_trove_guard.cmd import surface
-from nova_trove_guard import operations
+from nova_trove_guard.cmd import upgrade_check
+from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import surface
 
 
 def rules(**checks):
@@ -28,7 +28,7 @@ def rules(**checks):
     ({'admin': '!'}, []),
     ({}, [])])
 def test_the_trove_admin_is_known_by_roles(checks, roles):
-    assert status.named_roles(
+    assert upgrade_check.named_roles(
         rules(**checks), 'trove_guard:trove_admin') == roles
 
 

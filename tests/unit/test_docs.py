@@ -16,11 +16,11 @@ import types
 import pytest
 import webob.exc
 
-from nova_trove_guard import faults
-from nova_trove_guard import operations
-from nova_trove_guard import opts
-from nova_trove_guard import policies
-from nova_trove_guard import servers
+from nova_trove_guard.core import options
+from nova_trove_guard.nova import faults
+from nova_trove_guard.nova import lookup
+from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import policies
 from nova_trove_guard.trove import opts as trove_opts
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -30,7 +30,7 @@ PAGES = {str(path.relative_to(SOURCE)): path.read_text()
 README = (ROOT / 'README.md').read_text()
 WHOLE = '\n'.join(PAGES.values())
 
-SERVER = servers.ManagedServer('server', 'project', 'user', 'instance')
+SERVER = lookup.ManagedServer('server', 'project', 'user', 'instance')
 FAULTS = (
     faults.forbidden(operations.UNKNOWN, SERVER),
     faults.marker_forbidden('trove_instance_id'),
@@ -99,7 +99,7 @@ def test_there_are_pages_and_command_lines():
 
 
 @pytest.mark.parametrize('page, options', [
-    ('options', opts.GUARD_OPTS), ('options-trove', trove_opts.TROVE_OPTS)])
+    ('options', options.GUARD_OPTS), ('options-trove', trove_opts.TROVE_OPTS)])
 def test_every_option_is_named(page, options):
     intro = PAGES[f'reference/{page}.rst'].partition('.. show-options')[0]
     assert set(re.findall(r'``([a-z_]+)``', intro)) == {

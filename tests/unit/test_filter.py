@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from nova_trove_guard import operations
-from nova_trove_guard import policy as policies
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.nova import operations
 from tests.unit import nova_api
 
 MANAGED = f'/v2.1/servers/{nova_api.MANAGED}'
@@ -545,7 +545,8 @@ def paste(guarded, *options, use=USE):
 def test_paste_finds_it_by_its_dotted_name_too(load_nova_api, guarded):
     api = load_nova_api(paste(
         guarded,
-        use='paste.filter_factory = nova_trove_guard.filter:filter_factory\n'
+        use='paste.filter_factory = '
+            'nova_trove_guard.core.guard:filter_factory\n'
     ), GUARDED)
     answer = api.ask('DELETE', MANAGED, token=api.token(*TENANT))
     assert answer.status_int == 403
@@ -576,7 +577,7 @@ BAD_POLICY = '"trove_guard:trove_admin": "role:trove_admin"\n}\n'
 
 
 def test_a_bad_policy_file_keeps_nova_from_starting(load_nova_api, guarded):
-    with pytest.raises(policies.PolicyUnreadable, match='policy.yaml'):
+    with pytest.raises(enforcement.PolicyUnreadable, match='policy.yaml'):
         load_nova_api(paste(guarded), GUARDED, policy=BAD_POLICY)
 
 

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from nova_trove_guard import metrics
-from nova_trove_guard import opts
+from nova_trove_guard.core import options
+from nova_trove_guard.core.reports import metrics
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
@@ -110,7 +110,7 @@ def test_nobody_need_listen(load_nova_api, guarded):
 
 
 def test_off_there_is_nothing_on_a_request_s_way():
-    settings = opts.Settings(
+    settings = options.Settings(
         trove_managed_instances=True, metadata_key='x', mode='enforce',
         audit_transport_url=None, audit_topic='', statsd_host=None,
         statsd_port=8125, statsd_prefix='')

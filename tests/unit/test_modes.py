@@ -9,13 +9,13 @@ from oslo_policy import policy as oslo_policy
 import pytest
 import webob
 
-from nova_trove_guard.cmd import explain_verdict
-from nova_trove_guard import filter as filter_module
+from nova_trove_guard.cmd.explain import verdicts
+from nova_trove_guard.core import guard
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.policy import until
+from nova_trove_guard.core import principals
 from nova_trove_guard import memcached
-from nova_trove_guard.policies import until
-from nova_trove_guard import policy
-from nova_trove_guard import principal as principals
-from nova_trove_guard import servers
+from nova_trove_guard.nova import lookup
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
@@ -59,7 +59,7 @@ def told(caplog):
     """Return the fields of the audit lines, without what always differs."""
     lines = [dict(field.split('=') for field in record.getMessage().split())
              for record in caplog.records
-             if record.name == 'nova_trove_guard.audit']
+             if record.name == 'nova_trove_guard.core.reports.audit']
     for line in lines:
         del line['request_id'], line['user_id']
     caplog.clear()
@@ -116,7 +116,7 @@ class Forgetting:
     @staticmethod
     def recall(named):
         """Return that nothing is remembered."""
-        return servers.Recalled()
+        return lookup.Recalled()
 
     @contextlib.contextmanager
     def changing(self, server_id, marks):
@@ -143,16 +143,16 @@ def test_nova_is_asked_once_at_most_whatever_fails(
         start_response('202 Accepted', [])
         return []
 
-    guard = filter_module.TroveGuard(
-        nova, nova_api.METADATA_KEY, policy.Enforcer(cfg.CONF),
+    filtered = guard.TroveGuard(
+        nova, nova_api.METADATA_KEY, enforcement.Enforcer(cfg.CONF),
         Forgetting(cache_fails_before), mode)
     environ = webob.Request.blank(
         f'/servers/{nova_api.MANAGED}/metadata', method='POST',
-        json=MARKER).environ | explain_verdict.token_auth(
+        json=MARKER).environ | verdicts.token_auth(
             principals.Principal('trove', 'trove', ('trove_admin',)))
     statuses = []
     try:
-        guard(environ, lambda status, *more: statuses.append(status))
+        filtered(environ, lambda status, *more: statuses.append(status))
     except (Nova, memcached.Unavailable):
         assert mode == 'audit' and nova_fails
     refused = mode == 'enforce' and cache_fails_before

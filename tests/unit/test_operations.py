@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import pytest
 import webob
 
-from nova_trove_guard import operations
+from nova_trove_guard.nova import operations
 from tests import examples
 from tests.unit import nova_api
 

@@ -6,9 +6,9 @@ import dataclasses
 from oslo_config import cfg
 import pytest
 
-from nova_trove_guard import opts
+from nova_trove_guard.core import options
 
-DEFAULTS = opts.Settings(
+DEFAULTS = options.Settings(
     trove_managed_instances=False, metadata_key='trove_instance_id',
     mode='enforce', audit_transport_url=None, audit_topic='notifications',
     statsd_host=None, statsd_port=8125, statsd_prefix='nova.trove_guard')
@@ -23,18 +23,18 @@ def conf():
 
 
 def test_the_guard_is_off_by_default(conf):
-    assert opts.settings(conf, {}) == DEFAULTS
+    assert options.settings(conf, {}) == DEFAULTS
 
 
 def test_nova_conf_turns_it_on(conf):
-    conf.register_opts(opts.GUARD_OPTS, opts.GROUP)
-    conf.set_override('trove_managed_instances', True, opts.GROUP)
-    assert opts.settings(conf, {}).trove_managed_instances
+    conf.register_opts(options.GUARD_OPTS, options.GROUP)
+    conf.set_override('trove_managed_instances', True, options.GROUP)
+    assert options.settings(conf, {}).trove_managed_instances
 
 
 @pytest.mark.parametrize('text', ['true', 'True', '1', 'yes', 'on'])
 def test_the_paste_section_takes_precedence(conf, text):
-    settings = opts.settings(conf, {'trove_managed_instances': text,
+    settings = options.settings(conf, {'trove_managed_instances': text,
                                     'metadata_key': 'owner'})
     assert settings == dataclasses.replace(
         DEFAULTS, trove_managed_instances=True, metadata_key='owner')
@@ -48,17 +48,17 @@ def test_the_paste_section_takes_precedence(conf, text):
     ({'statsd_port': '99999'}, 'statsd_port')])
 def test_a_typing_error_keeps_nova_from_starting(conf, overrides, complaint):
     with pytest.raises(ValueError, match=complaint):
-        opts.settings(conf, overrides)
+        options.settings(conf, overrides)
 
 
 def test_options_are_listed_for_the_sample():
-    (group, listed), = opts.list_opts()
+    (group, listed), = options.list_opts()
     assert group == 'trove_guard'
     assert all(opt.help for opt in listed)
 
 
 def test_the_password_of_the_message_bus_is_not_shown(conf):
     url = 'rabbit://guard:swordfish@host/'
-    settings = opts.settings(conf, {'audit_transport_url': url})
+    settings = options.settings(conf, {'audit_transport_url': url})
     assert settings.audit_transport_url == url
     assert 'swordfish' not in repr(settings)

@@ -20,13 +20,13 @@ from oslo_policy import policy as oslo_policy
 import pytest
 import yaml
 
-from nova_trove_guard import operations
-from nova_trove_guard import policies
-from nova_trove_guard.policies import base
-from nova_trove_guard.policies import compiled
-from nova_trove_guard import policy
-from nova_trove_guard import principal as principals
-from nova_trove_guard import servers
+from nova_trove_guard.core.policy import compiled
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.policy import rules
+from nova_trove_guard.core import principals
+from nova_trove_guard.nova import lookup
+from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import policies
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 from tests.unit import test_differential as differential
@@ -62,13 +62,13 @@ def write_policy(api):
 def test_each_operation_has_a_rule_but_for_what_is_trove_s_alone():
     named = {name.removeprefix('trove_guard:') for name in RULES}
     assert named - {'trove_admin', 'service_api', 'break_glass'} == (
-        operations.operations().keys() - base.TROVE_ADMIN_ONLY)
+        operations.operations().keys() - rules.TROVE_ADMIN_ONLY)
 
 
 @pytest.mark.parametrize('operation', operations.operations().values(),
                          ids=lambda operation: operation.name)
 def test_each_operation_is_judged_by_a_rule_that_is_there(operation):
-    assert base.rule_of(operation) in RULES
+    assert rules.rule_of(operation) in RULES
 
 
 def test_by_default_all_is_the_trove_admin_s_and_the_services():
@@ -157,8 +157,8 @@ def test_a_rule_knows_of_the_principal_what_nova_knows(
     seen = []
 
     def judge(enforcer, principal):
-        made = policy.Judge(principal, enforcer._enforcer.judgements,
-                            enforcer._enforcer.about_servers)
+        made = enforcement.Judge(principal, enforcement._enforcer.judgements,
+                            enforcement._enforcer.about_servers)
         seen.append(dict(made._credentials))
         return made
 
@@ -169,7 +169,7 @@ def test_a_rule_knows_of_the_principal_what_nova_knows(
         seen.append(dict(context.to_policy_values()))
         return context
 
-    monkeypatch.setattr(policy.Enforcer, 'judge', judge)
+    monkeypatch.setattr(enforcement.Enforcer, 'judge', judge)
     monkeypatch.setattr(
         nova_context.RequestContext, 'from_environ', from_environ)
     service_token = service and api.token('service', **service)
@@ -412,7 +412,7 @@ EACH_MISTAKE = pytest.mark.parametrize('text, complaint', MISTAKES.values(),
 @EACH_MISTAKE
 def test_a_mistake_keeps_nova_from_starting(
         load_nova_api, guarded, text, complaint):
-    with pytest.raises(policy.PolicyUnreadable) as error:
+    with pytest.raises(enforcement.PolicyUnreadable) as error:
         load_nova_api(filters.paste(guarded), filters.GUARDED, policy=text)
     assert complaint in str(error.value)
 
@@ -442,7 +442,7 @@ def test_a_mistake_refuses_everybody_until_it_is_mended(
     '"trove_guard:servers:delete": "not until:2020-01-01T00:00Z"\n'])
 def test_what_is_no_mistake_of_the_guard_s_rules_is_none(conf, text):
     (conf.directory / 'policy.yaml').write_text(text)
-    policy.Enforcer(conf)
+    enforcement.Enforcer(conf)
 
 
 @pytest.fixture
@@ -461,7 +461,7 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
     """oslo.policy has the file's rules for a moment, without the defaults."""
     path = conf.directory / 'policy.yaml'
     path.write_text('"a": "!"\n')
-    enforcer = policy.Enforcer(conf)
+    enforcer = enforcement.Enforcer(conf)
     judging, half, go_on = (threading.Event() for _ in range(3))
     judge = checks.RoleCheck.__call__
     set_rules = oslo_policy.Enforcer.set_rules
@@ -508,7 +508,7 @@ def may_delete(enforcer, principal):
         operations.operations()['servers:delete'], SERVER)
 
 
-SERVER = servers.ManagedServer(
+SERVER = lookup.ManagedServer(
     nova_api.MANAGED, nova_api.PROJECT, nova_api.USER,
     nova_api.DATABASE_INSTANCE)
 
@@ -519,7 +519,7 @@ OPEN = '"trove_guard:servers:delete": "role:anybody"\n'
 def test_a_change_of_the_file_counts_at_once(conf, principal):
     path = conf.directory / 'policy.yaml'
     path.write_text('')
-    enforcer = policy.Enforcer(conf)
+    enforcer = enforcement.Enforcer(conf)
     for number, text in enumerate((OPEN, '', OPEN, ''), 1):
         path.write_text(text)
         os.utime(path, (0, time.time() + number))
@@ -539,11 +539,11 @@ def test_what_is_new_in_a_directory_counts_a_second_later(
     conf.set_override('policy_dirs', [str(conf.directory / 'policy.d')],
                       'oslo_policy')
     now = 1000
-    monkeypatch.setattr(policy.time, 'monotonic', lambda: now)
-    enforcer = policy.Enforcer(conf)
+    monkeypatch.setattr(enforcement.time, 'monotonic', lambda: now)
+    enforcer = enforcement.Enforcer(conf)
     assert not may_delete(enforcer, principal)
     (conf.directory / 'policy.d' / 'more.yaml').write_text(OPEN)
-    now += policy.SECONDS_BETWEEN_SEARCHES
+    now += enforcement.SECONDS_BETWEEN_SEARCHES
     assert may_delete(enforcer, principal)
 
 
@@ -551,10 +551,10 @@ def test_files_are_searched_for_once_a_second(conf, principal, monkeypatch):
     (conf.directory / 'policy.yaml').write_text('')
     now, reads = 1000, []
     load = oslo_policy.Enforcer.load_rules
-    monkeypatch.setattr(policy.time, 'monotonic', lambda: now)
+    monkeypatch.setattr(enforcement.time, 'monotonic', lambda: now)
     monkeypatch.setattr(oslo_policy.Enforcer, 'load_rules',
                         lambda self: reads.append(now) or load(self))
-    enforcer = policy.Enforcer(conf)
+    enforcer = enforcement.Enforcer(conf)
     for now in (1000.5, 1001.2, 1001.8, 1002.5):  # noqa: B007 - by the clock
         may_delete(enforcer, principal)
     # The first was before it was known which file it is.
@@ -639,7 +639,7 @@ def test_a_profile_is_in_order(conf, profile):
     text = profile.read_text()
     assert text.startswith('# ')
     (conf.directory / 'policy.yaml').write_text(text)
-    policy.Enforcer(conf)
+    enforcement.Enforcer(conf)
     nova_s = {rule.name: rule for rule in nova.policies.list_rules()}
     overridden = yaml.safe_load(text)
     referred = {word.strip('()') for check in overridden.values()
@@ -694,8 +694,8 @@ def test_the_checker_judges_break_glass_too(conf, options, role, verdict):
     run('oslopolicy-policy-generator', *options, '--output-file', str(whole))
     access.write_text(TOKEN % role)
     done = run('oslopolicy-checker', '--policy', str(whole), '--access',
-               str(access), '--rule', base.BREAK_GLASS)
-    assert done.stdout == f'{verdict}: {base.BREAK_GLASS}\n'
+               str(access), '--rule', rules.BREAK_GLASS)
+    assert done.stdout == f'{verdict}: {rules.BREAK_GLASS}\n'
 
 
 def test_the_validator_is_content(options):

@@ -14,9 +14,9 @@ from nova import exception
 from nova import policies
 import pytest
 
-from nova_trove_guard.cmd import surface
-from nova_trove_guard import faults
-from nova_trove_guard import operations
+from nova_trove_guard.nova import faults
+from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import surface
 
 MEND = ('The installed Nova has {}. Decide what it can do to a server, and '
         'add it to nova_trove_guard/operations.py.')

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard bootstrap``."""
+
+import contextlib
+import getpass
+import pathlib
+import secrets
+
+from cliff import lister
+
+from nova_trove_guard.cmd import accounts
+from nova_trove_guard.cmd.bootstrap import snippets
+from nova_trove_guard.cmd import clouds
+from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import outcome
+
+PASSWORD_BYTES = 32
+UNCHANGED = 'unchanged'
+ROTATED = 'rotated'
+# What happens to what is missing.
+DONE = {'role': 'created', 'project': 'created', 'user': 'created',
+        'assignment': 'granted', 'file': 'written'}
+TROVE_CONF = 'trove.conf'
+UNKNOWN = ('it is not known here: put it into trove.conf, or make '
+           'another with --rotate-password')
+
+
+class Bootstrap(clouds.Command, lister.Lister):
+    """Make the Trove admin in Keystone, and the configuration to go with it.
+
+    Makes the role trove_admin, the Trove admin's project and user, and its
+    assignments, as far as they are missing. The configuration for Nova and
+    Trove is printed, or with --write written; the password stands only in
+    the file that is written, which nobody else can read.
+    """
+
+    def get_parser(self, prog_name):
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--project', default='trove', metavar='<name>',
+            help='the Trove admin\'s project (default: %(default)s)')
+        parser.add_argument(
+            '--user', default='trove', metavar='<name>',
+            help='the Trove admin (default: %(default)s)')
+        parser.add_argument(
+            '--domain', default='default', metavar='<domain>',
+            help='the name or id of their domain (default: %(default)s)')
+        parser.add_argument(
+            '--server-owner', default='trove', choices=tuple(accounts.GRANTS),
+            help='in whose project Trove makes servers, as in [trove_guard] '
+                 'of trove.conf; decides which roles are needed (default: '
+                 '%(default)s)')
+        parser.add_argument(
+            '--grant-existing', action='store_true',
+            help='grant roles also to a user who was there before')
+        parser.add_argument(
+            '--rotate-password', action='store_true',
+            help='give a user who was there before another password')
+        parser.add_argument(
+            '--service-user', action='append', metavar='<name>',
+            help='a user as whom a service calls Nova, who must have the '
+                 'role service; may be given several times (default: '
+                 f'{", ".join(accounts.SERVICE_USERS)})')
+        parser.add_argument(
+            '--service-project', default='service', metavar='<name>',
+            help='the project of the services (default: %(default)s)')
+        password = parser.add_mutually_exclusive_group()
+        password.add_argument(
+            '--password-file', metavar='<file>',
+            help='read the password from the first line of a file that '
+                 'nobody else can read; without it, a new one is generated')
+        password.add_argument(
+            '--password-prompt', action='store_true',
+            help='ask for the password')
+        parser.add_argument(
+            '--trove-auth-url', metavar='<url>',
+            help='Keystone\'s URL for Trove (default: the one in use)')
+        parser.add_argument(
+            '--write', type=pathlib.Path, metavar='<directory>',
+            help='write nova.conf, api-paste.ini and trove.conf, with what '
+                 'belongs into those of the services, into a directory')
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='tell what would be done, and do nothing')
+        return parser
+
+    def take_action(self, parsed_args):
+        """Do it, and return the rows that tell what was done."""
+        connection = self.connect(parsed_args)
+        auth_url = parsed_args.trove_auth_url or _auth_url(connection)
+        admin = accounts.Accounts(
+            connection.identity, parsed_args.domain, parsed_args.project,
+            parsed_args.user, accounts.GRANTS[parsed_args.server_owner])
+        _require_services(connection.identity, admin.domain, parsed_args)
+        if not parsed_args.grant_existing:
+            admin.refuse_to_widen()
+        password, fate = _password(admin, auth_url, parsed_args)
+        steps = admin.steps
+
+        for_real = not parsed_args.dry_run
+        if for_real:
+            admin.make('role', 'project')
+        texts = {
+            'nova.conf': snippets.NOVA,
+            'api-paste.ini': snippets.PASTE,
+            TROVE_CONF: snippets.trove(parsed_args.server_owner, {
+                'auth_url': auth_url,
+                'username': parsed_args.user,
+                'password': password if parsed_args.write else None,
+                'project_id': admin.project and admin.project.id,
+                'project_name': parsed_args.project,
+                'user_domain_name': admin.domain.name,
+                'project_domain_name': admin.domain.name,
+                'region_name': connection.config.get_region_name()})}
+        paths = {parsed_args.write / name: text
+                 for name, text in texts.items()} if parsed_args.write else {}
+        stale = {path: text for path, text in paths.items()
+                 if not _is_written(path, text)}
+        if for_real:
+            _carry_out(admin, stale, password, fate)
+
+        self._texts = {} if parsed_args.write else texts
+        return ('What', 'Name', 'Result', 'Why'), [
+            *((step.what, step.name,
+               'exists' if step.is_there else
+               _told(DONE[step.what], for_real), step.why)
+              for step in steps),
+            ('password', parsed_args.user,
+             fate if fate == UNCHANGED else _told(fate, for_real),
+             UNKNOWN if parsed_args.write and password is None else ''),
+            *(('file', str(path),
+               _told(DONE['file'], for_real) if path in stale else UNCHANGED,
+               '') for path in paths)]
+
+    def produce_output(self, parsed_args, column_names, data):
+        """Print the rows, and the configuration unless it is written."""
+        if parsed_args.formatter != 'table':
+            # It must stay what its reader expects: one document.
+            data = [*data, *(('configuration', name, text, '')
+                             for name, text in self._texts.items())]
+            self._texts = {}
+        super().produce_output(parsed_args, column_names, data)
+        for text in self._texts.values():
+            print(f'\n{text}', end='', file=self.app.stdout)
+
+
+def _require_services(keystone, domain, parsed_args):
+    """Refuse while services would be kept from driving managed servers.
+
+    One refused batch of events keeps interfaces from being plugged and volumes
+    from growing.
+
+    :raises outcome.Refused: while a service user lacks the role
+    """
+    names = parsed_args.service_user or accounts.SERVICE_USERS
+    lacking, missing = accounts.lacking_role(
+        keystone, names, domain.id, [accounts.SERVICE_ROLE])
+    if missing:
+        raise outcome.Refused(
+            f'there is no user {" or ".join(missing)} in the domain '
+            f'{domain.name}. Name the users as whom services call Nova with '
+            f'--service-user.')
+    if lacking:
+        raise outcome.Refused(
+            f'{", ".join(lacking)} must have the role '
+            f'{accounts.SERVICE_ROLE}: by it the guard knows the services '
+            f'that drive servers (policy rule trove_guard:service_api). '
+            f'Grant it with: ' + accounts.grants(
+                lacking, parsed_args.service_project, domain.name))
+
+
+def _auth_url(connection):
+    """Return the URL at which a connection's Keystone is."""
+    url = connection.config.get_auth_args().get('auth_url')
+    if not url:
+        raise outcome.Refused('tell Keystone\'s URL for Trove with '
+                              '--trove-auth-url')
+    return url
+
+
+def _password(admin, auth_url, parsed_args):
+    """Return the Trove admin's password to be, and what becomes of it.
+
+    :returns: the password, None where it stays as it is and is not known;
+        and how it is to be told
+    """
+    given = _given_password(parsed_args)
+    if admin.user is None or parsed_args.rotate_password:
+        if given is None and parsed_args.write is None:
+            raise outcome.Refused(
+                'a generated password needs a file to stand in, and is not '
+                'shown: tell where with --write, or give one with '
+                '--password-file')
+        fate = ('set' if given else 'generated') if (
+            admin.user is None) else ROTATED
+        return given or secrets.token_urlsafe(PASSWORD_BYTES), fate
+    known = given
+    if known is None and parsed_args.write:
+        known = snippets.password(parsed_args.write / TROVE_CONF)
+    if known is not None and not admin.is_password(known, auth_url):
+        raise outcome.Refused(
+            f'the user {parsed_args.user} was there before, and has another '
+            f'password than that. Give it the right one with '
+            f'--password-file, or a new one with --rotate-password.')
+    return known, UNCHANGED
+
+
+def _given_password(parsed_args):
+    if parsed_args.password_file:
+        return files.read_secret(parsed_args.password_file)
+    if not parsed_args.password_prompt:
+        return None
+    try:
+        password = getpass.getpass('Password: ')
+        is_sure = password and getpass.getpass('Again: ') == password
+    except EOFError as error:
+        raise outcome.Refused('nobody is there to tell the password: give it '
+                              'with --password-file') from error
+    if not is_sure:
+        raise outcome.Refused('that was not the same twice, or nothing')
+    return password
+
+
+def _is_written(path, text):
+    """Return whether a file says something, to its owner alone."""
+    return (path.exists() and path.read_text(encoding='utf-8') == text and
+            not path.stat().st_mode & files.OTHERS)
+
+
+def _carry_out(admin, stale, password, fate):
+    """Make user, assignments and files, or no file if Keystone refuses."""
+    with contextlib.ExitStack() as unfinished:
+        for path, text in stale.items():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            unfinished.enter_context(files.secret_file(path, text))
+        admin.make('user', 'assignment', password=password)
+        if fate == ROTATED:
+            admin.set_password(password)
+
+
+def _told(done, for_real):
+    return done if for_real else f'would be {done}'

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard audit``: what Trove says, against what Nova says."""
+
+import contextlib
+import json
+import os
+
+from nova_trove_guard.cmd import clouds
+from nova_trove_guard.cmd.drift import comparison
+from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import fixes
+from nova_trove_guard.cmd.drift import progress_bar
+from nova_trove_guard.cmd.drift import retries
+from nova_trove_guard.cmd.drift import sources
+from nova_trove_guard.cmd.drift import store
+from nova_trove_guard.cmd import outcome
+from nova_trove_guard.core import options
+
+JOBS = 4
+# As many as a keystoneauth1 session has connections.
+MOST_JOBS = 10
+FOUND = 'found'
+
+
+class Audit(clouds.Command, outcome.Findings):
+    """Compare what Trove says of its servers with what Nova says.
+
+    One line for each finding, with its remedy. Use the Trove admin's
+    credentials: an admin may read all of it, but only the Trove admin may
+    mend it where the guard is on. Ends with 0 if all is well, 1 if there are
+    findings left, 3 if a service can't be asked; with --state, another run
+    then goes on from there.
+    """
+
+    need_sort_by_cliff = False
+
+    def get_parser(self, prog_name):
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        metadata_key = next(opt.default for opt in options.GUARD_OPTS
+                            if opt.dest == 'metadata_key')
+        parser.add_argument(
+            '--metadata-key', default=metadata_key, metavar='<key>',
+            help='the marker, as in [trove_guard] of nova.conf (default: '
+                 '%(default)s)')
+        parser.add_argument(
+            '--server-owner', default='trove', choices=('trove', 'user'),
+            help='in whose project servers belong, as in [trove_guard] of '
+                 'trove.conf (default: %(default)s)')
+        parser.add_argument(
+            '--trove-project', metavar='<project>',
+            help='the id of Trove\'s own project (default: the project of '
+                 'the credentials)')
+        parser.add_argument(
+            '--trove-region', metavar='<region>',
+            help='the region of Trove, if it is not that of Nova')
+        parser.add_argument(
+            '--other-trove', action='append', default=[], metavar='<region>',
+            help='the region of another Trove with servers in the same '
+                 'Nova, so that they are not taken for forged; may be given '
+                 'several times')
+        parser.add_argument(
+            '--tagged-only', action='store_true',
+            help='have Nova list only servers with Trove\'s tag: less to '
+                 'read in a cloud with many others, but a forged marker is '
+                 'not found')
+        parser.add_argument(
+            '--ignore', action='append', default=[], metavar='<code>',
+            choices=[code.value for code in findings.Code],
+            help='do not look for a finding, such as unlocked where Trove '
+                 'locks no servers; may be given several times')
+        parser.add_argument(
+            '--jobs', default=JOBS, type=int, metavar='<number>',
+            choices=range(1, MOST_JOBS + 1),
+            help=f'how many calls may be under way at a time, at most '
+                 f'{MOST_JOBS} (default: %(default)s)')
+        parser.add_argument(
+            '--state', default='', metavar='<file>',
+            help='keep in a file how far it is: an audit that was cut off '
+                 'goes on from there; at its end the file goes')
+        parser.add_argument(
+            '--fix', action='store_true',
+            help='mend what is safe: mark, and lock with a reason')
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='with --fix, tell what would be mended, and mend nothing')
+        parser.add_argument(
+            '--yes', action='store_true', help='with --fix, do not ask')
+        return parser
+
+    def take_action(self, parsed_args):
+        """Audit, mend, and return the rows."""
+        if parsed_args.fix and not (
+                parsed_args.dry_run or parsed_args.yes or
+                self.app.stdin.isatty()):
+            raise outcome.Refused('nobody is there to ask: mend with --yes, '
+                                  'or see with --dry-run')
+        connection = self.connect(parsed_args)
+        with contextlib.closing(store.Ledger(
+                parsed_args.state,
+                _subject(connection, parsed_args))) as ledger:
+            audit = _audit(connection, parsed_args, ledger, self.app.stderr)
+            with audit.progress.shown():
+                audit.run()
+            if parsed_args.fix:
+                self._fix(fixes.Fix(
+                    audit, connection.current_project_id,
+                    not parsed_args.dry_run), parsed_args)
+            rows = [(finding.code, finding.server, finding.instance,
+                     finding.detail, result or FOUND,
+                     finding.remedy(parsed_args.metadata_key))
+                    for finding, result in ledger.findings()]
+            self.are_well = all(
+                row[4] in fixes.WELL for row in rows)
+            self._summary = _summary(ledger, rows)
+        return ('Code', 'Server', 'Database Instance', 'Detail', 'Result',
+                'Remedy'), rows
+
+    def _fix(self, fix, parsed_args):
+        if fix.for_real and fix.count and not parsed_args.yes:
+            print(f'Mend {fix.count} findings? [y/N] ', end='', flush=True,
+                  file=self.app.stderr)
+            if self.app.stdin.readline().strip().lower() != 'y':
+                return
+        with fix.audit.progress.shown():
+            fix.run()
+
+    def produce_output(self, parsed_args, column_names, data):
+        """Print the rows, and the summary elsewhere."""
+        super().produce_output(parsed_args, column_names, data)
+        print(self._summary, file=self.app.stderr)
+        self.app.stdout.flush()
+        if parsed_args.state:
+            # Now that its findings are told.
+            os.unlink(parsed_args.state)
+
+
+def _where(connection, service, region=None):
+    """Return where a service is, for a keystoneauth1 Adapter."""
+    config = connection.config
+    return {'region_name': region or config.get_region_name(service),
+            'interface': config.get_interface(service),
+            'endpoint_override': (
+                None if region else config.get_endpoint(service))}
+
+
+def _audit(connection, parsed_args, ledger, stderr):
+    session = retries.PatientSession(connection.session)
+    compute = _where(connection, 'compute')
+
+    def trove(region):
+        return sources.Trove(
+            session, compute['region_name'],
+            **_where(connection, 'database', region))
+
+    return comparison.Audit(
+        nova=sources.Nova(session, parsed_args.tagged_only, **compute),
+        trove=trove(parsed_args.trove_region),
+        other_troves=tuple(map(trove, parsed_args.other_trove)),
+        judge=findings.Judge(
+            parsed_args.metadata_key, parsed_args.server_owner,
+            parsed_args.trove_project or connection.current_project_id),
+        ledger=ledger, progress=progress_bar.Progress(stderr),
+        ignored=frozenset(parsed_args.ignore), jobs=parsed_args.jobs)
+
+
+def _subject(connection, parsed_args):
+    """Return what is audited, for the ledger."""
+    return json.dumps([
+        connection.config.get_auth_args().get('auth_url'),
+        _where(connection, 'compute'),
+        _where(connection, 'database', parsed_args.trove_region),
+        parsed_args.other_trove, parsed_args.metadata_key,
+        parsed_args.server_owner, parsed_args.trove_project,
+        parsed_args.tagged_only, parsed_args.ignore])
+
+
+def _summary(ledger, rows):
+    tally = ', '.join(f'{code} {count}'
+                      for code, count in ledger.tally().items())
+    left = sum(row[4] not in fixes.WELL for row in rows)
+    return (f'{ledger.size("instances")} database instances: '
+            f'{len(rows)} findings'
+            f'{f" ({tally})" if tally else ""}, {left} left')

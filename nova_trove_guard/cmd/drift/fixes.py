@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mends what is safe to mend: marks and locks."""
+
+import dataclasses
+
+from keystoneauth1 import exceptions
+
+from nova_trove_guard.cmd.drift import comparison
+from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import workers
+
+MENDED = 'mended'
+WOULD_BE_MENDED = 'would be mended'
+GONE = 'gone by itself'
+IN_TRANSITION = 'left: Nova is working on the server'
+SAME_PROJECT = ('left: the lock would be the tenant\'s; use credentials of '
+                'another project')
+# What counts as well, after that.
+WELL = (MENDED, GONE)
+
+
+def _mark(nova, judge, finding):
+    nova.mark(finding.server, finding.instance, judge.metadata_key)
+
+
+def _lock(nova, judge, finding):
+    nova.lock(finding.server, finding.instance)
+
+
+# In this order: the guard first.
+MENDS = {
+    findings.Code.MARKER_MISSING: _mark,
+    findings.Code.MARKER_WRONG: _mark,
+    findings.Code.UNLOCKED: _lock,
+    findings.Code.TENANT_LOCK: _lock,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fix:
+    """Mends the findings of an audit.
+
+    :ivar audit: comparison.Audit
+    :ivar project: the id of the project of the credentials
+    :ivar for_real: whether to change anything
+    """
+
+    audit: comparison.Audit
+    project: str
+    for_real: bool
+
+    @property
+    def count(self):
+        """How many findings there are to mend."""
+        tally = self.audit.ledger.tally()
+        return sum(tally.get(code, 0) for code in MENDS)
+
+    def run(self):
+        """Mend, and take note in the ledger of what became of each."""
+        # One code after the other: no server is mended twice at a time.
+        for code in MENDS:
+            for count, (finding, result) in enumerate(
+                    workers.each(
+                        self._mend, self.audit.ledger.unmended((code,)),
+                        self.audit.jobs), start=1):
+                self.audit.ledger.mended(finding, result)
+                self.audit.progress.tell(f'Mending {code}', count,
+                                         self.audit.ledger.tally()[code])
+
+    def _mend(self, finding):
+        """Mend a finding, if it is still there; return what became of it."""
+        nova, judge = self.audit.nova, self.audit.judge
+        try:
+            server = nova.show(finding.server)
+            if server is None:
+                return GONE
+            if server['OS-EXT-STS:task_state'] is not None:
+                return IN_TRANSITION
+            instance = findings.Instance(
+                finding.instance, finding.server, '', is_busy=False)
+            has_owner_lock = (
+                finding.code is findings.Code.TENANT_LOCK and
+                nova.has_owner_lock(finding.server))
+            if not any(now.code is finding.code for now in judge.findings(
+                    instance, server, has_owner_lock)):
+                return GONE
+            if (MENDS[finding.code] is _lock and
+                    server['tenant_id'] == self.project !=
+                    judge.trove_project):
+                return SAME_PROJECT
+            if not self.for_real:
+                return WOULD_BE_MENDED
+            MENDS[finding.code](nova, judge, finding)
+        except exceptions.HttpError as error:
+            return f'failed: {_message(error)}'
+        return MENDED
+
+
+def _message(error):
+    """Return what Nova says of an error, which keystoneauth1 can't read."""
+    try:
+        fault, = error.response.json().values()
+        return fault['message']
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return str(error)

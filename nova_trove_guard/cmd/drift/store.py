@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an audit has learned so far, in a file that outlives its process.
+
+An SQLite database: what belongs together is written together or not at all,
+even where the process is killed, and memory does not grow with the fleet.
+"""
+
+import contextlib
+import sqlite3
+
+from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd import outcome
+
+SCHEMA = """
+    CREATE TABLE IF NOT EXISTS subject (text TEXT);
+    CREATE TABLE IF NOT EXISTS phases (
+        name TEXT PRIMARY KEY, position TEXT, count INTEGER, done INTEGER);
+    CREATE TABLE IF NOT EXISTS instances (
+        id TEXT PRIMARY KEY, server TEXT, project TEXT, is_busy INTEGER,
+        is_judged INTEGER DEFAULT 0);
+    CREATE INDEX IF NOT EXISTS servers ON instances (server);
+    CREATE TABLE IF NOT EXISTS owner_locks (server TEXT PRIMARY KEY);
+    CREATE TABLE IF NOT EXISTS strangers (
+        server TEXT PRIMARY KEY, marker TEXT, is_judged INTEGER DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS findings (
+        code TEXT, server TEXT, instance TEXT, detail TEXT,
+        result TEXT DEFAULT '', PRIMARY KEY (code, server, instance));
+"""
+_INSTANCE = 'SELECT id, server, project, is_busy FROM instances'
+_FINDINGS = 'SELECT code, server, instance, detail FROM findings'
+BATCH = 500
+
+
+class Ledger:
+    """The memory of one audit.
+
+    :param path: its file; '' for one that nobody sees and that ends with it
+    :param subject: what is audited (str), so that an audit does not go on
+        with another's ledger
+    :raises outcome.Refused: if the file is another audit's, in use, or none
+    """
+
+    def __init__(self, path, subject):
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+            # Only one process at a time.
+            self._db.execute('PRAGMA locking_mode = EXCLUSIVE')
+            self._db.executescript(f'BEGIN EXCLUSIVE; {SCHEMA} COMMIT;')
+        except sqlite3.DatabaseError as error:
+            raise outcome.Refused(
+                f'{path} can\'t hold the state of an audit: {error}'
+            ) from error
+        known = self._value('SELECT text FROM subject')
+        if known is None:
+            self._db.execute('INSERT INTO subject VALUES (?)', (subject,))
+        elif known != subject:
+            raise outcome.Refused(
+                f'{path} is the state of an audit of something else: {known}')
+
+    def close(self):
+        """Let go of the file."""
+        self._db.close()
+
+    @contextlib.contextmanager
+    def together(self):
+        """Write all that is written in the block, or nothing of it."""
+        self._db.execute('BEGIN')
+        try:
+            yield
+        except BaseException:
+            self._db.execute('ROLLBACK')
+            raise
+        self._db.execute('COMMIT')
+
+    # How far it is
+
+    def position(self, phase):
+        """Return (position, how much) of a phase, (None, 0) at its begin."""
+        return self._row('SELECT position, count FROM phases WHERE name = ?',
+                         phase) or (None, 0)
+
+    def is_done(self, phase):
+        """Return whether a phase is done."""
+        return bool(self._value('SELECT done FROM phases WHERE name = ?',
+                                phase))
+
+    def reach(self, phase, position, count=0, done=False):
+        """Take note of how far a phase is."""
+        self._db.execute('INSERT OR REPLACE INTO phases VALUES (?, ?, ?, ?)',
+                         (phase, position, count, done))
+
+    # What Trove says
+
+    def add(self, instance):
+        """Take note of an Instance, in place of what it was before."""
+        self._db.execute(
+            'INSERT INTO instances (id, server, project, is_busy) '
+            'VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET '
+            'server = excluded.server, is_busy = excluded.is_busy',
+            (instance.id, instance.server, instance.project,
+             instance.is_busy))
+
+    def instance(self, instance_id):
+        """Return the Instance of an id, None if Trove has not told of it."""
+        return self._instance('id', instance_id)
+
+    def instance_on(self, server_id):
+        """Return the Instance on a server, None for none."""
+        return self._instance('server', server_id)
+
+    def _instance(self, column, value):
+        row = self._row(f'{_INSTANCE} WHERE {column} = ?', value)
+        return row and findings.Instance(*row[:3], bool(row[3]))
+
+    def judged(self, instance):
+        """Take note that an Instance is judged."""
+        self._db.execute('UPDATE instances SET is_judged = 1 WHERE id = ?',
+                         (instance.id,))
+
+    def unjudged(self):
+        """Yield each Instance that is not judged yet."""
+        for row in self._all(f'{_INSTANCE} WHERE NOT is_judged AND id > ? '
+                             f'ORDER BY id LIMIT {BATCH}', key=0):
+            yield findings.Instance(*row[:3], bool(row[3]))
+
+    # What Nova says
+
+    def add_owner_lock(self, server_id):
+        """Take note of a server whose own project holds its lock."""
+        self._db.execute('INSERT OR IGNORE INTO owner_locks VALUES (?)',
+                         (server_id,))
+
+    def has_owner_lock(self, server_id):
+        """Return whether a server's own project holds its lock."""
+        return self._row('SELECT 1 FROM owner_locks WHERE server = ?',
+                         server_id) is not None
+
+    def add_stranger(self, server_id, marker):
+        """Take note of a server whose marker Trove has not told of."""
+        self._db.execute('INSERT OR IGNORE INTO strangers (server, marker) '
+                         'VALUES (?, ?)', (server_id, marker))
+
+    def judged_stranger(self, server_id):
+        """Take note that a server's marker is judged."""
+        self._db.execute('UPDATE strangers SET is_judged = 1 '
+                         'WHERE server = ?', (server_id,))
+
+    def strangers(self):
+        """Yield (server id, marker) of each that is not judged yet."""
+        return self._all(
+            'SELECT server, marker FROM strangers WHERE NOT is_judged '
+            f'AND server > ? ORDER BY server LIMIT {BATCH}', key=0)
+
+    # What is wrong
+
+    def find(self, finding):
+        """Take note of a Finding."""
+        self._db.execute(
+            'INSERT OR REPLACE INTO findings (code, server, instance, detail)'
+            ' VALUES (?, ?, ?, ?)',
+            (finding.code, finding.server, finding.instance, finding.detail))
+
+    def mended(self, finding, result):
+        """Take note of what became of a Finding."""
+        self._db.execute(
+            'UPDATE findings SET result = ? '
+            'WHERE code = ? AND server = ? AND instance = ?',
+            (result, finding.code, finding.server, finding.instance))
+
+    def unmended(self, codes):
+        """Yield each Finding of some codes of which nothing became yet.
+
+        They come in the order of the codes.
+        """
+        for code in codes:
+            for row in self._all(
+                    f'{_FINDINGS} WHERE server > ? AND code = ? '
+                    f'AND result = \'\' ORDER BY server LIMIT {BATCH}',
+                    code, key=1):
+                yield _finding(row)
+
+    def findings(self):
+        """Yield (Finding, what became of it) of all, by code."""
+        for row in self._db.execute(
+                'SELECT code, server, instance, detail, result '
+                'FROM findings ORDER BY code, instance, server'):
+            yield _finding(row[:4]), row[4]
+
+    def tally(self):
+        """Return a dict of the number of Findings by code."""
+        return dict(self._db.execute(
+            'SELECT code, COUNT(*) FROM findings GROUP BY code '
+            'ORDER BY code'))
+
+    def size(self, table, condition='1'):
+        """Return the number of rows in a table."""
+        return self._value(
+            f'SELECT COUNT(*) FROM {table} WHERE {condition}')
+
+    def _all(self, select, *values, key):
+        """Yield all rows, a batch at a time, so that they may change.
+
+        :param select: takes the last batch's last key, and values
+        :param key: the index of the key in a row
+        """
+        last = ''
+        while True:
+            batch = self._db.execute(select, (last, *values)).fetchall()
+            yield from batch
+            if len(batch) < BATCH:
+                return
+            last = batch[-1][key]
+
+    def _row(self, select, *values):
+        return self._db.execute(select, values).fetchone()
+
+    def _value(self, select, *values):
+        return next(iter(self._row(select, *values) or ()), None)
+
+
+def _finding(row):
+    return findings.Finding(findings.Code(row[0]), *row[1:])

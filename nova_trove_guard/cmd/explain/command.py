@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-trove-guard explain METHOD PATH``: what the guard does, and why."""
+
+import functools
+import os
+import pathlib
+import sys
+import urllib.parse
+
+from cliff import show
+from keystoneauth1 import adapter
+from keystonemiddleware import auth_token
+import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
+import nova.conf
+import webob
+
+from nova_trove_guard.cmd import clouds
+from nova_trove_guard.cmd.explain import lookups
+from nova_trove_guard.cmd.explain import verdicts
+from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.core import options
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core import principals
+
+CONF = nova.conf.CONF
+FROM_ENVIRONMENT = 'env:'
+STANDARD_INPUT = '-'
+
+
+class Explain(clouds.Command, show.ShowOne):
+    """Tell what the guard makes of a request, and why.
+
+    It is judged by the guard's own code, with the policy of a nova.conf.
+    Nothing is asked of Nova but to show the server, and not even that with
+    --managed or --unmanaged. Where a token is given, Keystone is asked for
+    it with the credentials in [keystone_authtoken].
+    """
+
+    def get_parser(self, prog_name):
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('method', metavar='METHOD',
+                            help='the HTTP method')
+        parser.add_argument(
+            'path', metavar='PATH',
+            help='the path and query, with or without the version, such as '
+                 '/v2.1/servers/<id>/action')
+        parser.add_argument(
+            '--body', default='', metavar='<json>|@<file>',
+            help='the body of the request')
+        parser.add_argument(
+            '--config-file', action='append', default=[], metavar='<file>',
+            help='the nova.conf of nova-api; may be given several times')
+        parser.add_argument(
+            '--paste-file', metavar='<file>',
+            help='its api-paste.ini, where that has options of the guard')
+        who = parser.add_argument_group('who asks')
+        who.add_argument('--user-id', metavar='<id>')
+        who.add_argument('--project-id', metavar='<id>')
+        who.add_argument('--role', action='append', default=[],
+                         metavar='<name>', help='may be given several times')
+        who.add_argument('--service-user-id', metavar='<id>')
+        who.add_argument(
+            '--service-role', action='append', default=[], metavar='<name>',
+            help='of a valid service token; may be given several times')
+        source = (f'a file, {FROM_ENVIRONMENT}<variable>, or '
+                  f'{STANDARD_INPUT} for a line of standard input')
+        who.add_argument('--token-from', metavar='<source>',
+                         help=f'a token instead: {source}')
+        who.add_argument('--service-token-from', metavar='<source>',
+                         help='the service token that goes with it')
+        server = parser.add_argument_group(
+            'the server', 'Without these, Nova is asked.')
+        given = server.add_mutually_exclusive_group()
+        given.add_argument(
+            '--managed', nargs='?', metavar='<instance>',
+            const='00000000-0000-0000-0000-000000000000',
+            help='it is managed, as this database instance')
+        given.add_argument('--unmanaged', action='store_true',
+                           help='it is not managed')
+        server.add_argument(
+            '--server-project-id', metavar='<id>',
+            help='whose it is (default: the principal\'s own)')
+        server.add_argument('--server-user-id', metavar='<id>')
+        return parser
+
+    def take_action(self, parsed_args):
+        """Have it judged, and return the columns."""
+        environ, authenticate = self._who(parsed_args)
+        settings = _configure(parsed_args)
+        try:
+            enforcer = enforcement.Enforcer(CONF)
+        except enforcement.PolicyUnreadable as error:
+            raise outcome.Refused(str(error)) from error
+        servers = self._servers(parsed_args, settings)
+        verdict = verdicts.verdict(
+            _request(parsed_args).environ | environ, settings, enforcer,
+            servers, authenticate)
+        if servers.error is not None:
+            raise servers.error
+        return tuple(zip(*_told(verdict, settings)))
+
+    def _who(self, parsed_args):
+        """Return what goes into the environ, and what verifies it."""
+        if parsed_args.token_from is None:
+            if parsed_args.service_token_from is not None:
+                raise outcome.Refused('a service token is nothing without '
+                                      '--token-from')
+            return verdicts.token_auth(principals.Principal(
+                parsed_args.user_id or 'somebody', parsed_args.project_id,
+                tuple(parsed_args.role),
+                parsed_args.service_user_id or (
+                    'some service' if parsed_args.service_role else None),
+                tuple(parsed_args.service_role))), None
+        if parsed_args.user_id or parsed_args.role:
+            raise outcome.Refused('the token tells user and roles')
+        read = functools.partial(_secret, stdin=self.app.stdin)
+        environ = {'HTTP_X_AUTH_TOKEN': read(parsed_args.token_from)}
+        if parsed_args.service_token_from is not None:
+            environ['HTTP_X_SERVICE_TOKEN'] = read(
+                parsed_args.service_token_from)
+        return environ, lambda application: auth_token.AuthProtocol(
+            application, {'oslo_config_config': CONF})
+
+    def _servers(self, parsed_args, settings):
+        if parsed_args.managed is None and not parsed_args.unmanaged:
+            # What a token could not do, it is not used for.
+            connection = self.connect(parsed_args)
+            return lookups.LookedUp(adapter.Adapter(
+                connection.session, service_type='compute',
+                region_name=connection.config.get_region_name('compute'),
+                interface=connection.config.get_interface('compute'),
+                endpoint_override=connection.config.get_endpoint('compute')),
+                settings.metadata_key)
+        return lookups.Given(
+            not parsed_args.unmanaged,
+            parsed_args.server_project_id or parsed_args.project_id,
+            parsed_args.server_user_id or parsed_args.user_id,
+            parsed_args.managed)
+
+
+def _configure(parsed_args):
+    """Read the configuration as nova-api does; return options.Settings."""
+    overrides = {}
+    if parsed_args.paste_file:
+        _, overrides = files.understood(pipelines.settings,
+                                        parsed_args.paste_file)
+    CONF([], project='nova', default_config_files=parsed_args.config_file,
+         default_config_dirs=[])
+    try:
+        return options.settings(CONF, overrides)
+    except ValueError as error:
+        raise outcome.Refused(str(error)) from error
+
+
+def _request(parsed_args):
+    """Return the request (webob.Request)."""
+    body = parsed_args.body
+    if body.startswith('@'):
+        body = pathlib.Path(body[1:]).read_bytes()
+    else:
+        body = body.encode()
+    try:
+        url = urllib.parse.urlsplit(parsed_args.path)
+        path = url._replace(scheme='', netloc='', fragment='').geturl()
+        if not path.startswith('/'):
+            raise ValueError('it has no slash at its beginning')
+        request = webob.Request.blank(path, method=parsed_args.method.upper())
+    except ValueError as error:
+        raise outcome.Refused(
+            f'{parsed_args.path} is no path: {error}') from error
+    if body:
+        request.body = body
+        request.content_type = 'application/json'
+    return request
+
+
+def _secret(source, stdin=sys.stdin):
+    """Return a token from where an option says it is."""
+    if source == STANDARD_INPUT:
+        return stdin.readline().strip()
+    if source.startswith(FROM_ENVIRONMENT):
+        name = source.removeprefix(FROM_ENVIRONMENT)
+        if name not in os.environ:
+            raise outcome.Refused(f'there is no variable {name}')
+        return os.environ[name]
+    return files.read_secret(source)
+
+
+def _told(verdict, settings):
+    """Yield (column, value)."""
+    asked, decision, rule = verdict.asked, verdict.decision, verdict.rule
+    yield 'operation', asked.operation.name if asked else None
+    yield 'guarded', rule is not None
+    yield 'rule', rule
+    yield 'check', '\n'.join(
+        f'{name}: {check}'
+        for name, check in verdicts.checks(rule).items()
+    ) if rule else None
+    yield 'server', decision and decision.server_id
+    yield 'database_instance', decision and decision.database_instance
+    yield 'decision', str(decision.outcome) if decision else (
+        'not_guarded' if verdict.status is None else 'unauthenticated')
+    yield 'why', verdict.why
+    yield 'status', verdict.status or 'Nova\'s own'
+    fault = decision and decision.fault
+    yield 'message', verdict.message or (fault.explanation if fault else '')
+    yield 'guard_is_on', settings.trove_managed_instances

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the installed Nova can be asked, against the table of operations."""
+
+import itertools
+
+from nova.api.openstack.compute import routes
+
+from nova_trove_guard.nova import operations
+
+# Where the actions are that have a name of their own in the table.
+ACTIONS = tuple(route for route, methods in operations.ROUTES.items()
+                if methods.get('POST') is operations.ACTION)
+
+
+def nova_routes():
+    """Yield (route, method) of every route of the installed Nova."""
+    for route, methods in routes.ROUTE_LIST:
+        if not isinstance(methods, str):  # a redirection
+            yield from itertools.product((route,), methods)
+
+
+def nova_actions(route):
+    """Return the names of the actions at a route of the installed Nova."""
+    factory, _ = {
+        route: methods for route, methods in routes.ROUTE_LIST
+        if not isinstance(methods, str)}[route]['POST']
+    # Controllers need a Nova that is all set up; their classes tell, too.
+    main, others = factory.args
+    return frozenset().union(
+        *(controller.wsgi_actions for controller in (main, *others)))
+
+
+def is_known(route, method):
+    """Return whether the table knows what a request asks of Nova.
+
+    :param route: as nova_routes() has it
+    :param method: the HTTP method
+    """
+    if route.split('/')[1] in operations.NAMES_NO_SERVER:
+        return route not in operations.ROUTES
+    # In the table a detailed list is the item with the id 'detail'.
+    return method in operations.ROUTES.get(
+        route.replace('/detail', '/{id}'), {})
+
+
+def unknown_actions(route):
+    """Return the names of Nova's actions that the table does not know.
+
+    :param route: one of ACTIONS
+    """
+    return nova_actions(route) - set(operations.ACTIONS)
+
+
+def unknown():
+    """Return all that the table does not know (list of str).
+
+    The guard takes what it doesn't know about a server for mutating; what
+    doesn't look like it were about one it lets pass.
+    """
+    return [
+        *(f'{method} {route}' for route, method in nova_routes()
+          if not is_known(route, method)),
+        *(f'action {name}' for name in sorted(set().union(
+            *map(unknown_actions, ACTIONS))))]
