@@ -18,7 +18,6 @@ import openstack
 from openstack import exceptions as openstack_exceptions
 from oslo_upgradecheck import upgradecheck
 
-from nova_trove_guard import cache
 from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
@@ -133,25 +132,6 @@ class Checks(upgradecheck.UpgradeCommands):
                 f'role {" or ".join(roles)}.')
         return _success()
 
-    def check_cache(self):
-        """Give the cache servers something to keep, and ask for it."""
-        try:
-            settings = _settings()
-        except (outcome.Refused, OSError, ValueError):
-            return _warning('See above: the options can\'t be read.')
-        if settings.cache_backend != 'memcached':
-            return _success()
-        try:
-            failures = list(cache.servers(CONF, settings).failures())
-        except ValueError as error:
-            return _failure(f'[cache] memcache_servers: {error}')
-        if failures:
-            return _failure(f'Cache servers fail: {"; ".join(failures)}. '
-                            f'Until they work, each server is looked up for '
-                            f'each call, and nobody can mark one that is '
-                            f'there already.')
-        return _success()
-
     def check_surface(self):
         """Compare what Nova can be asked with what the guard knows."""
         unknown = surface.unknown()
@@ -168,7 +148,6 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Policy', check_policy),
         ('Trove admin', check_trove_admin),
         ('Services', check_services),
-        ('Look-up cache', check_cache),
         ('Surface of Nova', check_surface),
     )
 

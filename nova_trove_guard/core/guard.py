@@ -9,7 +9,7 @@ In api-paste.ini::
 1. Read what is asked, and of which servers (operations).
 2. Identify the principal (principal).
 3. Pass on what the principal may do with any server (policy).
-4. Find out whether the servers are managed (servers, cache).
+4. Find out whether the servers are managed (lookup).
 5. Judge what the principal may do with these (policy).
 6. Report the decision (audit, metrics).
 7. Pass the request on untouched; or answer with a fault (faults), or as Nova
@@ -24,7 +24,6 @@ from oslo_middleware import request_id
 import webob
 import webob.exc
 
-from nova_trove_guard import cache
 from nova_trove_guard.core import absence
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
@@ -32,7 +31,6 @@ from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
 from nova_trove_guard.core.reports import audit
 from nova_trove_guard.core.reports import metrics
-from nova_trove_guard import memcached
 from nova_trove_guard.nova import faults
 from nova_trove_guard.nova import lookup
 from nova_trove_guard.nova import operations
@@ -74,7 +72,7 @@ class TroveGuard:
         for tell in self._observers:
             tell(decision)
         if decision.outcome in self._passing:
-            return self._pass_on(asked, decision, environ, start_response)
+            return self._application(environ, start_response)
         if decision.absent is not None:
             return self._answer_as_absent(
                 asked, decision, environ, start_response)
@@ -94,34 +92,6 @@ class TroveGuard:
 
     def _answer(self, fault, environ, start_response):
         return faults.answer(fault, environ, start_response, self._legacy_v2)
-
-    def _pass_on(self, asked, decision, environ, start_response):
-        """Pass on what may change whether a server is Trove's."""
-        change = None
-        if decision.outcome is not audit.Outcome.NOT_MANAGED:
-            change = self._servers.changing(
-                asked.server_id, asked.writes_metadata(self._metadata_key))
-        if change is None:
-            return self._application(environ, start_response)
-        request, answer, is_passed_on = webob.Request(environ), None, False
-        try:
-            with change:
-                is_passed_on = True
-                answer = request.get_response(self._application)
-        except memcached.Unavailable as error:
-            LOG.error('%s changes the server %s, but others may go on to '
-                      'believe what they remember of it: %s',
-                      decision.operation, asked.server_id, error)
-            if self._refusal is audit.Outcome.REFUSED:
-                return self._answer(faults.unavailable(), environ,
-                                    start_response)
-            if not is_passed_on:
-                answer = request.get_response(self._application)
-            elif answer is None:
-                # Nova failed, and the cache after it. To ask Nova once more
-                # could do twice what was asked once.
-                raise
-        return answer(environ, start_response)
 
     def _decide(self, asked, environ):
         """Return the Decision on a request, whatever fails."""
@@ -152,10 +122,6 @@ class TroveGuard:
                       'api-paste.ini.', operation.name)
             return self._refuse(undecided, faults.unidentified())
         named = _named(asked)
-        recalled = self._servers.recall(named or ())
-        # Whoever asks, and whatever the rules.
-        if recalled.all_others(named) and not writes_marker:
-            return undecided
         judge = self._enforcer.judge(principal)
         if judge.is_trove_admin():
             return undecided.ends(audit.Outcome.ALLOWED, rules.TROVE_ADMIN)
@@ -170,15 +136,15 @@ class TroveGuard:
         if named is None:
             return self._refuse(undecided, faults.unreadable())
         return self._judge_servers(
-            asked, self._servers.existing(named), recalled, judge, undecided)
+            asked, self._servers.existing(named), judge, undecided)
 
-    def _judge_servers(self, asked, named, recalled, judge, undecided):
+    def _judge_servers(self, asked, named, judge, undecided):
         """Return the Decision on a request: the first server that decides."""
         managed, opened = None, None
         for each in named:
             if each.identifier is None and each.target.is_validated:
                 continue  # Nova refuses it.
-            found = each.identifier and self._find(each, recalled)
+            found = each.identifier and self._find(each)
             if not found and (each.identifier is None or
                               each.target == operations.SERVER_IN_PATH):
                 return undecided.ends(
@@ -210,12 +176,12 @@ class TroveGuard:
         return decision.ends(audit.Outcome.ALLOWED,
                              rules.rule_of(asked.operation))
 
-    def _find(self, named, recalled):
+    def _find(self, named):
         """Return the servers that something leads to.
 
         One that is on its way into its cell can be missed once.
         """
-        found = self._servers.find(named, recalled)
+        found = self._servers.find(named)
         if not found and named.target == operations.SERVER_IN_PATH:
             found = self._servers.find(named)
         return found
@@ -259,9 +225,7 @@ def filter_factory(global_conf, **local_conf):
         measures = metrics.of(settings)
         return TroveGuard(
             application, settings.metadata_key, enforcement.Enforcer(cfg.CONF),
-            lookup.Servers(
-                settings.metadata_key, measures,
-                cache.of(cfg.CONF, settings, lookup.ManagedServer)),
+            lookup.Servers(settings.metadata_key, measures),
             settings.mode,
             (*audit.observers(cfg.CONF, settings), *measures.observers))
 

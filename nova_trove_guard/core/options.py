@@ -7,9 +7,6 @@ from oslo_config import cfg
 
 GROUP = 'trove_guard'
 
-# Beyond it, memcached takes a number of seconds for a date.
-LONGEST_CACHE_TIME = 30 * 24 * 3600
-
 GUARD_OPTS = (
     cfg.BoolOpt(
         'trove_managed_instances',
@@ -61,48 +58,6 @@ GUARD_OPTS = (
         'statsd_prefix',
         default='nova.trove_guard',
         help='What the names of all metrics start with.'),
-    cfg.StrOpt(
-        'cache_backend',
-        default='off',
-        choices=[
-            ('off', 'Look up each server for each call.'),
-            ('memory', 'Each process remembers which servers are Trove\'s, '
-                       'and looks up the others each time.'),
-            ('memcached', 'All processes remember both, in the '
-                          'memcache_servers of group [cache]. Each nova-api '
-                          'in front of the same databases must have the same '
-                          'servers there, in the same order. While they '
-                          'can\'t be reached, servers are looked up, and '
-                          'only the Trove admin\'s calls that mark a server '
-                          'that exists already are refused (503).')],
-        help='Where to remember what was looked up. Of [cache] the guard '
-             'takes memcache_servers, socket_timeout, memcache_dead_retry '
-             'and tls_*, whether or not Nova itself caches (enabled, '
-             'backend).'),
-    cfg.IntOpt(
-        'cache_time',
-        default=600,
-        min=1,
-        max=LONGEST_CACHE_TIME,
-        help='For how many seconds to remember that a server is Trove\'s. '
-             'For no longer a server is refused that is not Trove\'s any '
-             'more.'),
-    cfg.IntOpt(
-        'cache_time_not_managed',
-        default=60,
-        min=0,
-        max=LONGEST_CACHE_TIME,
-        help='For how many seconds to remember, in memcached, that a server '
-             'is not Trove\'s; 0 for not at all. A server that is marked '
-             'through a nova-api with the guard is refused from then on all '
-             'the same; one that is marked past it, in the database, from '
-             'the end of this time on.'),
-    cfg.IntOpt(
-        'cache_size',
-        default=10000,
-        min=1,
-        help='How many servers a process remembers with cache_backend = '
-             'memory, at some 700 bytes each.'),
 )
 
 
@@ -118,10 +73,6 @@ class Settings:
     statsd_host: str | None
     statsd_port: int
     statsd_prefix: str
-    cache_backend: str = 'off'
-    cache_time: int = 600
-    cache_time_not_managed: int = 60
-    cache_size: int = 10000
 
 
 def settings(conf, overrides):

@@ -2,7 +2,6 @@
 """Is it Trove's: the look-up of a server, inside Nova's process."""
 
 import dataclasses
-import types
 
 import nova.compute.api
 from nova import context as nova_context
@@ -12,7 +11,6 @@ from nova.network import neutron
 from nova import objects
 from oslo_context import context as oslo_context
 
-from nova_trove_guard import cache
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,16 +30,6 @@ class ManagedServer:
     database_instance: str
 
 
-class Recalled(dict):
-    """What is remembered (cache.Memory), by operations.Named."""
-
-    def all_others(self, named):
-        """Return whether all of a request's servers are known not Trove's."""
-        return bool(named) and all(
-            each in self and self[each].known and self[each].server is None
-            for each in named)
-
-
 class CellDown(Exception):
     """A cell's database does not answer."""
 
@@ -57,14 +45,10 @@ class Servers:
 
     :param metadata_key: the marker
     :param metrics: nova_trove_guard.core.reports.metrics.Off or Statsd
-    :param memory: what remembers servers, see nova_trove_guard.cache; None
-        for nothing
     """
 
-    def __init__(self, metadata_key, metrics, memory=None):
+    def __init__(self, metadata_key, metrics):
         self._metadata_key = metadata_key
-        self._metrics = metrics
-        self._memory = memory
         self._measured_look_up = metrics.measured(self._look_up)
         self._compute = nova.compute.api.API()
         self._network = neutron.API()
@@ -75,26 +59,6 @@ class Servers:
             'floating_ip_address': self._of_floating_ip_address,
             'console_token': self._of_console_token,
         }
-
-    def recall(self, named):
-        """Return what is remembered of the servers that a request names.
-
-        :param named: iterable of nova_trove_guard.nova.operations.Named
-        :returns: Recalled
-        """
-        if self._memory is None:
-            return Recalled()
-        names = [each for each in named if each.target.kind == 'server'
-                 and each.identifier is not None]
-        memories = self._memory.recall(
-            dict.fromkeys(each.identifier for each in names))
-        recalled = Recalled(
-            (each, memories.get(each.identifier, cache.NOTHING))
-            for each in names)
-        for memory in recalled.values():
-            if memory.known:
-                self._metrics.hit()
-        return recalled
 
     def existing(self, named):
         """Return those of what a request names that may exist.
@@ -118,22 +82,18 @@ class Servers:
         return [each for each in named if each.target.kind != 'server'
                 or each.identifier is None or each.identifier in mapped]
 
-    def find(self, named, recalled=types.MappingProxyType({})):
+    def find(self, named):
         """Return the servers that something leads to.
 
         :param named: nova.operations.Named, with an identifier
-        :param recalled: what recall() returned, to be believed
         :returns: list with a ManagedServer, or None for an unmanaged server,
             for each server that exists
         :raises Exception: whatever a database, a cell or Neutron that does
             not answer raises in Nova; never taken for "not managed"
         """
-        memory = recalled.get(named)
-        if memory is not None and memory.known:
-            return [memory.server]
         callers_context = oslo_context.get_current()
         try:
-            found = self._measured_look_up(
+            return self._measured_look_up(
                 named.target.kind, named.identifier)
         finally:
             # Nova leaves the context of the cell with the thread
@@ -141,24 +101,6 @@ class Servers:
             # and the user from there.
             if callers_context is not None:
                 callers_context.update_store()
-        if memory is not None:
-            for server in found:
-                if server is not None:
-                    self._memory.remember_managed(server)
-                else:
-                    self._memory.remember_not_managed(
-                        named.identifier, memory)
-        return found
-
-    def changing(self, server_id, marks):
-        """See nova_trove_guard.cache.InProcess.changing.
-
-        :param server_id: the id in its canonical form, None for no server
-        :returns: context manager, None where nothing is remembered
-        """
-        if self._memory is None or server_id is None:
-            return None
-        return self._memory.changing(server_id, marks)
 
     def _look_up(self, kind, identifier):
         """Return what an identifier leads to: see find()."""

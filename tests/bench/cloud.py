@@ -20,12 +20,10 @@ from nova_trove_guard.core import guard
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.nova import lookup
-from tests import cache_server
 from tests.cloud import layout
 from tests.unit import nova_api
 from tests.unit import nova_database
 from tests.unit import nova_loader
-from tests.unit import test_cache
 
 MARKER = 'trove_instance_id'
 WRITE = ('PUT', '/metadata/purpose', {'meta': {'purpose': 'web'}})
@@ -131,22 +129,11 @@ def running(options=''):
             loaded.app._application, loaded.tokens, []), databases)
 
 
-def guarding(application, memory=None):
-    """Return a guard in front of an application, with its defaults.
-
-    :param memory: see nova_trove_guard.nova.lookup.Servers
-    """
+def guarding(application):
+    """Return a guard in front of an application, with its defaults."""
     return guard.TroveGuard(
         application, MARKER, enforcement.Enforcer(cfg.CONF),
-        lookup.Servers(MARKER, metrics.Off(), memory))
-
-
-@contextlib.contextmanager
-def memories():
-    """Yield a memory for each cache_backend, by its name."""
-    with cache_server.running() as server:
-        yield {name: test_cache.of_processes(server.port, backend=name)[0]
-               for name in ('off', 'memory', 'memcached')}
+        lookup.Servers(MARKER, metrics.Off()))
 
 
 def answer(environ, start_response):

@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from tests import cache_server
 from tests.cloud import layout
 
 COMMAND = pathlib.Path(sys.prefix, 'bin', 'nova-trove-guard-status')
@@ -44,7 +43,7 @@ def test_all_is_well(check):
     assert status == SUCCESS
     assert set(results.values()) == {(SUCCESS, None)}
     assert list(results) == ['Pipelines', 'Options', 'Policy', 'Trove admin',
-                             'Services', 'Look-up cache', 'Surface of Nova']
+                             'Services', 'Surface of Nova']
 
 
 def test_it_is_a_table_for_people(cloud):
@@ -81,7 +80,6 @@ def test_an_option_that_can_t_be_read_is_a_failure(check, tmp_path):
     assert status == FAILURE
     assert results['Pipelines'] == (SUCCESS, None)
     assert "'metadata_kee'" in results['Options'][1]
-    assert results['Look-up cache'][0] == WARNING
 
 
 def test_a_missing_api_paste_ini_is_a_failure(check, tmp_path):
@@ -141,25 +139,3 @@ def test_keystone_that_can_t_be_asked_is_a_warning(check):
         assert status == WARNING
         assert results['Trove admin'][0] == WARNING
         assert reason in results['Trove admin'][1]
-
-
-@pytest.mark.production
-def test_the_cache_must_answer(check):
-    with cache_server.running() as server:
-        options = ('[trove_guard]\ncache_backend = memcached\n[cache]\n'
-                   f'memcache_servers = 127.0.0.1:{server.port}')
-        status, results = check(options)
-        assert (status, results['Look-up cache']) == (
-            SUCCESS, (SUCCESS, None))
-    status, results = check(options)
-    assert status == FAILURE
-    code, details = results['Look-up cache']
-    assert code == FAILURE
-    assert f'127.0.0.1:{server.port}' in details
-
-
-def test_a_cache_server_that_has_no_address_is_a_failure(check):
-    status, results = check('[trove_guard]\ncache_backend = memcached\n'
-                            '[cache]\nmemcache_servers = cache:memcached')
-    assert status == FAILURE
-    assert 'memcache_servers' in results['Look-up cache'][1]

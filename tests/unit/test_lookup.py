@@ -15,7 +15,6 @@ from oslo_context import context as oslo_context
 from oslo_db import exception as db_exception
 import pytest
 
-from nova_trove_guard import cache
 from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.nova import lookup
 from nova_trove_guard.nova import operations
@@ -538,59 +537,6 @@ def test_a_look_up_of_a_server_costs_no_more_than_four_selects(
     with nova_database.selects() as selects:
         servers.managed([('server', server_id)])
     assert 1 <= len(selects) <= 4
-
-
-# What is remembered: see test_cache.
-
-@pytest.fixture
-def remembering(databases):
-    """Return a look-up that remembers in this process."""
-    return Lookup(lookup.Servers('trove_instance_id', metrics.Off(),
-                                  cache.InProcess(600, 10)))
-
-
-def test_what_is_remembered_is_not_looked_up(
-        databases, remembering, looked_up):
-    server_id = databases.server(MARKED)
-    asked = [('server', server_id)]
-    for _ in range(3):
-        found = remembering.managed(asked, remembering.recall(asked))
-        assert found == managed(server_id)
-    assert looked_up == [server_id]
-
-
-def test_nothing_else_is_remembered_here(databases, remembering, looked_up):
-    server_id = databases.server(ORDINARY)
-    volume_id = databases.attach(str(uuid.uuid4()), server_id).volume_id
-    asked = [('server', server_id), ('volume', volume_id),
-             ('server', UNKNOWN)]
-    for _ in range(2):
-        recalled = remembering.recall(asked)
-        assert remembering.managed(asked, recalled) == []
-        assert not recalled.all_others(asked)
-    assert looked_up == [server_id, server_id] * 2
-
-
-def test_what_fails_is_not_remembered(databases, remembering):
-    server_id = databases.server(MARKED)
-    asked = [('server', server_id)]
-    with databases.broken_cell('cell1'), pytest.raises(FAILURES):
-        remembering.managed(asked, remembering.recall(asked))
-    assert not remembering.recall(asked)[named(asked[0])].known
-
-
-@pytest.mark.parametrize('known, all_others', [
-    ({}, False), ({'a': None}, False), ({'a': None, 'b': None}, True),
-    ({'a': None, 'b': 'managed'}, False)])
-def test_all_are_others_only_where_each_is_known(known, all_others):
-    recalled = servers.Recalled(
-        ((('server', name), cache.Memory(True, server))
-         for name, server in known.items()))
-    asked = [('server', 'a'), ('server', 'b')]
-    assert recalled.all_others(asked) is all_others
-    assert not recalled.all_others([])
-    assert not recalled.all_others(None)
-    assert not recalled.all_others([*asked, ('volume', 'a')])
 
 
 # Several identifiers.

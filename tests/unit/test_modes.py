@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Audit mode and break-glass: what passes that the rules do not allow."""
 
-import contextlib
 import datetime
 
-from oslo_config import cfg
 from oslo_policy import policy as oslo_policy
 import pytest
-import webob
 
-from nova_trove_guard.cmd.explain import verdicts
-from nova_trove_guard.core import guard
-from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import until
-from nova_trove_guard.core import principals
-from nova_trove_guard import memcached
-from nova_trove_guard.nova import lookup
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
@@ -101,64 +92,6 @@ def test_audit_is_chosen_in_api_paste_ini_too(load_nova_api, guarded):
                         filters.GUARDED)
     api.ask('DELETE', MANAGED, token=api.token(*TENANT))
     assert len(api.dispatched) == 1
-
-
-class Nova(Exception):
-    """A failure of Nova's."""
-
-
-class Forgetting:
-    """Servers whose cache fails around a change, or behind it."""
-
-    def __init__(self, fails_before):
-        self._fails_before = fails_before
-
-    @staticmethod
-    def recall(named):
-        """Return that nothing is remembered."""
-        return lookup.Recalled()
-
-    @contextlib.contextmanager
-    def changing(self, server_id, marks):
-        """Fail as a cache that goes away."""
-        if self._fails_before:
-            raise memcached.Unavailable('before')
-        try:
-            yield
-        finally:
-            raise memcached.Unavailable('behind')
-
-
-@pytest.mark.parametrize('mode', ['audit', 'enforce'])
-@pytest.mark.parametrize('cache_fails_before', [True, False])
-@pytest.mark.parametrize('nova_fails', [True, False])
-def test_nova_is_asked_once_at_most_whatever_fails(
-        guarded, mode, cache_fails_before, nova_fails):
-    runs = []
-
-    def nova(environ, start_response):
-        runs.append(environ)
-        if nova_fails:
-            raise Nova
-        start_response('202 Accepted', [])
-        return []
-
-    filtered = guard.TroveGuard(
-        nova, nova_api.METADATA_KEY, enforcement.Enforcer(cfg.CONF),
-        Forgetting(cache_fails_before), mode)
-    environ = webob.Request.blank(
-        f'/servers/{nova_api.MANAGED}/metadata', method='POST',
-        json=MARKER).environ | verdicts.token_auth(
-            principals.Principal('trove', 'trove', ('trove_admin',)))
-    statuses = []
-    try:
-        filtered(environ, lambda status, *more: statuses.append(status))
-    except (Nova, memcached.Unavailable):
-        assert mode == 'audit' and nova_fails
-    refused = mode == 'enforce' and cache_fails_before
-    assert len(runs) == (0 if refused else 1)
-    if mode == 'enforce':
-        assert statuses == ['503 Service Unavailable']
 
 
 # Break-glass.

@@ -14,27 +14,7 @@ from nova_trove_guard.nova import lookup
 ANY = '<server>'
 
 
-class _Forgetful:
-    """Remembers nothing of servers, as lookup.Servers without a memory."""
-
-    error = None
-
-    @staticmethod
-    def recall(named):
-        """Return what is remembered: nothing."""
-        return lookup.Recalled()
-
-    @staticmethod
-    def existing(named):
-        """Return what may exist: all."""
-        return named
-
-    @staticmethod
-    def changing(server_id, marks):
-        """Return the context in which a server is changed: none."""
-
-
-class Given(_Forgetful):
+class Given:
     """Whatever a request acts on is managed, or nothing is.
 
     :param is_managed: which of them
@@ -43,11 +23,18 @@ class Given(_Forgetful):
     :param database_instance: the marker's value
     """
 
+    error = None
+
     def __init__(self, is_managed, project_id, user_id, database_instance):
         self._is_managed = is_managed
         self._others = project_id, user_id, database_instance
 
-    def find(self, named, recalled=None):
+    @staticmethod
+    def existing(named):
+        """Return what may exist: all."""
+        return named
+
+    def find(self, named):
         """Return the servers that something leads to, as lookup.Servers."""
         if not self._is_managed:
             return [None]
@@ -56,7 +43,7 @@ class Given(_Forgetful):
             *self._others)]
 
 
-class LookedUp(_Forgetful):
+class LookedUp:
     """Servers as Nova's API shows them to an admin.
 
     :param nova: keystoneauth1 Adapter of the Compute API
@@ -70,7 +57,12 @@ class LookedUp(_Forgetful):
         self._metadata_key = metadata_key
         self.error = None
 
-    def find(self, named, recalled=None):
+    @staticmethod
+    def existing(named):
+        """Return what may exist: all."""
+        return named
+
+    def find(self, named):
         """Return the servers that something leads to, as lookup.Servers."""
         try:
             return self._servers(named.target.kind, named.identifier)

@@ -36,10 +36,6 @@ class Off:
         """Return the very function: see Statsd.measured."""
         return look_up
 
-    @staticmethod
-    def hit():
-        """Do nothing: see Statsd.hit."""
-
 
 class Statsd:
     """Sends counters and times to statsd.
@@ -67,16 +63,12 @@ class Statsd:
         self._client.incr(
             f'decision.{self._mode}.{decision.outcome}.{operation}')
 
-    def hit(self):
-        """Count a look-up that was not needed: it was remembered."""
-        self._client.incr('lookup.hit')
-
     def measured(self, look_up):
         """Return a look-up that is timed and counted by its outcome.
 
         :param look_up: function that returns a list of what it finds
-        :returns: function that does the same, and counts ``miss`` (as in a
-            cache: it had to be looked up), ``not_found`` or ``failed``
+        :returns: function that does the same, and counts ``found``,
+            ``not_found`` or ``failed``
         """
         @functools.wraps(look_up)
         def measured(*arguments):
@@ -84,7 +76,7 @@ class Statsd:
             try:
                 with self._client.timer('lookup.time'):
                     found = look_up(*arguments)
-                outcome = 'miss' if found else 'not_found'
+                outcome = 'found' if found else 'not_found'
             finally:
                 self._client.incr(f'lookup.{outcome}')
             return found
