@@ -25,6 +25,7 @@ import webob
 import webob.exc
 
 from nova_trove_guard.core import absence
+from nova_trove_guard.core import deadline
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
@@ -44,17 +45,17 @@ class TroveGuard:
     :param application: the WSGI application behind
     :param metadata_key: the marker
     :param enforcer: nova_trove_guard.core.policy.enforcement.Enforcer
-    :param servers: nova_trove_guard.nova.lookup.Servers
+    :param lookup: nova_trove_guard.nova.lookup.Lookup
     :param mode: a key of nova_trove_guard.core.reports.audit.REFUSALS
     :param observers: functions to tell each core.reports.audit.Decision
     """
 
-    def __init__(self, application, metadata_key, enforcer, servers,
+    def __init__(self, application, metadata_key, enforcer, lookup,
                  mode='enforce', observers=()):
         self._application = application
         self._metadata_key = metadata_key
         self._enforcer = enforcer
-        self._servers = servers
+        self._lookup = lookup
         self._refusal = audit.REFUSALS[mode]
         self._passing = audit.PASSING[mode]
         self._observers = observers
@@ -136,21 +137,20 @@ class TroveGuard:
         if named is None:
             return self._refuse(undecided, faults.unreadable())
         return self._judge_servers(
-            asked, self._servers.existing(named), judge, undecided)
+            asked, self._lookup.find(named), judge, undecided)
 
-    def _judge_servers(self, asked, named, judge, undecided):
+    def _judge_servers(self, asked, found, judge, undecided):
         """Return the Decision on a request: the first server that decides."""
         managed, opened = None, None
-        for each in named:
+        for each, servers in found:
             if each.identifier is None and each.target.is_validated:
                 continue  # Nova refuses it.
-            found = each.identifier and self._find(each)
-            if not found and (each.identifier is None or
+            if not servers and (each.identifier is None or
                               each.target == operations.SERVER_IN_PATH):
                 return undecided.ends(
                     audit.Outcome.NOT_FOUND,
                     fault=_not_found(asked, each.target), absent=each.target)
-            for server in filter(None, found):
+            for server in filter(None, servers):
                 decision = undecided.about(server)
                 if not asked.is_readable:
                     # Whatever the rules: nobody can tell by which to judge.
@@ -175,16 +175,6 @@ class TroveGuard:
             return decision.ends(audit.Outcome.BREAK_GLASS, rules.BREAK_GLASS)
         return decision.ends(audit.Outcome.ALLOWED,
                              rules.rule_of(asked.operation))
-
-    def _find(self, named):
-        """Return the servers that something leads to.
-
-        One that is on its way into its cell can be missed once.
-        """
-        found = self._servers.find(named)
-        if not found and named.target == operations.SERVER_IN_PATH:
-            found = self._servers.find(named)
-        return found
 
     def _refuse_visibly(self, fault, asked, target, server, judge, decision,
                         rule=None):
@@ -225,7 +215,8 @@ def filter_factory(global_conf, **local_conf):
         measures = metrics.of(settings)
         return TroveGuard(
             application, settings.metadata_key, enforcement.Enforcer(cfg.CONF),
-            lookup.Servers(settings.metadata_key, measures),
+            lookup.Lookup(settings.metadata_key, measures,
+                          deadline.Deadline()),
             settings.mode,
             (*audit.observers(cfg.CONF, settings), *measures.observers))
 

@@ -1,16 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is it Trove's: the look-up of a server, inside Nova's process."""
+"""Find out, in Nova's databases, whether a server is managed.
 
+Two plain statements through Nova's own models, engines and cell cache: in
+which cell the server is, and, in that cell, whether it exists and has the
+marker. ``nova.compute.api.API.get``, which Nova's controllers use, takes four
+and builds objects of what they return; a server that is in no cell yet is
+left to it.
+
+Statements run on the primary databases, never on a ``slave_connection``,
+which may not have the marker yet.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
 import dataclasses
+import typing
 
 import nova.compute.api
 from nova import context as nova_context
-from nova.db.main import api as main_db
+from nova.db.api import api as api_db
+from nova.db.api import models as api_models
+from nova.db.main import models
 from nova import exception
 from nova.network import neutron
 from nova import objects
-from oslo_context import context as oslo_context
+import sqlalchemy
 
+from nova_trove_guard.core import deadline
+from nova_trove_guard.core.reports import metrics
+from nova_trove_guard.nova import operations
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,108 +47,173 @@ class ManagedServer:
     database_instance: str
 
 
-class CellDown(Exception):
-    """A cell's database does not answer."""
+_CELLS_OF_SERVERS = sqlalchemy.select(
+    api_models.InstanceMapping.instance_uuid,
+    api_models.CellMapping.uuid,
+).outerjoin(
+    api_models.CellMapping,
+    api_models.CellMapping.id == api_models.InstanceMapping.cell_id,
+).where(
+    api_models.InstanceMapping.instance_uuid.in_(
+        sqlalchemy.bindparam('server_ids', expanding=True)))
+
+# One row for a server with the marker, and one for a server without it. The
+# database may compare the key without regard to case: see _server().
+_SERVERS = sqlalchemy.select(
+    models.Instance.uuid, models.Instance.project_id, models.Instance.user_id,
+    models.InstanceMetadata.key, models.InstanceMetadata.value,
+).outerjoin(
+    models.InstanceMetadata, sqlalchemy.and_(
+        models.InstanceMetadata.instance_uuid == models.Instance.uuid,
+        models.InstanceMetadata.deleted == 0,
+        models.InstanceMetadata.key == sqlalchemy.bindparam('metadata_key')),
+).where(models.Instance.deleted == 0)
+
+_SERVERS_BY_ID = _SERVERS.where(models.Instance.uuid.in_(
+    sqlalchemy.bindparam('server_ids', expanding=True)))
+
+# All servers that a volume is attached to; Nova's own
+# nova.compute.api.API._get_bdm_by_volume_id takes one.
+_SERVERS_OF_VOLUME = _SERVERS.where(models.Instance.uuid.in_(
+    sqlalchemy.select(models.BlockDeviceMapping.instance_uuid).where(
+        models.BlockDeviceMapping.volume_id == sqlalchemy.bindparam(
+            'volume_id'),
+        models.BlockDeviceMapping.deleted == 0)))
+
+# A managed server, or None for one that is not managed.
+Server: typing.TypeAlias = ManagedServer | None
 
 
-class Servers:
-    """Tells managed servers from others.
+class Lookup:
+    """Tell managed servers from others.
 
-    Looks up as the controllers of Nova do, so that there is no server that
-    they find and this does not: building and not yet in a cell, in cell0, in
-    any cell, soft-deleted, shelved, by an id in another spelling. The caller
-    has no say in it: each look-up has an admin context of its own, as
-    nova.compute.api.API re-targets the one that it is given to a cell.
+    The caller has no say in what is found: each statement has an admin
+    context of its own.
 
     :param metadata_key: the marker
-    :param metrics: nova_trove_guard.core.reports.metrics.Off or Statsd
+    :param metrics: what times and counts lookups
+    :param deadline: what bounds them
     """
 
-    def __init__(self, metadata_key, metrics):
+    def __init__(self, metadata_key: str,
+                 metrics: metrics.Off | metrics.Statsd,
+                 deadline: deadline.Deadline) -> None:
         self._metadata_key = metadata_key
-        self._measured_look_up = metrics.measured(self._look_up)
+        self._measured = metrics.measured(deadline.call)
         self._compute = nova.compute.api.API()
         self._network = neutron.API()
-        self._server_ids = {
-            'server': lambda server_id: (server_id,),
+        self._leading = {
             'volume': self._of_volume,
             'floating_ip': self._of_floating_ip,
             'floating_ip_address': self._of_floating_ip_address,
             'console_token': self._of_console_token,
         }
 
-    def existing(self, named):
-        """Return those of what a request names that may exist.
+    def find(self, named: Collection[operations.Named]) -> Iterator[
+            tuple[operations.Named, Collection[Server]]]:
+        """Yield what a request names, with the servers that it leads to.
 
-        Of hundreds of servers in one request, those that exist nowhere are
-        found by a single statement, as Nova finds them
-        (ServerExternalEventsController._get_instances_all_cells in
-        nova.api.openstack.compute.server_external_events).
+        All servers that are named by their ids are looked up at once; what
+        else leads to a server is not looked up before its turn.
 
-        :param named: list of nova_trove_guard.nova.operations.Named
-        """
-        server_ids = [each.identifier for each in named
-                      if each.target.kind == 'server'
-                      and each.identifier is not None]
-        if len(server_ids) < 2:
-            return named
-        mapped = {
-            mapping.instance_uuid for mapping in
-            objects.InstanceMappingList.get_by_instance_uuids(
-                nova_context.get_admin_context(), server_ids)}
-        return [each for each in named if each.target.kind != 'server'
-                or each.identifier is None or each.identifier in mapped]
-
-    def find(self, named):
-        """Return the servers that something leads to.
-
-        :param named: nova.operations.Named, with an identifier
-        :returns: list with a ManagedServer, or None for an unmanaged server,
-            for each server that exists
         :raises Exception: whatever a database, a cell or Neutron that does
-            not answer raises in Nova; never taken for "not managed"
+            not respond raises in Nova; never taken for "not managed"
         """
-        callers_context = oslo_context.get_current()
-        try:
-            return self._measured_look_up(
-                named.target.kind, named.identifier)
-        finally:
-            # Nova leaves the context of the cell with the thread
-            # (nova.context.target_cell), and the log takes the request id
-            # and the user from there.
-            if callers_context is not None:
-                callers_context.update_store()
+        servers = None
+        for each in named:
+            if each.identifier is None:
+                yield each, ()
+            elif each.target.kind == 'server':
+                if servers is None:
+                    servers = self._measured(self._servers, [
+                        one.identifier for one in named
+                        if one.identifier and one.target.kind == 'server'])
+                found = each.identifier.lower()
+                yield each, (servers[found],) if found in servers else ()
+            else:
+                yield each, self._measured(
+                    self._leading[each.target.kind], each.identifier)
 
-    def _look_up(self, kind, identifier):
-        """Return what an identifier leads to: see find()."""
-        found = []
-        for server_id in self._server_ids[kind](identifier):
-            try:
-                found.append(self._server(server_id))
-            except exception.InstanceNotFound:
-                pass
+    def _servers(self, server_ids: Iterable[str]) -> dict[str, Server]:
+        """Return the servers that exist, by id in lower case."""
+        cells = self._cells(server_ids)
+        found = self._in_cells(cells)
+        missing = cells.keys() - found.keys()
+        if missing:
+            # A server that was moved to another cell is gone from the first
+            # (nova.conductor.tasks.cross_cell_migrate.ConfirmResizeTask).
+            again = self._cells(missing)
+            found |= self._in_cells({
+                server_id: cell for server_id, cell in again.items()
+                if cell != cells[server_id]})
         return found
 
-    def _server(self, server_id):
-        instance = self._compute.get(
-            nova_context.get_admin_context(), server_id)
-        if self._metadata_key not in instance.metadata:
-            return None
-        return ManagedServer(instance.uuid, instance.project_id,
-                             instance.user_id,
-                             instance.metadata[self._metadata_key])
+    def _cells(self, server_ids: Iterable[str]) -> dict[str, str | None]:
+        """Return where servers are: the cell's id, or None for no cell yet.
 
-    def _of_volume(self, volume_id):
-        """Return the ids of the servers that a volume is attached to.
-
-        As nova.compute.api.API._get_bdm_by_volume_id, but for all of them.
+        Servers that have no instance mapping do not exist for Nova, either.
         """
-        return [mapping.instance_uuid for mappings in _from_each_cell(
-                    main_db.block_device_mapping_get_all_by_volume_id,
-                    volume_id)
-                for mapping in mappings]
+        context = nova_context.get_admin_context()
+        with api_db.context_manager.reader.connection.using(
+                context) as connection:
+            rows = connection.execute(
+                _CELLS_OF_SERVERS, {'server_ids': list(server_ids)})
+            return {server_id.lower(): cell for server_id, cell in rows}
 
-    def _of_floating_ip(self, floating_ip_id):
+    def _in_cells(self, cells: dict[str, str | None]) -> dict[str, Server]:
+        """Return the servers that are where they should be, by id."""
+        found = {}
+        for cell in set(cells.values()):
+            server_ids = [server_id for server_id, its_cell in cells.items()
+                          if its_cell == cell]
+            found |= (self._in_no_cell(server_ids) if cell is None else
+                      self._rows(_in_cell(cell), _SERVERS_BY_ID,
+                                 server_ids=server_ids))
+        return found
+
+    def _rows(self, context: nova_context.RequestContext,
+              statement: sqlalchemy.Select, **parameters: typing.Any,
+              ) -> dict[str, Server]:
+        """Return the servers that a statement finds in a cell, by id."""
+        found: dict[str, Server] = {}
+        with context.db_connection.reader.connection.using(
+                context) as connection:
+            for server_id, project_id, user_id, key, value in (
+                    connection.execute(statement, {
+                        'metadata_key': self._metadata_key, **parameters})):
+                # MariaDB also finds keys in another case: no markers.
+                if key == self._metadata_key:
+                    found[server_id.lower()] = ManagedServer(
+                        server_id, project_id, user_id, value or '')
+                else:
+                    found.setdefault(server_id.lower(), None)
+        return found
+
+    def _in_no_cell(self, server_ids: Iterable[str]) -> dict[str, Server]:
+        """Return servers that are being built, as Nova itself finds them.
+
+        They may move into their cell meanwhile.
+        """
+        found: dict[str, Server] = {}
+        for server_id in server_ids:
+            try:
+                instance = self._compute.get(
+                    nova_context.get_admin_context(), server_id)
+            except exception.InstanceNotFound:
+                continue
+            marker = instance.metadata.get(self._metadata_key)
+            found[server_id] = None if marker is None else ManagedServer(
+                instance.uuid, instance.project_id, instance.user_id, marker)
+        return found
+
+    def _of_volume(self, volume_id: str) -> Collection[Server]:
+        found: dict[str, Server] = {}
+        for context in _each_cell():
+            found |= self._rows(
+                context, _SERVERS_OF_VOLUME, volume_id=volume_id)
+        return found.values()
+
+    def _of_floating_ip(self, floating_ip_id: str) -> Collection[Server]:
         context = nova_context.get_admin_context()
         try:
             floating_ip = self._network.get_floating_ip(
@@ -139,40 +221,58 @@ class Servers:
         except exception.NotFound:
             return ()
         port = floating_ip['port_details']
-        return (port['device_id'],) if port else ()
+        return self._with_id(port and port['device_id'])
 
-    def _of_floating_ip_address(self, address):
+    def _of_floating_ip_address(self, address: str) -> Collection[Server]:
         try:
             server_id = self._network.get_instance_id_by_floating_address(
                 nova_context.get_admin_context(), address)
         except exception.NotFound:
             return ()
-        return (server_id,) if server_id else ()
+        return self._with_id(server_id)
 
-    def _of_console_token(self, token):
-        """Return the ids of the servers whose console a token opens.
+    def _of_console_token(self, token: str) -> Collection[Server]:
+        """Return the server whose console a token opens.
 
         See ConsoleAuthTokensController._show in
         nova.api.openstack.compute.console_auth_tokens.
         """
-        return [console.instance_uuid for console in _from_each_cell(
-            objects.ConsoleAuthToken.validate, token)]
+        server_ids = []
+        for context in _each_cell():
+            try:
+                server_ids.append(objects.ConsoleAuthToken.validate(
+                    context, token).instance_uuid)
+            except exception.InvalidToken:
+                pass
+        return self._servers(server_ids).values() if server_ids else ()
+
+    def _with_id(self, device_id: str | None) -> Collection[Server]:
+        """Return the server with the id that a port has in Neutron.
+
+        Anything may stand there: a port's owner writes it.
+        """
+        server_id = operations.canonical(device_id)
+        return self._servers([server_id]).values() if server_id else ()
 
 
-def _from_each_cell(read, argument):
-    """Return the results of a read in each cell in which there is one.
+def _in_cell(cell: str) -> nova_context.RequestContext:
+    """Return an admin context for a cell's database."""
+    context = nova_context.get_admin_context()
+    if cell in nova_context.CELL_CACHE:
+        context.db_connection, _ = nova_context.CELL_CACHE[cell]
+    else:
+        nova_context.set_target_cell(
+            context, objects.CellMapping.get_by_uuid(context, cell))
+    return context
 
-    :param read: callable (context, argument)
-    :raises Exception: the first failure of a cell, but for "not found"
+
+def _each_cell() -> Iterator[nova_context.RequestContext]:
+    """Yield an admin context for the database of each cell, as Nova does.
+
+    See nova.compute.api.API._get_bdm_by_volume_id.
     """
-    results = nova_context.scatter_gather_all_cells(
-        nova_context.get_admin_context(), read, argument)
-    found = []
-    for cell, result in results.items():
-        if result is nova_context.did_not_respond_sentinel:
-            raise CellDown(f'cell {cell} does not respond')
-        if not isinstance(result, Exception):
-            found.append(result)
-        elif not isinstance(result, exception.InvalidToken):
-            raise result
-    return found
+    nova_context.load_cells()
+    for cell in nova_context.CELLS:
+        context = nova_context.get_admin_context()
+        nova_context.set_target_cell(context, cell)
+        yield context

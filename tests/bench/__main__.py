@@ -14,6 +14,7 @@ import pathlib
 import platform
 
 from tests.bench import guarded_call
+from tests.bench import memory
 from tests.bench import pass_through
 from tests.bench import plot
 from tests.bench import policy_server
@@ -26,6 +27,7 @@ MEASUREMENTS = {
     'refusal': refusal.run,
     'policy_server': policy_server.run,
     'throughput': throughput.run,
+    'memory': memory.run,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 

@@ -16,6 +16,7 @@ from keystonemiddleware import auth_token
 from oslo_config import cfg
 from oslo_utils import timeutils
 
+from nova_trove_guard.core import deadline
 from nova_trove_guard.core import guard
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.reports import metrics
@@ -133,7 +134,7 @@ def guarding(application):
     """Return a guard in front of an application, with its defaults."""
     return guard.TroveGuard(
         application, MARKER, enforcement.Enforcer(cfg.CONF),
-        lookup.Servers(MARKER, metrics.Off()))
+        lookup.Lookup(MARKER, metrics.Off(), deadline.Deadline()))
 
 
 def answer(environ, start_response):

@@ -100,31 +100,49 @@ class Dispatch:
             for name in ('id', 'server_id')]
 
 
-def instance(compute, context, server_id):
-    """Stand in for nova.compute.api.API.get."""
+def cells(self, server_ids):
+    """Stand in for nova_trove_guard.nova.lookup.Lookup._cells."""
+    return {server_id: 'cell' for server_id in SERVERS
+            if server_id in [each.lower() for each in server_ids]}
+
+
+def each_cell():
+    """Stand in for nova_trove_guard.nova.lookup._each_cell."""
+    return ('cell',)
+
+
+def rows(self, context, statement, *, server_ids=(), volume_id=None):
+    """Stand in for nova_trove_guard.nova.lookup.Lookup._rows."""
     from nova import exception
-    canonical = server_id.lower()
-    if canonical == BROKEN:
+
+    from nova_trove_guard.nova import lookup
+    if BROKEN in server_ids:
         raise exception.NovaException('Cell is not responding')
-    if canonical not in (MANAGED, FREE, OTHERS):
-        raise exception.InstanceNotFound(instance_id=server_id)
-    return types.SimpleNamespace(
-        uuid=canonical, user_id=USER,
-        project_id=OTHER_PROJECT if canonical == OTHERS else PROJECT,
-        metadata=({'purpose': 'web'} if canonical == FREE else
-                  {METADATA_KEY: DATABASE_INSTANCE}))
+    found = {}
+    for server_id in (MANAGED,) if volume_id == VOLUME else server_ids:
+        marker = metadata(server_id).get(self._metadata_key)
+        found[server_id] = None if marker is None else lookup.ManagedServer(
+            server_id, project(server_id), USER, marker)
+    return found
 
 
-def instance_mappings(context, server_ids):
-    """Stand in for nova.objects.InstanceMappingList.get_by_instance_uuids."""
-    return [types.SimpleNamespace(instance_uuid=server_id)
-            for server_id in SERVERS if server_id in server_ids]
+def project(server_id):
+    """Return the id of the project that owns a server."""
+    return OTHER_PROJECT if server_id == OTHERS else PROJECT
 
 
-def from_each_cell(read, argument):
-    """Stand in for nova_trove_guard.nova.lookup._from_each_cell."""
-    server = types.SimpleNamespace(instance_uuid=MANAGED)
-    return {VOLUME: [[server]], CONSOLE_TOKEN: [server]}.get(argument, [])
+def metadata(server_id):
+    """Return the metadata (dict) of a server."""
+    return ({'purpose': 'web'} if server_id == FREE else
+            {METADATA_KEY: DATABASE_INSTANCE})
+
+
+def console_token(context, token):
+    """Stand in for nova.objects.ConsoleAuthToken.validate."""
+    from nova import exception
+    if token != CONSOLE_TOKEN:
+        raise exception.InvalidToken(token='***')
+    return types.SimpleNamespace(instance_uuid=MANAGED)
 
 
 def floating_ip(network, context, floating_ip_id):

@@ -161,6 +161,37 @@ class NovaDatabases:
         mapping.queued_for_delete = True
         mapping.save()
 
+    def mark(self, server_id, metadata):
+        """Give a server other metadata, as Nova's API does."""
+        instance = objects.Instance.get_by_uuid(
+            _context(_mapping(server_id).cell_mapping), server_id,
+            expected_attrs=['metadata'])
+        instance.metadata = metadata
+        instance.save()
+
+    def move(self, server_id, cell):
+        """Move a server to another cell, as a confirmed resize does.
+
+        See nova.conductor.tasks.cross_cell_migrate.
+        """
+        mapping = _mapping(server_id)
+        source = objects.Instance.get_by_uuid(
+            _context(mapping.cell_mapping), server_id,
+            expected_attrs=['metadata'])
+        objects.Instance(
+            _context(self._cells[cell]), uuid=server_id,
+            project_id=source.project_id, user_id=source.user_id,
+            metadata=source.metadata, system_metadata={},
+            vm_state=source.vm_state).create()
+        mapping.cell_mapping = self._cells[cell]
+        mapping.save()
+        source.destroy(hard_delete=True)
+
+    def purge(self, server_id, cell):
+        """Delete all rows of a server in a cell."""
+        objects.Instance.get_by_uuid(
+            _context(self._cells[cell]), server_id).destroy(hard_delete=True)
+
     def archive(self, server_id):
         """Delete what the API has of a server, as nova-manage does."""
         _mapping(server_id).destroy()
@@ -205,23 +236,65 @@ class NovaDatabases:
     def _without_tables(self):
         return f'sqlite:///{self._directory}/{uuid.uuid4()}.sqlite'
 
-    @contextlib.contextmanager
     def hanging_cell(self, cell):
-        """Have a cell's database not answer for as long as Nova waits."""
-        given_up = threading.Event()
-        engine = _context(
-            self._cells[cell]).db_connection.writer.get_engine()
-        # A look-up that has no time-out gets its answer in the end. The
-        # listener stays, without effect: to remove it under the reading
-        # thread is not safe.
-        sqlalchemy.event.listen(engine, 'before_cursor_execute',
-                                lambda *args: given_up.wait(5))
-        try:
-            with unittest.mock.patch.object(
-                    nova_context, 'CELL_TIMEOUT', 0.05):
-                yield
-        finally:
-            given_up.set()
+        """Have a cell's database not answer for some seconds."""
+        return _hanging(_context(
+            self._cells[cell]).db_connection.writer.get_engine())
+
+    @contextlib.contextmanager
+    def hanging_api_database(self):
+        """Have the API's database not answer for some seconds."""
+        # Not even the known cells are known: they were read from there.
+        with (_hanging(api_db.context_manager.writer.get_engine()),
+              unittest.mock.patch.object(nova_context, 'CELLS', [])):
+            yield
+
+    @contextlib.contextmanager
+    def stale_copies(self, cell):
+        """Have Nova know copies of its databases that stay as they are now.
+
+        They are its ``slave_connection``, for reads that may be stale.
+        """
+        with contextlib.ExitStack() as stack:
+            for name in ('nova_api', cell):
+                source, copy = (self._directory / f'{name}{kind}.sqlite'
+                                for kind in ('', f'-{uuid.uuid4()}'))
+                with (contextlib.closing(sqlite3.connect(source)) as database,
+                      contextlib.closing(sqlite3.connect(copy)) as stale):
+                    database.backup(stale)
+                both = enginefacade.transaction_context()
+                both.configure(connection=f'sqlite:///{source}',
+                               slave_connection=f'sqlite:///{copy}',
+                               sqlite_synchronous=False)
+                if name == cell:
+                    stack.enter_context(unittest.mock.patch.dict(
+                        nova_context.CELL_CACHE,
+                        {self._cells[cell].uuid: (both, None)}))
+                else:
+                    stack.callback(
+                        api_db.context_manager.patch_factory(both))
+                stack.callback(_dispose_of, both)
+            yield
+
+
+def _dispose_of(database):
+    """Close the connections to a database and to its copy."""
+    for reader_or_writer in (database.writer, database.reader):
+        reader_or_writer.get_engine().dispose()
+
+
+@contextlib.contextmanager
+def _hanging(engine):
+    """Have a database not answer for some seconds."""
+    given_up = threading.Event()
+    # A lookup that has no deadline gets its answer in the end. The listener
+    # stays, without effect: to remove it under the reading thread is not safe.
+    sqlalchemy.event.listen(engine, 'before_cursor_execute',
+                            lambda *args: given_up.wait(5))
+    try:
+        yield
+    finally:
+        given_up.set()
 
 
 @contextlib.contextmanager

@@ -97,10 +97,12 @@ class _Patched:
              nova_api.server_of_address)]
         if not self.has_databases:
             stand_ins += [
-                (nova.compute.api.API, 'get', nova_api.instance),
-                (nova.objects.InstanceMappingList, 'get_by_instance_uuids',
-                 nova_api.instance_mappings),
-                (lookup, '_from_each_cell', nova_api.from_each_cell)]
+                (lookup.Lookup, '_cells', nova_api.cells),
+                (lookup.Lookup, '_rows', nova_api.rows),
+                (lookup, '_in_cell', lambda cell: cell),
+                (lookup, '_each_cell', nova_api.each_cell),
+                (nova.objects.ConsoleAuthToken, 'validate',
+                 nova_api.console_token)]
         with contextlib.ExitStack() as stack:
             for stand_in in stand_ins:
                 stack.enter_context(unittest.mock.patch.object(*stand_in))

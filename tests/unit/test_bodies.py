@@ -31,15 +31,10 @@ class Body(io.BytesIO):
 def marked_late(monkeypatch):
     """Have the free server marked as soon as a body is read; return one."""
     body = Body(b'{"x": null}')
-    stand_in = nova_api.instance
-
-    def instance(compute, context, server_id):
-        found = stand_in(compute, context, server_id)
-        if body.is_read and found.uuid == nova_api.FREE:
-            found.metadata = {nova_api.METADATA_KEY: 'late'}
-        return found
-
-    monkeypatch.setattr(nova_api, 'instance', instance)
+    monkeypatch.setattr(
+        nova_api, 'metadata',
+        lambda server_id: {nova_api.METADATA_KEY: 'late'}
+        if body.is_read else {})
     return body
 
 

@@ -48,15 +48,14 @@ class Looking:
     def get(path):
         from keystoneauth1 import exceptions
         server_id = path.removeprefix('/servers/')
-        try:
-            server = nova_api.instance(None, None, server_id)
-        except Exception as error:
-            if server_id.lower() == nova_api.BROKEN:
-                raise
-            raise exceptions.NotFound() from error
+        if server_id == nova_api.BROKEN:
+            raise exceptions.InternalServerError()
+        if server_id not in nova_api.SERVERS:
+            raise exceptions.NotFound()
         return types.SimpleNamespace(json=lambda: {'server': {
-            'id': server.uuid, 'tenant_id': server.project_id,
-            'user_id': server.user_id, 'metadata': server.metadata}})
+            'id': server_id, 'tenant_id': nova_api.project(server_id),
+            'user_id': nova_api.USER,
+            'metadata': nova_api.metadata(server_id)}})
 
 
 def explained(enforcer, environ, who, servers=None, **how):

@@ -15,7 +15,7 @@ from tests.unit import test_filter as filters
 
 MARKED = {nova_api.METADATA_KEY: nova_api.DATABASE_INSTANCE}
 # A look-up of one server that is in a cell, and of a volume in each cell.
-SERVER, VOLUME = 4, len(nova_database.CELLS) + 1
+SERVER, VOLUME = 2, len(nova_database.CELLS) + 1
 TENANTS = pytest.mark.parametrize('roles', [
     filters.TENANT, ('reader',), ('manager', 'member', 'reader')],
     ids=['member', 'reader', 'manager'])

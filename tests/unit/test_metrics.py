@@ -62,8 +62,8 @@ LOOKED_UP = ['cloud.guard.lookup.time', 'cloud.guard.lookup.found']
      TENANT, [*LOOKED_UP,
               'cloud.guard.decision.{0}.not_managed.servers-create_image']),
     ('DELETE', f'/v2.1/servers/{nova_api.MISSING}', None, TENANT,
-     ['cloud.guard.lookup.time', 'cloud.guard.lookup.not_found'] * 2 +
-     ['cloud.guard.decision.{0}.not_found.servers-delete']),
+     ['cloud.guard.lookup.time', 'cloud.guard.lookup.not_found',
+      'cloud.guard.decision.{0}.not_found.servers-delete']),
     ('DELETE', f'/v2.1/servers/{nova_api.BROKEN}', None, TENANT,
      ['cloud.guard.lookup.time', 'cloud.guard.lookup.failed',
       'cloud.guard.decision.{0}.{1}.servers-delete']),

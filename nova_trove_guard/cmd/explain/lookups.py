@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which servers are managed: as it is given, or as Nova's API tells.
 
-In place of nova_trove_guard.nova.lookup.Servers, which looks into Nova's
+In place of nova_trove_guard.nova.lookup.Lookup, which looks into Nova's
 databases.
 """
 
@@ -29,18 +29,13 @@ class Given:
         self._is_managed = is_managed
         self._others = project_id, user_id, database_instance
 
-    @staticmethod
-    def existing(named):
-        """Return what may exist: all."""
-        return named
-
     def find(self, named):
-        """Return the servers that something leads to, as lookup.Servers."""
-        if not self._is_managed:
-            return [None]
-        return [lookup.ManagedServer(
-            named.identifier if named.target.kind == 'server' else ANY,
-            *self._others)]
+        """Yield what a request names, with its servers: see lookup.Lookup."""
+        for each in named:
+            yield each, each.identifier and [self._is_managed and (
+                lookup.ManagedServer(
+                    each.identifier if each.target.kind == 'server' else ANY,
+                    *self._others)) or None]
 
 
 class LookedUp:
@@ -57,18 +52,15 @@ class LookedUp:
         self._metadata_key = metadata_key
         self.error = None
 
-    @staticmethod
-    def existing(named):
-        """Return what may exist: all."""
-        return named
-
     def find(self, named):
-        """Return the servers that something leads to, as lookup.Servers."""
-        try:
-            return self._servers(named.target.kind, named.identifier)
-        except Exception as error:
-            self.error = error
-            raise
+        """Yield what a request names, with its servers: see lookup.Lookup."""
+        for each in named:
+            try:
+                yield each, each.identifier and self._servers(
+                    each.target.kind, each.identifier)
+            except Exception as error:
+                self.error = error
+                raise
 
     def _servers(self, kind, identifier):
         if kind != 'server':

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The time that a caller waits for what may hang."""
+
+import contextlib
+import threading
+
+import pytest
+
+from nova_trove_guard.core import deadline
+
+
+@contextlib.contextmanager
+def hanging(bounded, count=1):
+    """Have some calls under way that end with this context."""
+    given_up = threading.Event()
+    try:
+        for _ in range(count):
+            with pytest.raises(TimeoutError):
+                bounded.call(given_up.wait, 60)
+        yield
+    finally:
+        given_up.set()
+
+
+def test_a_call_returns_what_the_function_returns():
+    assert deadline.Deadline().call(divmod, 7, 2) == (3, 1)
+
+
+def test_a_call_raises_what_the_function_raises():
+    with pytest.raises(ZeroDivisionError):
+        deadline.Deadline().call(divmod, 7, 0)
+
+
+def test_others_do_not_wait_for_a_call_that_hangs():
+    bounded = deadline.Deadline(0.05, threads=2)
+    with hanging(bounded):
+        for _ in range(5):
+            assert bounded.call(divmod, 7, 2) == (3, 1)
+
+
+def test_where_all_hang_a_caller_waits_no_longer_than_for_one():
+    bounded = deadline.Deadline(0.05, threads=2)
+    with hanging(bounded, count=2), pytest.raises(
+            TimeoutError, match='all lookups hang'):
+        bounded.call(divmod, 7, 2)
+
+
+def test_a_call_that_ends_late_makes_room_for_another():
+    bounded = deadline.Deadline(0.5, threads=1)
+    ended = threading.Event()
+    with pytest.raises(TimeoutError):
+        bounded.call(ended.wait, 60)
+    threading.Timer(0.05, ended.set).start()
+    assert bounded.call(divmod, 7, 2) == (3, 1)
+
+
+def test_callers_side_by_side_all_get_their_results():
+    bounded = deadline.Deadline(threads=3)
+    results = []
+    callers = [threading.Thread(
+        target=lambda number=number: results.append(
+            bounded.call(lambda: number * 2)))
+        for number in range(50)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert sorted(results) == [number * 2 for number in range(50)]
