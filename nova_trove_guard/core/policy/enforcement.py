@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """May they: the enforcer of the guard's oslo.policy rules."""
 
+import copy
 import os
 import threading
 import time
@@ -10,7 +11,6 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_policy import policy
 
-from nova_trove_guard.core.policy import compiled
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core.policy import validation
 from nova_trove_guard.nova import policies
@@ -18,6 +18,7 @@ from nova_trove_guard.nova import policies
 LOG = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SEARCHES = 1
+NOBODY = policy.RuleDefault('nobody', '!').check
 
 
 class PolicyUnreadable(Exception):
@@ -25,18 +26,17 @@ class PolicyUnreadable(Exception):
 
 
 class _Checked(policy.Enforcer):
-    """oslo.policy's enforcer, but one that does not go on with a mistake.
+    """Enforce rules as oslo.policy does, but do not go on with a mistake.
 
-    :ivar judgements: the rules as they were read last, by name (dict of
-        functions, see core.policy.compiled). They stay as they
-        are: oslo.policy changes its own in place, and another thread would
-        judge by half of them.
-    :ivar about_servers: names (frozenset) of the rules that speak of the
-        server, in a %(...)s
+    :ivar snapshot: a copy with the rules as they were last read. It stays as
+        it is: oslo.policy changes its own rules in place, and another thread
+        would judge by half of them.
+    :ivar about_servers: names of the rules that speak of the server, in a
+        %(...)s
     """
 
-    judgements = None
-    about_servers = None
+    snapshot = None
+    about_servers = frozenset()
 
     def check_rules(self, raise_on_violation=True):
         """Check the rules, which load_rules() does whenever they are new.
@@ -46,17 +46,18 @@ class _Checked(policy.Enforcer):
         found = list(validation.mistakes(self))
         if found:
             raise PolicyUnreadable('; '.join(found))
+        snapshot = copy.copy(self)
+        snapshot.use_conf = False  # It reads no files.
+        snapshot.rules = policy.Rules(self.rules)
+        snapshot.about_servers = frozenset(validation.about_servers(self))
         break_glass = self.rules[rules.BREAK_GLASS]
         why_not = validation.endless(break_glass)
-        if why_not and str(break_glass) != '!':
-            LOG.error('The rule %s lets nobody pass: %s.', rules.BREAK_GLASS,
-                      why_not)
-        self.judgements = {
-            name: compiled.function(self.rules[name], self, name)
-            for name in validation.judged(self)}
         if why_not:
-            self.judgements[rules.BREAK_GLASS] = _nobody
-        self.about_servers = frozenset(validation.about_servers(self))
+            snapshot.rules[rules.BREAK_GLASS] = NOBODY
+            if str(break_glass) != str(NOBODY):
+                LOG.error('The rule %s lets nobody pass: %s.',
+                          rules.BREAK_GLASS, why_not)
+        self.snapshot = snapshot
         return True
 
 
@@ -89,14 +90,14 @@ class Enforcer:
         :raises PolicyUnreadable: as long as there is a mistake in the file
         """
         with self._lock:
-            checked = self._read()
-        return Judge(principal, checked.judgements, checked.about_servers)
+            snapshot = self._read()
+        return Judge(principal, snapshot)
 
     def _read(self):
-        """Return the _Checked, whose rules are those of the files."""
+        """Return the enforcer of the rules that are in the files."""
         changed, now = self._time_of_change(), time.monotonic()
         if changed == self._changed and now < self._search_at:
-            return self._enforcer
+            return self._enforcer.snapshot
         self._changed = None
         try:
             self._enforcer.load_rules()
@@ -109,7 +110,7 @@ class Enforcer:
                 f'policy_dirs: {error}') from error
         self._changed = changed
         self._search_at = now + SECONDS_BETWEEN_SEARCHES
-        return self._enforcer
+        return self._enforcer.snapshot
 
     def _time_of_change(self):
         """Return when the policy file was changed, 0 while there is none."""
@@ -123,14 +124,12 @@ class Judge:
     """Judges what a Principal may, by the rules of one moment.
 
     :param principal: the Principal
-    :param judgements: the rules by name, see _Checked
-    :param about_servers: names of the rules that speak of a server
+    :param enforcer: the rules: _Checked.snapshot
     """
 
-    def __init__(self, principal, judgements, about_servers):
+    def __init__(self, principal, enforcer):
         self.principal = principal
-        self._judgements = judgements
-        self._about_servers = about_servers
+        self._enforcer = enforcer
         # As nova.context.RequestContext and nova.policy.check_is_admin.
         self._credentials = principal.credentials() | {'is_admin': None}
         self._credentials['is_admin'] = self._allows(
@@ -152,7 +151,8 @@ class Judge:
         as all is, would be true behind a "not".
         """
         rule = rules.rule_of(operation)
-        return rule not in self._about_servers and self._allows(rule, {})
+        return (rule not in self._enforcer.about_servers and
+                self._allows(rule, {}))
 
     def may(self, operation, server):
         """Return whether the Principal may do an Operation.
@@ -166,12 +166,7 @@ class Judge:
         return self._allows(rules.BREAK_GLASS, _target(server))
 
     def _allows(self, rule, target):
-        return self._judgements[rule](target, self._credentials)
-
-
-def _nobody(target, credentials):
-    """Say no: see nova_trove_guard.core.policy.compiled.function."""
-    return False
+        return self._enforcer.enforce(rule, target, self._credentials)
 
 
 def _target(server):
