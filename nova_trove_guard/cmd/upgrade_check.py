@@ -5,13 +5,15 @@ Reads the nova.conf of nova-api. Ends with the greatest of its results: 0 for
 success, 1 for a warning, 2 for a failure; with 255 if a check itself fails.
 """
 
+from collections.abc import Callable, Mapping
 import functools
 import os
-import re
 import sys
+import typing
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import loading
+from keystoneauth1 import session
 import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
 import nova.conf
 import openstack
@@ -24,7 +26,9 @@ from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
+from nova_trove_guard.nova import policies
 from nova_trove_guard.nova import surface
 
 CONF = nova.conf.CONF
@@ -33,8 +37,9 @@ CONF = nova.conf.CONF
 CREDENTIALS = ('keystone', 'keystone_authtoken')
 # Where the users of services are, in the usual deployments.
 SERVICE_DOMAIN, SERVICE_PROJECT = 'default', 'service'
-_ROLE = re.compile(r'\b(?:role|service_roles):([^\s()]+)')
-_RULE = re.compile(r'\brule:([^\s()]+)')
+
+Keystone: typing.TypeAlias = typing.Any  # openstacksdk's identity proxy, v3
+_A = typing.TypeVar('_A')
 
 _failure = functools.partial(upgradecheck.Result, upgradecheck.Code.FAILURE)
 _warning = functools.partial(upgradecheck.Result, upgradecheck.Code.WARNING)
@@ -44,7 +49,7 @@ _success = functools.partial(upgradecheck.Result, upgradecheck.Code.SUCCESS)
 class Checks(upgradecheck.UpgradeCommands):
     """The checks, on the configuration in nova.conf.CONF."""
 
-    def check_pipelines(self):
+    def check_pipelines(self) -> upgradecheck.Result:
         """Look for the guard in the pipelines that nova-api loads."""
         try:
             path = paste_path()
@@ -58,7 +63,7 @@ class Checks(upgradecheck.UpgradeCommands):
                             f'"nova-trove-guard paste insert".')
         return _success()
 
-    def check_options(self):
+    def check_options(self) -> upgradecheck.Result:
         """Read the guard's options."""
         try:
             settings = _settings()
@@ -71,68 +76,25 @@ class Checks(upgradecheck.UpgradeCommands):
                             'trove_managed_instances is false.')
         return _success()
 
-    def check_policy(self):
+    def check_policy(self) -> upgradecheck.Result:
         """Read Nova's policy file, as the guard does."""
         try:
-            enforcement.Enforcer(CONF)
+            policies.enforcer(CONF)
         except enforcement.PolicyUnreadable as error:
             return _failure(str(error))
         return _success()
 
-    def check_trove_admin(self):
+    def check_trove_admin(self) -> upgradecheck.Result:
         """Look in Keystone for the role of the Trove admin."""
-        enforcer = enforcement.get_enforcer()
-        try:
-            enforcer.load_rules()
-        except Exception:
-            return _warning('See above: the policy can\'t be read.')
-        roles = named_roles(enforcer.rules, rules.TROVE_ADMIN)
-        if not roles:
-            return _warning(f'The policy rule {rules.TROVE_ADMIN} names no '
-                            f'role: see yourself that Trove meets it.')
-        holders = _asked_of_keystone(lambda keystone: [
-            assignment
-            for name in roles
-            for role in keystone.roles(name=name)
-            for assignment in keystone.role_assignments(role_id=role.id)])
-        if isinstance(holders, upgradecheck.Result):
-            return holders
-        if not holders:
-            return _failure(f'Nobody has the role {" or ".join(roles)}, so '
-                            f'that not even Trove may do anything with its '
-                            f'servers: see "nova-trove-guard bootstrap".')
-        return _success()
+        return _check_roles(
+            rules.TROVE_ADMIN, _holders, _judge_trove_admin)
 
-    def check_services(self):
+    def check_services(self) -> upgradecheck.Result:
         """Look in Keystone for the role of the services that drive servers."""
-        enforcer = enforcement.get_enforcer()
-        try:
-            enforcer.load_rules()
-        except Exception:
-            return _warning('See above: the policy can\'t be read.')
-        roles = named_roles(enforcer.rules, rules.SERVICE_API)
-        if not roles:
-            return _warning(f'The policy rule {rules.SERVICE_API} names no '
-                            f'role: see yourself that services meet it.')
-        found = _asked_of_keystone(lambda keystone: accounts.lacking_role(
-            keystone, accounts.SERVICE_USERS, SERVICE_DOMAIN, roles))
-        if isinstance(found, upgradecheck.Result):
-            return found
-        lacking, missing = found
-        if lacking:
-            return _failure(
-                f'{", ".join(lacking)} must have the role '
-                f'{" or ".join(roles)} (policy rule {rules.SERVICE_API}), so '
-                f'that services can drive managed servers: ' +
-                accounts.grants(lacking, SERVICE_PROJECT, SERVICE_DOMAIN))
-        if missing:
-            return _warning(
-                f'There is no user {" or ".join(missing)}: see yourself that '
-                f'the users as whom Neutron and Cinder call Nova have the '
-                f'role {" or ".join(roles)}.')
-        return _success()
+        return _check_roles(
+            rules.SERVICE_API, _lacking, _judge_services)
 
-    def check_surface(self):
+    def check_surface(self) -> upgradecheck.Result:
         """Compare what Nova can be asked with what the guard knows."""
         unknown = surface.unknown()
         if unknown:
@@ -152,7 +114,7 @@ class Checks(upgradecheck.UpgradeCommands):
     )
 
 
-def paste_path():
+def paste_path() -> str:
     """Return the path of the api-paste.ini that nova-api loads.
 
     :raises outcome.Refused: if there is none
@@ -165,8 +127,8 @@ def paste_path():
     return path
 
 
-def _settings():
-    """Return the options.Settings of the guard in nova-api.
+def _settings() -> options.Settings:
+    """Return the settings of the guard in nova-api.
 
     :raises outcome.Refused: for an api-paste.ini that is not understood
     :raises OSError: if it can't be read
@@ -176,42 +138,93 @@ def _settings():
     return options.settings(CONF, overrides)
 
 
-def named_roles(rules, rule):
-    """Return the names of the roles by which a rule knows a principal.
+def _check_roles(
+        rule: str,
+        question: Callable[[Keystone, list[str]], _A],
+        judge: Callable[[_A, list[str]], upgradecheck.Result],
+        ) -> upgradecheck.Result:
+    """Check in Keystone what becomes of the roles that a rule names.
 
-    :param rules: dict of oslo.policy check by rule name
-    :param rule: the rule's name
+    :param question: gets Keystone and the roles
+    :param judge: gets the answer and the roles
     """
-    roles, seen, ahead = set(), set(), {rule}
-    while ahead:
-        name = ahead.pop()
-        seen.add(name)
-        check = str(rules.get(name, ''))
-        roles.update(_ROLE.findall(check))
-        ahead.update(set(_RULE.findall(check)) - seen)
-    return sorted(roles)
-
-
-def _asked_of_keystone(question):
-    """Return what Keystone answers, or a Result that says why it can't.
-
-    :param question: function of openstacksdk's identity proxy (v3)
-    """
-    session = keystone_session()
-    if session is None:
+    enforcer = policies.get_enforcer()
+    try:
+        enforcer.load_rules()
+    except Exception:
+        return _warning('See above: the policy can\'t be read.')
+    roles = named_roles(enforcer.rules, rule)
+    if not roles:
+        return _warning(f'The policy rule {rule} names no role: check '
+                        f'yourself that the principals it is for pass it.')
+    authenticated = keystone_session()
+    if authenticated is None:
         return _warning('Keystone can\'t be asked: nova.conf has '
                         'credentials for it neither in '
                         f'[{"] nor in [".join(CREDENTIALS)}].')
     try:
-        return question(openstack.connection.Connection(
-            session=session, oslo_conf=CONF,
-            service_types={'identity'}).identity)
+        answer = question(openstack.connection.Connection(
+            session=authenticated, oslo_conf=CONF,
+            service_types={'identity'}).identity, roles)
     except (exceptions.ClientException,
             openstack_exceptions.SDKException) as error:
         return _warning(f'Keystone can\'t be asked: {error}')
+    return judge(answer, roles)
 
 
-def keystone_session():
+def named_roles(checks: Mapping[str, references.Check],
+                rule: str) -> list[str]:
+    """Return the names of the roles by which a rule knows a principal.
+
+    :param checks: what oslo.policy made of all rules
+    """
+    return sorted({
+        leaf.match
+        for check in references.reached(checks, rule).values()
+        for leaf in references.leaves(check)
+        if getattr(leaf, 'kind', None) in ('role', 'service_roles')})
+
+
+def _holders(keystone: Keystone, roles: list[str]) -> list[typing.Any]:
+    return [assignment
+            for name in roles
+            for role in keystone.roles(name=name)
+            for assignment in keystone.role_assignments(role_id=role.id)]
+
+
+def _judge_trove_admin(holders: list[typing.Any],
+                       roles: list[str]) -> upgradecheck.Result:
+    if holders:
+        return _success()
+    return _failure(f'Nobody has the role {" or ".join(roles)}, so that not '
+                    f'even Trove can do anything with its servers: see '
+                    f'"nova-trove-guard bootstrap".')
+
+
+def _lacking(keystone: Keystone,
+             roles: list[str]) -> tuple[list[str], list[str]]:
+    return accounts.lacking_role(
+        keystone, accounts.SERVICE_USERS, SERVICE_DOMAIN, roles)
+
+
+def _judge_services(found: tuple[list[str], list[str]],
+                    roles: list[str]) -> upgradecheck.Result:
+    lacking, missing = found
+    if lacking:
+        return _failure(
+            f'{", ".join(lacking)} must have the role {" or ".join(roles)} '
+            f'(policy rule {rules.SERVICE_API}), so that services can drive '
+            f'managed servers: ' +
+            accounts.grants(lacking, SERVICE_PROJECT, SERVICE_DOMAIN))
+    if missing:
+        return _warning(
+            f'There is no user {" or ".join(missing)}: check yourself that '
+            f'the users as whom Neutron and Cinder call Nova have the role '
+            f'{" or ".join(roles)}.')
+    return _success()
+
+
+def keystone_session() -> session.Session | None:
     """Return a keystoneauth1 session with credentials of Nova's, or None."""
     for group in CREDENTIALS:
         loading.register_auth_conf_options(CONF, group)
@@ -223,7 +236,7 @@ def keystone_session():
     return None
 
 
-def main():
+def main() -> int:
     """Run the command line.
 
     :returns: the exit code

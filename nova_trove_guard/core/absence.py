@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own answer about a server, volume or address that does not exist.
+"""The service's own answer about a resource that does not exist.
 
 A caller who may not see something managed must get the answer that they
-would get if it were not managed: in Nova's words, and with Nova's precedence,
-as Nova finds fault with a body, a microversion or an action before it looks
-for a server. Only Nova knows that order. So it is asked: Nova gets the same
-request with the identifier of something that can't exist, and in the answer
-the caller finds the identifier that they sent.
+would get if it were not managed: in the service's words, and with its
+precedence, as it checks a body, a microversion or an action before it looks
+for a server. Only the service knows that order. So it is asked: it gets the
+same request with the identifier of something that can't exist, and in the
+answer the caller finds the identifier that they sent.
 
-So nothing that exists is changed, even if it comes into being while Nova looks
-for it.
+So nothing that exists is changed, even if it comes into being while the
+service looks for it.
 """
 
 import io
@@ -17,54 +17,41 @@ import io
 from oslo_serialization import jsonutils
 import webob
 
-from nova_trove_guard.nova import operations
-
-# No service makes it: theirs are random UUIDs (RFC 9562, version 4).
-NOWHERE = '00000000-0000-0000-0000-000000000000'
-# No floating IP can have it: "this host on this network" (RFC 1122).
-_NO_ADDRESS = '0.0.0.0'
-
-_NONEXISTENT = {'floating_ip_address': _NO_ADDRESS}
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import services
 
 
-def ask(application, asked, target, environ):
-    """Ask Nova as if what a Target of a request names did not exist.
+def ask(application: services.Application, call: calls.Call,
+        target: calls.Target, environ: documents.Environ,
+        ) -> tuple[webob.Response, bool]:
+    """Ask a service as if what a Target of a call names did not exist.
 
-    :param application: Nova, behind the guard
-    :param asked: nova_trove_guard.nova.operations.Asked
-    :param target: the Target, which leads to one identifier
-    :returns: the answer (webob.Response), and whether Nova finds no other
-        fault with the request than that
+    :param application: the service, behind the guard
+    :param target: leads to one identifier
+    :returns: the answer, and whether the service finds no other fault with
+        the request than that
     """
-    identifier, = asked.identifiers(target)
-    nonexistent = _NONEXISTENT.get(target.kind, NOWHERE)
+    identifier, = call.identifiers(target)
     environ = dict(environ)
-    if target.where is operations.PATH:
+    if target.where is None:
         segments = environ['PATH_INFO'].split('/')
-        segments[asked.position] = nonexistent
+        segments[call.position] = target.nonexistent
         environ['PATH_INFO'] = '/'.join(segments)
     elif target.query is not None:
-        document = operations.query_document(asked.query, target.query)
-        request = webob.Request(environ)
-        parameters = request.GET
-        parameters[target.query] = jsonutils.dumps(
-            _replaced(document, target.where, nonexistent))
+        document = documents.in_query(call.query, target.query)
+        parameters = webob.Request(environ).GET
+        parameters[target.query] = jsonutils.dumps(documents.replaced(
+            document, target.where, target.nonexistent))
     else:
-        body = jsonutils.dump_as_bytes(
-            _replaced(asked.document, target.where, nonexistent))
+        body = jsonutils.dump_as_bytes(documents.replaced(
+            call.document, target.where, target.nonexistent))
         environ['wsgi.input'] = io.BytesIO(body)
         environ['CONTENT_LENGTH'] = str(len(body))
     response = webob.Request(environ).get_response(application)
-    body, sought = response.body, nonexistent.encode()
-    # Nova's faults are JSON, in which the identifier may be escaped.
-    response.body = body.replace(
+    sought = target.nonexistent.encode()
+    is_not_found = response.status_int == 404 and sought in response.body
+    # Faults are JSON, in which the identifier may be escaped.
+    response.body = response.body.replace(
         sought, jsonutils.dumps(identifier)[1:-1].encode())
-    return response, response.status_int == 404 and sought in body
-
-
-def _replaced(document, keys, value):
-    """Return a copy of a document with another value below a chain of keys."""
-    if not keys:
-        return value
-    key, *rest = keys
-    return document | {key: _replaced(document[key], rest, value)}
+    return response, is_not_found

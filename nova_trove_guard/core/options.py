@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard's options, group ``[trove_guard]`` of nova.conf."""
+"""The guard's options, group ``[trove_guard]``."""
 
+from collections.abc import Mapping
 import dataclasses
 
 from oslo_config import cfg
+
+from nova_trove_guard.core import decisions
 
 GROUP = 'trove_guard'
 
@@ -27,9 +30,11 @@ GUARD_OPTS = (
         'mode',
         default='enforce',
         choices=[
-            ('enforce', 'Refuse what the policy does not allow.'),
-            ('audit', 'Let it pass, but log and notify it as would_refuse: '
-                      'to see for a while what enforce would refuse.')],
+            (decisions.Mode.ENFORCE,
+             'Refuse what the policy does not allow.'),
+            (decisions.Mode.AUDIT,
+             'Let it pass, but log and notify it as would_refuse: '
+             'to see for a while what enforce would refuse.')],
         help='What to do with a call that the guard judges must be refused.'),
     cfg.StrOpt(
         'audit_transport_url',
@@ -39,8 +44,7 @@ GUARD_OPTS = (
              'as rabbit://user:password@host:5672/. A message bus that is '
              'down or slow delays no API call: events that it does not take '
              'in time are dropped, and their number is logged. Unset, there '
-             'are only log lines (logger '
-             'nova_trove_guard.core.reports.audit).'),
+             'are only log lines (logger nova_trove_guard.reports).'),
     cfg.StrOpt(
         'audit_topic',
         default='notifications',
@@ -67,7 +71,7 @@ class Settings:
 
     trove_managed_instances: bool
     metadata_key: str
-    mode: str
+    mode: decisions.Mode
     audit_transport_url: str | None = dataclasses.field(repr=False)
     audit_topic: str
     statsd_host: str | None
@@ -75,16 +79,15 @@ class Settings:
     statsd_prefix: str
 
 
-def settings(conf, overrides):
+def settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str]) -> Settings:
     """Read the guard's settings.
 
-    :param conf: oslo_config.cfg.ConfigOpts of the Nova process
-    :param overrides: the values (str) of the filter's section in
-        api-paste.ini, by option name; they take precedence over `conf`
-    :returns: Settings
+    :param conf: of the service's process
+    :param overrides: the values in the filter's section of api-paste.ini, by
+        option name; they take precedence
     :raises ValueError: for an override that is no option or has no valid
-        value, so that a typing error keeps nova-api from starting instead
-        of leaving the guard off
+        value, so that a typing error keeps the service from starting, and
+        does not leave the guard off
     """
     conf.register_opts(GUARD_OPTS, GROUP)
     values = {opt.dest: conf[GROUP][opt.dest] for opt in GUARD_OPTS}
@@ -100,9 +103,9 @@ def settings(conf, overrides):
             raise ValueError(
                 f'api-paste.ini sets {name} of the trove_guard filter to '
                 f'{text!r}: {error}') from error
-    return Settings(**values)
+    return Settings(**values | {'mode': decisions.Mode(values['mode'])})
 
 
-def list_opts():
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options for oslo-config-generator."""
     return [(GROUP, list(GUARD_OPTS))]

@@ -3,6 +3,9 @@
 
 import dataclasses
 import operator
+import typing
+
+from nova_trove_guard.core import documents
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,8 +42,8 @@ class Principal:
     service_project_id: str | None = None
     service_project_domain_id: str | None = None
 
-    def credentials(self):
-        """Return the credentials (dict) that oslo.policy's checks read.
+    def credentials(self) -> dict[str, typing.Any]:
+        """Return the credentials that oslo.policy's checks read.
 
         They are those of Nova's own context, but for ``is_admin``
         (nova.context.RequestContext.to_policy_values).
@@ -54,10 +57,10 @@ _NAMES = tuple(field.name for field in dataclasses.fields(Principal))
 _values = operator.attrgetter(*_NAMES)
 
 
-def identify(environ):
-    """Return the Principal of a request, or None where nobody is verified.
+def identify(environ: documents.Environ) -> Principal | None:
+    """Return the principal of a request, or None where nobody is verified.
 
-    :param environ: the WSGI environ behind keystonemiddleware's auth_token
+    :param environ: as it is behind keystonemiddleware's auth_token
 
     Only auth_token puts ``keystone.token_auth`` there, a name that no header
     can take. The object carries the parsed tokens even when they turned out

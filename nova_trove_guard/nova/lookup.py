@@ -11,8 +11,7 @@ Statements run on the primary databases, never on a ``slave_connection``,
 which may not have the marker yet.
 """
 
-from collections.abc import Collection, Iterable, Iterator
-import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator
 import typing
 
 import nova.compute.api
@@ -25,26 +24,12 @@ from nova.network import neutron
 from nova import objects
 import sqlalchemy
 
+from nova_trove_guard.core import calls
 from nova_trove_guard.core import deadline
 from nova_trove_guard.core.reports import metrics
-from nova_trove_guard.nova import operations
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ManagedServer:
-    """A server that carries the marker.
-
-    :ivar uuid: the server's id, as Nova's database has it
-    :ivar project_id: the project that owns the server in Nova
-    :ivar user_id: the user who asked Nova for the server
-    :ivar database_instance: the id of the database instance (the marker's
-        value, which may be empty)
-    """
-
-    uuid: str
-    project_id: str
-    user_id: str
-    database_instance: str
+from nova_trove_guard.core import resources
+from nova_trove_guard.core import services
+from nova_trove_guard.nova import policies
 
 
 _CELLS_OF_SERVERS = sqlalchemy.select(
@@ -80,8 +65,12 @@ _SERVERS_OF_VOLUME = _SERVERS.where(models.Instance.uuid.in_(
             'volume_id'),
         models.BlockDeviceMapping.deleted == 0)))
 
-# A managed server, or None for one that is not managed.
-Server: typing.TypeAlias = ManagedServer | None
+# None is a server that is not managed.
+Server: typing.TypeAlias = resources.ManagedResource | None
+
+
+_A = typing.TypeVar('_A')
+_F = typing.TypeVar('_F', bound=Collection[typing.Any])
 
 
 class Lookup:
@@ -91,15 +80,16 @@ class Lookup:
     context of its own.
 
     :param metadata_key: the marker
-    :param metrics: what times and counts lookups
-    :param deadline: what bounds them
+    :param measures: times and counts lookups
+    :param bound: bounds their time
     """
 
     def __init__(self, metadata_key: str,
-                 metrics: metrics.Off | metrics.Statsd,
-                 deadline: deadline.Deadline) -> None:
+                 measures: metrics.Metrics,
+                 bound: deadline.Deadline) -> None:
         self._metadata_key = metadata_key
-        self._measured = metrics.measured(deadline.call)
+        self._measures = measures
+        self._bound = bound
         self._compute = nova.compute.api.API()
         self._network = neutron.API()
         self._leading = {
@@ -109,8 +99,8 @@ class Lookup:
             'console_token': self._of_console_token,
         }
 
-    def find(self, named: Collection[operations.Named]) -> Iterator[
-            tuple[operations.Named, Collection[Server]]]:
+    def find(self, named: Collection[calls.Named]) -> Iterator[
+            tuple[calls.Named, services.Found]]:
         """Yield what a request names, with the servers that it leads to.
 
         All servers that are named by their ids are looked up at once; what
@@ -123,16 +113,20 @@ class Lookup:
         for each in named:
             if each.identifier is None:
                 yield each, ()
-            elif each.target.kind == 'server':
+            elif each.target.kind == policies.KIND:
                 if servers is None:
-                    servers = self._measured(self._servers, [
-                        one.identifier for one in named
-                        if one.identifier and one.target.kind == 'server'])
+                    servers = self._look_up(self._servers, [
+                        one.identifier for one in named if one.identifier
+                        and one.target.kind == policies.KIND])
                 found = each.identifier.lower()
                 yield each, (servers[found],) if found in servers else ()
             else:
-                yield each, self._measured(
+                yield each, self._look_up(
                     self._leading[each.target.kind], each.identifier)
+
+    def _look_up(self, function: Callable[[_A], _F], argument: _A) -> _F:
+        return self._measures.timed(
+            lambda: self._bound.call(function, argument))
 
     def _servers(self, server_ids: Iterable[str]) -> dict[str, Server]:
         """Return the servers that exist, by id in lower case."""
@@ -162,7 +156,7 @@ class Lookup:
 
     def _in_cells(self, cells: dict[str, str | None]) -> dict[str, Server]:
         """Return the servers that are where they should be, by id."""
-        found = {}
+        found: dict[str, Server] = {}
         for cell in set(cells.values()):
             server_ids = [server_id for server_id, its_cell in cells.items()
                           if its_cell == cell]
@@ -172,7 +166,7 @@ class Lookup:
         return found
 
     def _rows(self, context: nova_context.RequestContext,
-              statement: sqlalchemy.Select, **parameters: typing.Any,
+              statement: sqlalchemy.Executable, **parameters: typing.Any,
               ) -> dict[str, Server]:
         """Return the servers that a statement finds in a cell, by id."""
         found: dict[str, Server] = {}
@@ -183,8 +177,9 @@ class Lookup:
                         'metadata_key': self._metadata_key, **parameters})):
                 # MariaDB also finds keys in another case: no markers.
                 if key == self._metadata_key:
-                    found[server_id.lower()] = ManagedServer(
-                        server_id, project_id, user_id, value or '')
+                    found[server_id.lower()] = resources.ManagedResource(
+                        policies.KIND, server_id, project_id, user_id,
+                        value or '')
                 else:
                     found.setdefault(server_id.lower(), None)
         return found
@@ -202,18 +197,20 @@ class Lookup:
             except exception.InstanceNotFound:
                 continue
             marker = instance.metadata.get(self._metadata_key)
-            found[server_id] = None if marker is None else ManagedServer(
-                instance.uuid, instance.project_id, instance.user_id, marker)
+            found[server_id] = None if marker is None else (
+                resources.ManagedResource(
+                    policies.KIND, instance.uuid, instance.project_id,
+                    instance.user_id, marker))
         return found
 
-    def _of_volume(self, volume_id: str) -> Collection[Server]:
+    def _of_volume(self, volume_id: str) -> services.Found:
         found: dict[str, Server] = {}
         for context in _each_cell():
             found |= self._rows(
                 context, _SERVERS_OF_VOLUME, volume_id=volume_id)
         return found.values()
 
-    def _of_floating_ip(self, floating_ip_id: str) -> Collection[Server]:
+    def _of_floating_ip(self, floating_ip_id: str) -> services.Found:
         context = nova_context.get_admin_context()
         try:
             floating_ip = self._network.get_floating_ip(
@@ -223,7 +220,7 @@ class Lookup:
         port = floating_ip['port_details']
         return self._with_id(port and port['device_id'])
 
-    def _of_floating_ip_address(self, address: str) -> Collection[Server]:
+    def _of_floating_ip_address(self, address: str) -> services.Found:
         try:
             server_id = self._network.get_instance_id_by_floating_address(
                 nova_context.get_admin_context(), address)
@@ -231,7 +228,7 @@ class Lookup:
             return ()
         return self._with_id(server_id)
 
-    def _of_console_token(self, token: str) -> Collection[Server]:
+    def _of_console_token(self, token: str) -> services.Found:
         """Return the server whose console a token opens.
 
         See ConsoleAuthTokensController._show in
@@ -246,12 +243,12 @@ class Lookup:
                 pass
         return self._servers(server_ids).values() if server_ids else ()
 
-    def _with_id(self, device_id: str | None) -> Collection[Server]:
+    def _with_id(self, device_id: str | None) -> services.Found:
         """Return the server with the id that a port has in Neutron.
 
         Anything may stand there: a port's owner writes it.
         """
-        server_id = operations.canonical(device_id)
+        server_id = calls.canonical_id(device_id)
         return self._servers([server_id]).values() if server_id else ()
 
 

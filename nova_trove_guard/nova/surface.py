@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the installed Nova can be asked, against the table of operations."""
 
+from collections.abc import Iterator
 import itertools
 
 from nova.api.openstack.compute import routes
@@ -12,14 +13,14 @@ ACTIONS = tuple(route for route, methods in operations.ROUTES.items()
                 if methods.get('POST') is operations.ACTION)
 
 
-def nova_routes():
+def nova_routes() -> Iterator[tuple[str, str]]:
     """Yield (route, method) of every route of the installed Nova."""
     for route, methods in routes.ROUTE_LIST:
         if not isinstance(methods, str):  # a redirection
             yield from itertools.product((route,), methods)
 
 
-def nova_actions(route):
+def nova_actions(route: str) -> frozenset[str]:
     """Return the names of the actions at a route of the installed Nova."""
     factory, _ = {
         route: methods for route, methods in routes.ROUTE_LIST
@@ -30,7 +31,7 @@ def nova_actions(route):
         *(controller.wsgi_actions for controller in (main, *others)))
 
 
-def is_known(route, method):
+def is_known(route: str, method: str) -> bool:
     """Return whether the table knows what a request asks of Nova.
 
     :param route: as nova_routes() has it
@@ -43,7 +44,7 @@ def is_known(route, method):
         route.replace('/detail', '/{id}'), {})
 
 
-def unknown_actions(route):
+def unknown_actions(route: str) -> frozenset[str]:
     """Return the names of Nova's actions that the table does not know.
 
     :param route: one of ACTIONS
@@ -51,8 +52,8 @@ def unknown_actions(route):
     return nova_actions(route) - set(operations.ACTIONS)
 
 
-def unknown():
-    """Return all that the table does not know (list of str).
+def unknown() -> list[str]:
+    """Return all that the table does not know.
 
     The guard takes what it doesn't know about a server for mutating; what
     doesn't look like it were about one it lets pass.

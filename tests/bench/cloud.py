@@ -18,9 +18,10 @@ from oslo_utils import timeutils
 
 from nova_trove_guard.core import deadline
 from nova_trove_guard.core import guard
-from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.nova import lookup
+from nova_trove_guard.nova import policies
+from nova_trove_guard.nova import service
 from tests.cloud import layout
 from tests.unit import nova_api
 from tests.unit import nova_database
@@ -133,8 +134,9 @@ def running(options=''):
 def guarding(application):
     """Return a guard in front of an application, with its defaults."""
     return guard.TroveGuard(
-        application, MARKER, enforcement.Enforcer(cfg.CONF),
-        lookup.Lookup(MARKER, metrics.Off(), deadline.Deadline()))
+        application, service.Nova(application),
+        lookup.Lookup(MARKER, metrics.Off(), deadline.Deadline()),
+        policies.enforcer(cfg.CONF), MARKER)
 
 
 def answer(environ, start_response):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import unittest.mock
 
+from nova_trove_guard.core import resources
 from nova_trove_guard.nova import lookup
 from tests.bench import cloud
 from tests.bench import measure
@@ -30,7 +31,8 @@ def _resident():
 def _found(self, server_ids):
     server_id, = server_ids
     kind = int(server_id[-1], 16) % 3
-    managed = lookup.ManagedServer(server_id, '0' * 32, '1' * 32, server_id)
+    managed = resources.ManagedResource(
+        'server', server_id, '0' * 32, '1' * 32, server_id)
     return [{}, {server_id: None}, {server_id: managed}][kind]
 
 

@@ -11,6 +11,7 @@ from oslo_middleware import sizelimit
 import webob.dec
 
 from nova_trove_guard.core import guard
+from nova_trove_guard.nova import service
 from tests.bench import measure
 
 CALLS = 3000
@@ -50,7 +51,8 @@ def _filters():
     conf([])
     return {
         'nothing': application,
-        GUARD: guard.TroveGuard(application, 'trove_instance_id', None, None),
+        GUARD: guard.TroveGuard(application, service.Nova(application), None,
+                                None, 'trove_instance_id'),
         'empty wsgify filter': empty,
         'oslo.middleware request_id': request_id.RequestId(application),
         'oslo.middleware sizelimit': sizelimit.RequestBodySizeLimiter(

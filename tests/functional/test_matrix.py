@@ -11,6 +11,7 @@ import json
 
 import pytest
 
+from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
 from tests.cloud import state
 from tests.functional import scene as scenes
@@ -37,7 +38,7 @@ def test_the_table_has_every_action_and_every_guarded_route_of_a_server():
         (method, route)
         for route, methods in operations.ROUTES.items()
         for method, operation in methods.items()
-        if operation not in (operations.PASS, operations.ACTION) and
+        if operation not in (routing.PASS, operations.ACTION) and
         operation.name not in table.OF_VOLUMES | table.OF_THE_MARKER and
         (method, route.split('/')[1], route.count('/'), operation.name)
         not in asked}
@@ -132,7 +133,7 @@ def test_a_stranger_learns_nothing_but_nova_s_own_words(
 
 
 @pytest.mark.parametrize(
-    'row', [row for row in table.ROWS if OPERATIONS[row.operation].service],
+    'row', [row for row in table.ROWS if OPERATIONS[row.operation].is_of_services],
     ids=str)
 def test_services_reach_a_managed_server(scene, witness, unlocked, row):
     facts = scene.facts(unlocked)

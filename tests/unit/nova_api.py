@@ -18,7 +18,8 @@ from keystoneauth1 import fixture
 import webob.exc
 import webtest
 
-from nova_trove_guard.core import absence
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import resources
 
 METADATA_KEY = 'trove_instance_id'
 MANAGED = '0c1d2a3b-1111-4111-8111-000000000001'
@@ -26,7 +27,7 @@ FREE = '0c1d2a3b-2222-4222-8222-000000000002'
 MISSING = '0c1d2a3b-3333-4333-8333-000000000003'
 OTHERS = '0c1d2a3b-5555-4555-8555-000000000005'
 BROKEN = '0c1d2a3b-4444-4444-8444-000000000004'
-# What belongs to the managed server, by the kinds of operations.Target.
+# What belongs to the managed server, by the kinds of calls.Target.
 VOLUME = '0c1d2a3b-6666-4666-8666-000000000006'
 FLOATING_IP = '0c1d2a3b-7777-4777-8777-000000000007'
 ADDRESS = '203.0.113.7'
@@ -40,9 +41,9 @@ SERVERS = (MANAGED, FREE, OTHERS, BROKEN)
 _SERVER_PATH = re.compile(r'/(?:servers|os-volumes_boot)/([^/]+?)\n?(?:/|$)')
 # What Nova says of what the guard puts in place of what a caller may not see.
 _NOWHERE = {
-    ('/os-floating-ips/', absence.NOWHERE):
-        f'Floating IP not found for ID {absence.NOWHERE}',
-    ('/', absence.NOWHERE): f'Volume {absence.NOWHERE} could not be found.',
+    ('/os-floating-ips/', calls.NOWHERE):
+        f'Floating IP not found for ID {calls.NOWHERE}',
+    ('/', calls.NOWHERE): f'Volume {calls.NOWHERE} could not be found.',
     ('/', '0.0.0.0'): 'floating IP not found'}
 
 # Names of controller methods that read. Everything else that is dispatched
@@ -114,15 +115,14 @@ def each_cell():
 def rows(self, context, statement, *, server_ids=(), volume_id=None):
     """Stand in for nova_trove_guard.nova.lookup.Lookup._rows."""
     from nova import exception
-
-    from nova_trove_guard.nova import lookup
     if BROKEN in server_ids:
         raise exception.NovaException('Cell is not responding')
     found = {}
     for server_id in (MANAGED,) if volume_id == VOLUME else server_ids:
         marker = metadata(server_id).get(self._metadata_key)
-        found[server_id] = None if marker is None else lookup.ManagedServer(
-            server_id, project(server_id), USER, marker)
+        found[server_id] = None if marker is None else (
+            resources.ManagedResource('server', server_id, project(server_id),
+                                      USER, marker))
     return found
 
 

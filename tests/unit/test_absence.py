@@ -8,7 +8,8 @@ import urllib.parse
 import pytest
 
 from nova_trove_guard.core import absence
-from nova_trove_guard.nova import operations
+from nova_trove_guard.core import calls
+from nova_trove_guard.nova import reader
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
@@ -47,8 +48,8 @@ CALLS = {
 }
 MANAGED = {'server': nova_api.MANAGED, 'volume': nova_api.VOLUME,
            'floating_ip': nova_api.FLOATING_IP, 'address': nova_api.ADDRESS}
-NOWHERE = {'server': absence.NOWHERE, 'volume': absence.NOWHERE,
-           'floating_ip': absence.NOWHERE, 'address': '0.0.0.0'}
+NOWHERE = {'server': calls.NOWHERE, 'volume': calls.NOWHERE,
+           'floating_ip': calls.NOWHERE, 'address': '0.0.0.0'}
 
 
 def fill_in(call, names):
@@ -141,7 +142,7 @@ def test_what_can_t_be_an_identifier_in_a_path_does_not_exist(
     answer = guarded.ask('DELETE', path + urllib.parse.quote(spelt, safe=''),
                          token=guarded.token(*filters.TENANT))
     assert answer.status_int == 404, spelt
-    assert absence.NOWHERE not in answer.text
+    assert calls.NOWHERE not in answer.text
     assert guarded.dispatched == []
 
 
@@ -196,21 +197,21 @@ def test_it_is_answered_about_a_document_in_a_query():
         'QUERY_STRING': 'a=b&' + urllib.parse.urlencode(
             {'delete_info': json.dumps(info)}),
         'wsgi.input': io.BytesIO(), 'SERVER_NAME': '', 'SERVER_PORT': '1'}
-    asked = operations.asked(environ)
+    call = reader.read(environ)
     seen = []
 
     def nova(environ, start_response):
         seen.append(environ)
         start_response('404 Not Found', [('Content-Type', 'text/plain')])
-        return [f'no volume {absence.NOWHERE}'.encode()]
+        return [f'no volume {calls.NOWHERE}'.encode()]
 
-    target, = asked.operation.targets
+    target, = call.operation.targets
     before = dict(environ)
-    answer, is_not_found = absence.ask(nova, asked, target, environ)
+    answer, is_not_found = absence.ask(nova, call, target, environ)
     assert answer.text == f'no volume {nova_api.VOLUME}'
     assert is_not_found
     assert environ == before
     parameters = urllib.parse.parse_qs(seen[0]['QUERY_STRING'])
     assert parameters['a'] == ['b']
     assert json.loads(parameters['delete_info'][0]) == info | {
-        'volume_id': absence.NOWHERE}
+        'volume_id': calls.NOWHERE}

@@ -19,11 +19,16 @@ from oslo_config import cfg
 import oslo_messaging
 import pytest
 
+from nova_trove_guard.core import decisions
+from nova_trove_guard.core import faults
 from nova_trove_guard.core import principals
-from nova_trove_guard.core.reports import audit
-from nova_trove_guard.nova import faults
-from nova_trove_guard.nova import lookup
+from nova_trove_guard.core.reports import cadf
+from nova_trove_guard.core.reports import log
+from nova_trove_guard.core.reports import observers
+from nova_trove_guard.nova import filter
 from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import policies
+from nova_trove_guard.nova import reader
 from tests.unit import nova_api
 from tests.unit import test_differential as differential
 from tests.unit import test_filter as filters
@@ -34,14 +39,26 @@ NOW = datetime.datetime(2026, 11, 23, 1, 2, 3, tzinfo=datetime.UTC)
 WAIT = 60  # seconds
 BUS = filters.GUARDED + ('audit_transport_url = fake://\n'
                          'audit_topic = guard\n')
+OPERATIONS = operations.operations()
 OWNER = principals.Principal('owner', nova_api.PROJECT, ('member',))
 
 
-def decision(outcome=audit.Outcome.REFUSED, **values):
+def event(of):
+    """Return the CADF event of a decision."""
+    return cadf.event(of, NOW, filter.RESOURCE_TYPE)
+
+
+def bus_to(notifier):
+    """Return what sends events of servers."""
+    return cadf.Bus(notifier, filter.RESOURCE_TYPE)
+
+
+def decision(outcome=decisions.Outcome.REFUSED, **values):
     """Return a Decision."""
-    return audit.Decision(**{
-        'operation': 'servers:resize', 'request_id': 'req-1',
-        'principal': OWNER, 'server_id': nova_api.MANAGED,
+    return decisions.Decision(**{
+        'operation': OPERATIONS['servers:resize'], 'request_id': 'req-1',
+        'principal': OWNER, 'kind': policies.KIND,
+        'resource_id': nova_api.MANAGED,
         'database_instance': nova_api.DATABASE_INSTANCE, 'outcome': outcome,
         'rule': 'trove_guard:servers:resize', 'fault': faults.unreadable(),
     } | values)
@@ -50,7 +67,7 @@ def decision(outcome=audit.Outcome.REFUSED, **values):
 def lines(caplog):
     """Return the audit trail in the log."""
     return [record.getMessage() for record in caplog.records
-            if record.name == 'nova_trove_guard.core.reports.audit']
+            if record.name == 'nova_trove_guard.reports']
 
 
 # The log line.
@@ -111,7 +128,7 @@ def test_what_passes_leaves_no_line(guarded, caplog, method, path, roles):
 
 
 def test_nobody_can_write_a_line_of_the_trail(caplog):
-    audit.log(decision(
+    log.report(decision(
         database_instance='x status=200\ndecision=break_glass a=b%'))
     line, = lines(caplog)
     assert ' database_instance=x%20status%3D200%0Adecision%3Dbreak_glass%20' \
@@ -126,16 +143,16 @@ def test_nobody_can_write_a_line_of_the_trail(caplog):
     (f'/os-volumes/{nova_api.VOLUME}', None),
     (f'/os-floating-ips/{nova_api.FLOATING_IP}', None)])
 def test_only_the_id_of_a_server_is_told_before_it_is_found(path, server_id):
-    asked = operations.asked({
+    call = reader.read({
         'REQUEST_METHOD': 'DELETE', 'QUERY_STRING': '', 'PATH_INFO': path})
-    assert asked.server_id == server_id
+    assert call.resource_id(policies.KIND) == server_id
 
 
 def test_a_console_token_is_not_told(guarded, monkeypatch, caplog):
-    def fail(read, argument):
-        raise lookup.CellDown('cell1 does not respond')
+    def fail(context, token):
+        raise TimeoutError('cell1 does not respond')
 
-    monkeypatch.setattr(nova_api, 'from_each_cell', fail)
+    monkeypatch.setattr(nova_api, 'console_token', fail)
     answer = guarded.ask(
         'GET', f'/v2.1/os-console-auth-tokens/{nova_api.CONSOLE_TOKEN}',
         token=guarded.token(*TENANT))
@@ -146,7 +163,7 @@ def test_a_console_token_is_not_told(guarded, monkeypatch, caplog):
 # The event.
 
 def test_the_event_of_a_refusal():
-    told = audit.event(decision(), NOW)
+    told = event(decision())
     assert told.pop('id')
     assert told == {
         'typeURI': 'http://schemas.dmtf.org/cloud/audit/1.0/event',
@@ -175,18 +192,19 @@ def test_the_event_of_a_refusal():
 
 
 @pytest.mark.parametrize('values, differs', [
-    ({'outcome': audit.Outcome.WOULD_REFUSE},
+    ({'outcome': decisions.Outcome.WOULD_REFUSE},
      {'outcome': 'pending', 'tags': ['decision?value=would_refuse']}),
-    ({'outcome': audit.Outcome.BREAK_GLASS, 'fault': None},
+    ({'outcome': decisions.Outcome.BREAK_GLASS, 'fault': None},
      {'outcome': 'pending', 'tags': ['decision?value=break_glass'],
       'reason': {'policyType': 'oslo.policy',
                  'policyId': 'trove_guard:servers:resize'}}),
     ({'rule': None},
      {'reason': {'reasonType': 'HTTP', 'reasonCode': '400'}}),
-    ({'operation': 'servers:delete'}, {'action': 'delete/servers:delete'}),
-    ({'operation': 'os-console-output'},
+    ({'operation': OPERATIONS['servers:delete']},
+     {'action': 'delete/servers:delete'}),
+    ({'operation': OPERATIONS['os-console-output']},
      {'action': 'read/os-console-output'}),
-    ({'server_id': None, 'database_instance': None},
+    ({'resource_id': None, 'database_instance': None},
      {'target': {'id': 'unknown', 'typeURI': 'compute/machine'}}),
     ({'principal': None},
      {'initiator': {
@@ -194,7 +212,7 @@ def test_the_event_of_a_refusal():
          'project_id': None, 'service_user_id': None,
          'request_id': 'req-1'}})])
 def test_other_events(values, differs):
-    plain, told = (audit.event(decision(**each), NOW)
+    plain, told = (event(decision(**each))
                    for each in ({}, values))
     plain['id'] = told['id']
     assert told == plain | differs
@@ -263,13 +281,12 @@ class Notifier:
 
 
 def test_a_bus_that_hangs_holds_up_nothing(monkeypatch, caplog):
-    monkeypatch.setattr(audit, 'CAPACITY', 3)
+    monkeypatch.setattr(cadf, 'CAPACITY', 3)
     notifier = Notifier()
-    bus = audit.Bus(notifier)
+    bus = bus_to(notifier)
     for _ in range(20):
-        bus.tell(decision())
-    complaints = [line for line in lines(caplog) if 'dropped' in line]
-    assert len(complaints) == 1
+        bus.report(decision())
+    assert caplog.text.count('dropped') == 1
     notifier.bus_recovers.set()
     # Three that waited, and one that may have been under way.
     assert [notifier.sent.get(timeout=WAIT) for _ in range(3)] == [
@@ -279,21 +296,21 @@ def test_a_bus_that_hangs_holds_up_nothing(monkeypatch, caplog):
 
 def test_the_number_of_dropped_events_is_told_once_a_minute(
         monkeypatch, caplog):
-    monkeypatch.setattr(audit, 'CAPACITY', 1)
+    monkeypatch.setattr(cadf, 'CAPACITY', 1)
     clock = iter((0, 30, 59.9, 60, 90, 121))
-    monkeypatch.setattr(audit.time, 'monotonic', lambda: next(clock))
-    bus = audit.Bus(Notifier())
+    monkeypatch.setattr(cadf.time, 'monotonic', lambda: next(clock))
+    bus = bus_to(Notifier())
     for _ in range(6):
         bus._drop()
     assert [int(re.search(r'(\d+) dropped', line).group(1))
-            for line in lines(caplog)] == [1, 4, 6]
+            for line in caplog.messages] == [1, 4, 6]
 
 
 def test_a_refusal_does_not_wait_for_the_bus(load_nova_api, guarded,
                                              monkeypatch):
     notifier = Notifier()
-    monkeypatch.setattr(audit, '_notifier', lambda conf, settings: notifier)
-    monkeypatch.setattr(audit, 'CAPACITY', 2)
+    monkeypatch.setattr(cadf, 'notifier', lambda conf, settings: notifier)
+    monkeypatch.setattr(cadf, 'CAPACITY', 2)
     api = load_nova_api(filters.paste(guarded), BUS)
     for _ in range(5):
         answer = api.ask('DELETE', MANAGED, token=api.token(*TENANT))
@@ -310,9 +327,9 @@ def test_a_bus_that_fails_is_tried_again(caplog):
             sent.put(event_type)
             raise OSError('the bus is down')
 
-    bus = audit.Bus(Failing())
+    bus = bus_to(Failing())
     for _ in range(2):
-        bus.tell(decision())
+        bus.report(decision())
     for _ in range(2):
         sent.get(timeout=WAIT)
     assert 'An audit event could not be sent' in caplog.text
@@ -321,10 +338,10 @@ def test_a_bus_that_fails_is_tried_again(caplog):
 def test_the_thread_starts_with_the_first_event():
     notifier = Notifier()
     notifier.bus_recovers.set()
-    bus = audit.Bus(notifier)
-    bus.tell(decision(audit.Outcome.ALLOWED))
+    bus = bus_to(notifier)
+    bus.report(decision(decisions.Outcome.ALLOWED))
     assert bus._thread is None
-    bus.tell(decision())
+    bus.report(decision())
     assert notifier.sent.get(timeout=WAIT)
     assert bus._thread.daemon
 
@@ -340,12 +357,12 @@ def test_a_forked_worker_has_a_thread_of_its_own():
         assert select.select([read], [], [], WAIT)[0]
         return int(os.read(read, 100))
 
-    bus = audit.Bus(Piped())
-    bus.tell(decision())
+    bus = bus_to(Piped())
+    bus.report(decision())
     assert sender() == os.getpid()
     worker = os.fork()
     if worker == 0:
-        bus.tell(decision())
+        bus.report(decision())
         bus._thread.join(WAIT)
         os._exit(0)
     try:
@@ -363,12 +380,12 @@ def test_a_process_that_gets_no_more_threads_answers_on(monkeypatch, caplog):
 
     notifier = Notifier()
     notifier.bus_recovers.set()
-    bus = audit.Bus(notifier)
+    bus = bus_to(notifier)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, 'start', fail)
-        bus.tell(decision())
+        bus.report(decision())
     assert '1 dropped' in caplog.text
-    bus.tell(decision())
+    bus.report(decision())
     assert notifier.sent.get(timeout=WAIT)
 
 
@@ -376,9 +393,10 @@ def test_without_a_transport_there_is_no_bus():
     """Not even its library, nor a thread."""
     code = '''
 import sys, threading, types
-from nova_trove_guard.core.reports import audit
-watch = audit.observers(None, types.SimpleNamespace(audit_transport_url=None))
-assert watch == (audit.log,), watch
+from nova_trove_guard.core.reports import log, metrics, observers
+settings = types.SimpleNamespace(audit_transport_url=None)
+watch = observers.create(None, settings, metrics.Off(), '')
+assert watch == [log.report], watch
 assert 'oslo_messaging' not in sys.modules
 assert threading.active_count() == 1
 '''
@@ -399,12 +417,11 @@ def watched(load_nova_api, guarded):
     told = []
 
     def tell(one):
-        if one.outcome in audit.TOLD:
-            told.append(json.dumps(audit.event(one, NOW)))
+        if one.outcome in decisions.REPORTED:
+            told.append(json.dumps(event(one)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit, 'observers',
-                      lambda conf, settings: (audit.log, tell))
+        patch.setattr(observers, 'create', lambda *how: (log.report, tell))
         api = load_nova_api(filters.paste(guarded), filters.GUARDED)
     return api, told
 

@@ -11,7 +11,7 @@ import io
 import pytest
 import webob
 
-from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import reader
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
 
@@ -125,6 +125,6 @@ def test_a_chunked_body_is_still_nova_s_to_read(guarded, method, path):
 
 
 def test_plain_reads_are_not_read():
-    assert operations.asked({
+    assert reader.read({
         'REQUEST_METHOD': 'GET', 'PATH_INFO': f'/servers/{nova_api.FREE}',
         'CONTENT_LENGTH': '7', 'wsgi.input': None}) is None

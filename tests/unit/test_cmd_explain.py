@@ -16,11 +16,11 @@ from nova_trove_guard.cmd.explain import lookups
 from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import shell
+from nova_trove_guard.core import decisions
 from nova_trove_guard.core import options
-from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
-from nova_trove_guard.core.reports import audit
+from nova_trove_guard.nova import policies
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 
@@ -38,7 +38,7 @@ def principal(who, project_id=nova_api.PROJECT):
 @pytest.fixture(scope='session')
 def enforcer(guarded):
     """Return the Enforcer with the configuration of the guarded Nova."""
-    return enforcement.Enforcer(cfg.CONF)
+    return policies.enforcer(cfg.CONF)
 
 
 class Looking:
@@ -200,14 +200,15 @@ def test_why_it_is_not_managed(enforcer):
     verdict = explained(
         enforcer, environ('DELETE', f'/servers/{nova_api.FREE}'), 'owner')
     assert (verdict.why, verdict.decision.outcome, verdict.status) == (
-        verdicts._NOT_MANAGED, audit.Outcome.NOT_MANAGED, None)
+        verdicts._NOT_MANAGED, decisions.Outcome.NOT_MANAGED, None)
     # What would judge it, were it managed.
     assert verdict.rule == 'trove_guard:servers:delete'
 
 
 def test_every_outcome_is_told():
     assert {outcome for outcome, _ in verdicts._PASSES} == set(
-        audit.Outcome) - {audit.Outcome.REFUSED, audit.Outcome.WOULD_REFUSE}
+        decisions.Outcome) - {
+            decisions.Outcome.REFUSED, decisions.Outcome.WOULD_REFUSE}
 
 
 def test_checks_are_followed(guarded):
@@ -239,7 +240,7 @@ def run(monkeypatch, capsys, tmp_path):
     """Return a function that runs explain: (exit status, dict, errors)."""
     conf = cfg.ConfigOpts()
     monkeypatch.setattr(command, 'CONF', conf)
-    monkeypatch.setattr(verdicts.enforcement.cfg, 'CONF', conf)
+    monkeypatch.setattr(verdicts.policies.cfg, 'CONF', conf)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):

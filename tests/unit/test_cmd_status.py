@@ -5,6 +5,7 @@ from oslo_policy import policy
 import pytest
 
 from nova_trove_guard.cmd import upgrade_check
+from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import surface
 
@@ -39,7 +40,7 @@ def test_the_table_knows_all_of_nova():
 def test_what_the_table_does_not_know_is_told(monkeypatch):
     routes = dict(operations.ROUTES)
     del routes['/servers/{server_id}/tags']
-    routes['/servers/{id}'] = {'GET': operations.PASS}
+    routes['/servers/{id}'] = {'GET': routing.PASS}
     monkeypatch.setattr(operations, 'ROUTES', routes)
     monkeypatch.delitem(operations.ACTIONS, 'resize')
     assert set(surface.unknown()) >= {

@@ -6,9 +6,12 @@ import io
 import json
 
 import pytest
+import webob
 
 from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import reader
 from tests.unit import nova_api
 
 MANAGED = f'/v2.1/servers/{nova_api.MANAGED}'
@@ -28,7 +31,7 @@ def calls():
             continue
         path = route.split('}', 1)[1].replace('{id}', 'key')
         for method, operation in methods.items():
-            if operation not in (operations.PASS, operations.ACTION):
+            if operation not in (routing.PASS, operations.ACTION):
                 body = {} if method in ('POST', 'PUT') else None
                 if route.endswith('/action'):
                     body = {'force_complete': None}
@@ -65,7 +68,7 @@ def test_it_passes_on_a_free_server(guarded, operation, method, path, body):
 @pytest.mark.parametrize('route', sorted(
     route for route, methods in operations.ROUTES.items()
     if route.startswith('/servers') and
-    methods.get('GET') is operations.PASS))
+    methods.get('GET') is routing.PASS))
 def test_plain_reads_pass(guarded, route):
     path = route.replace('{server_id}', nova_api.MANAGED)
     if '/servers/{id}' not in route and '{id}' in route:
@@ -307,12 +310,12 @@ def test_a_method_in_a_form_is_an_override_too(guarded, path):
     # Nova answers 415 to forms, but behind its router: the guard sees what
     # the router sees.
     assert guarded.dispatched == []
-    asked = operations.asked({
+    call = reader.read({
         'REQUEST_METHOD': 'POST', 'QUERY_STRING': '',
         'PATH_INFO': path.removeprefix('/v2.1'),
         'CONTENT_TYPE': 'application/x-www-form-urlencoded',
         'CONTENT_LENGTH': '14', 'wsgi.input': io.BytesIO(b'_method=DELETE')})
-    assert asked.operation.name.endswith(':delete')
+    assert call.operation.name.endswith(':delete')
 
 
 # Services keep serving.
@@ -546,7 +549,7 @@ def test_paste_finds_it_by_its_dotted_name_too(load_nova_api, guarded):
     api = load_nova_api(paste(
         guarded,
         use='paste.filter_factory = '
-            'nova_trove_guard.core.guard:filter_factory\n'
+            'nova_trove_guard.nova.filter:filter_factory\n'
     ), GUARDED)
     answer = api.ask('DELETE', MANAGED, token=api.token(*TENANT))
     assert answer.status_int == 403
@@ -610,20 +613,20 @@ def test_off_it_takes_itself_out_of_the_pipeline(unguarded):
 
 def test_reads_leave_without_a_webob_request(guarded, monkeypatch):
     built = []
-    monkeypatch.setattr(operations.webob, 'Request',
+    monkeypatch.setattr(webob, 'Request',
                         lambda environ: built.append(environ))
     for path in ('', '/diagnostics', '/os-volume_attachments'):
-        assert operations.asked({
+        assert reader.read({
             'REQUEST_METHOD': 'GET', 'QUERY_STRING': 'limit=1',
             'PATH_INFO': f'/servers/{nova_api.MANAGED}{path}'}) is None
-    assert operations.asked({'REQUEST_METHOD': 'POST', 'QUERY_STRING': '',
+    assert reader.read({'REQUEST_METHOD': 'POST', 'QUERY_STRING': '',
                              'PATH_INFO': '/os-keypairs'}) is None
     assert built == []
 
 
 @pytest.mark.parametrize('path', ['', '/', '//', '/servers', '/x/y/z'])
 def test_odd_paths_pass(path):
-    assert operations.asked({'REQUEST_METHOD': 'GET', 'QUERY_STRING': '',
+    assert reader.read({'REQUEST_METHOD': 'GET', 'QUERY_STRING': '',
                              'PATH_INFO': path}) is None
 
 

@@ -17,10 +17,12 @@ from oslo_context import context as oslo_context
 from oslo_db import exception as db_exception
 import pytest
 
+from nova_trove_guard.core import calls
 from nova_trove_guard.core import deadline
 from nova_trove_guard.core.reports import metrics
+from nova_trove_guard.core import resources
 from nova_trove_guard.nova import lookup
-from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import policies
 from tests.unit import nova_database
 
 DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
@@ -116,7 +118,7 @@ class Lookup:
 def named(each):
     """Return (kind, identifier) as what a request names."""
     kind, identifier = each
-    return operations.Named(operations.Target(kind), identifier)
+    return calls.Named(calls.Target(kind), identifier)
 
 
 @pytest.fixture
@@ -157,8 +159,8 @@ def neutron_answers(monkeypatch):
 
 def managed(server_id):
     """Return what the lookup returns for a managed server."""
-    return [lookup.ManagedServer(
-        server_id, nova_database.PROJECT, nova_database.USER,
+    return [resources.ManagedResource(
+        policies.KIND, server_id, nova_database.PROJECT, nova_database.USER,
         DATABASE_INSTANCE)]
 
 
@@ -278,7 +280,7 @@ def test_an_id_leads_to_a_server_where_it_does_in_nova(
         databases, servers, stage, spell):
     spelt = spell(stage(databases, MARKED))
     found = servers.managed([('server', spelt)])
-    assert [server.uuid for server in found] == found_by_nova(spelt)
+    assert [server.id for server in found] == found_by_nova(spelt)
 
 
 @CASE_IGNORED

@@ -50,7 +50,7 @@ def told(caplog):
     """Return the fields of the audit lines, without what always differs."""
     lines = [dict(field.split('=') for field in record.getMessage().split())
              for record in caplog.records
-             if record.name == 'nova_trove_guard.core.reports.audit']
+             if record.name == 'nova_trove_guard.reports']
     for line in lines:
         del line['request_id'], line['user_id']
     caplog.clear()

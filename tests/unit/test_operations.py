@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 import pytest
 import webob
 
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
+from nova_trove_guard.nova import reader
 from tests import examples
 from tests.unit import nova_api
 
@@ -39,7 +42,7 @@ def paths(draw):
 
 def reads(path, method, query):
     """Return whether a request passes as a plain read."""
-    return operations.asked({
+    return reader.read({
         'REQUEST_METHOD': method, 'PATH_INFO': path,
         'QUERY_STRING': query}) is None
 
@@ -51,7 +54,7 @@ def reads(path, method, query):
 def test_a_path_of_plain_reads_is_one_by_the_table(path, method, query):
     quickly = reads(path, method, query)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operations, '_is_read', lambda path: None)
+        patch.setattr(reader, '_is_read', lambda path: None)
         assert quickly == reads(path, method, query)
 
 
@@ -60,18 +63,18 @@ def test_a_path_of_plain_reads_is_one_by_the_table(path, method, query):
     f'/{nova_api.PROJECT}/servers/{nova_api.MANAGED}/tags/x',
     f'/servers/{nova_api.MANAGED}/topology', '/os-volumes/x'])
 def test_plain_reads_take_the_short_way(path):
-    assert operations._is_read(path)
+    assert reader._is_read(path)
 
 
 def test_the_beginning_of_a_route_is_no_route():
-    expression = re.compile(operations._expression([['a', '{id}', 'b']]))
+    expression = re.compile(routing._expression([['a', '{id}', 'b']]))
     assert expression.fullmatch('/a/x/b')
     assert not expression.fullmatch('/a/x')
 
 
 def test_no_collection_is_taken_for_a_project():
-    assert not [collection for collection in operations._COLLECTIONS
-                if operations._is_read(f'/{collection}/servers/x/tags')]
+    assert not [collection for collection in reader._ROUTER.collections
+                if reader._is_read(f'/{collection}/servers/x/tags')]
 
 
 class Chatty(io.RawIOBase):
@@ -139,5 +142,5 @@ def test_a_body_is_read_as_by_webob(body, length, headers, stream, earlier):
         except (OSError, ValueError):
             hypothesis.reject()
         environs.append(environ)
-    assert (read(environs[0], operations._content) ==
+    assert (read(environs[0], documents.body) ==
             read(environs[1], by_webob))

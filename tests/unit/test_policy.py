@@ -22,9 +22,10 @@ import yaml
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
-from nova_trove_guard.nova import lookup
+from nova_trove_guard.core import resources
 from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import policies
+from nova_trove_guard.nova import reader
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 from tests.unit import test_differential as differential
@@ -60,7 +61,9 @@ def write_policy(api):
 def test_each_operation_has_a_rule_but_for_what_is_trove_s_alone():
     named = {name.removeprefix('trove_guard:') for name in RULES}
     assert named - {'trove_admin', 'service_api', 'break_glass'} == (
-        operations.operations().keys() - rules.TROVE_ADMIN_ONLY)
+        operations.operations().keys() - {
+            operation.name for operation in operations.operations().values()
+            if operation.is_trove_admins})
 
 
 @pytest.mark.parametrize('operation', operations.operations().values(),
@@ -70,8 +73,9 @@ def test_each_operation_is_judged_by_a_rule_that_is_there(operation):
 
 
 def test_by_default_all_is_the_trove_admin_s_and_the_services():
-    services = {operation.name for operation
-                in operations.operations().values() if operation.service}
+    services = {operation.name
+                for operation in operations.operations().values()
+                if operation.is_of_services}
     documented = {name.removeprefix('trove_guard:'): rule
                   for name, rule in RULES.items()
                   if isinstance(rule, oslo_policy.DocumentedRuleDefault)}
@@ -97,10 +101,10 @@ def test_documented_calls_are_what_the_guard_takes_them_for(
     body = b'{"%s": null}' % action.removesuffix(')').encode()
     if name == 'os-volumes-attachments:swap':
         body = b'{"volumeAttachment": {"volumeId": "another"}}'
-    asked = operations.asked({
+    call = reader.read({
         'REQUEST_METHOD': method, 'QUERY_STRING': '', 'PATH_INFO': path,
         'CONTENT_LENGTH': str(len(body)), 'wsgi.input': io.BytesIO(body)})
-    assert asked.operation.name == name
+    assert call.operation.name == name
 
 
 # Overrides.
@@ -441,7 +445,7 @@ def test_a_mistake_refuses_everybody_until_it_is_mended(
     '"trove_guard:servers:delete": "not until:2020-01-01T00:00Z"\n'])
 def test_what_is_no_mistake_of_the_guard_s_rules_is_none(conf, text):
     (conf.directory / 'policy.yaml').write_text(text)
-    enforcement.Enforcer(conf)
+    policies.enforcer(conf)
 
 
 @pytest.fixture
@@ -460,7 +464,7 @@ def test_nobody_is_judged_by_rules_that_are_half_read(
     """oslo.policy has the file's rules for a moment, without the defaults."""
     path = conf.directory / 'policy.yaml'
     path.write_text('"a": "!"\n')
-    enforcer = enforcement.Enforcer(conf)
+    enforcer = policies.enforcer(conf)
     judging, half, go_on = (threading.Event() for _ in range(3))
     judge = checks.RoleCheck.__call__
     set_rules = oslo_policy.Enforcer.set_rules
@@ -507,8 +511,8 @@ def may_delete(enforcer, principal):
         operations.operations()['servers:delete'], SERVER)
 
 
-SERVER = lookup.ManagedServer(
-    nova_api.MANAGED, nova_api.PROJECT, nova_api.USER,
+SERVER = resources.ManagedResource(
+    policies.KIND, nova_api.MANAGED, nova_api.PROJECT, nova_api.USER,
     nova_api.DATABASE_INSTANCE)
 
 
@@ -518,7 +522,7 @@ OPEN = '"trove_guard:servers:delete": "role:anybody"\n'
 def test_a_change_of_the_file_counts_at_once(conf, principal):
     path = conf.directory / 'policy.yaml'
     path.write_text('')
-    enforcer = enforcement.Enforcer(conf)
+    enforcer = policies.enforcer(conf)
     for number, text in enumerate((OPEN, '', OPEN, ''), 1):
         path.write_text(text)
         os.utime(path, (0, time.time() + number))
@@ -539,7 +543,7 @@ def test_what_is_new_in_a_directory_counts_a_second_later(
                       'oslo_policy')
     now = 1000
     monkeypatch.setattr(enforcement.time, 'monotonic', lambda: now)
-    enforcer = enforcement.Enforcer(conf)
+    enforcer = policies.enforcer(conf)
     assert not may_delete(enforcer, principal)
     (conf.directory / 'policy.d' / 'more.yaml').write_text(OPEN)
     now += enforcement.SECONDS_BETWEEN_SEARCHES
@@ -554,7 +558,7 @@ def test_files_are_searched_for_once_a_second(conf, principal, monkeypatch):
     monkeypatch.setattr(oslo_policy.Enforcer, 'load_rules',
                         lambda self: self.use_conf and reads.append(now) or
                         load(self))
-    enforcer = enforcement.Enforcer(conf)
+    enforcer = policies.enforcer(conf)
     for now in (1000.5, 1001.2, 1001.8, 1002.5):  # noqa: B007 - by the clock
         may_delete(enforcer, principal)
     # The first was before it was known which file it is.
@@ -564,7 +568,7 @@ def test_files_are_searched_for_once_a_second(conf, principal, monkeypatch):
 def test_a_judge_judges_by_the_rules_of_one_moment(conf, principal):
     path = conf.directory / 'policy.yaml'
     path.write_text('')
-    enforcer = enforcement.Enforcer(conf)
+    enforcer = policies.enforcer(conf)
     before = enforcer.judge(principal('anybody'))
     path.write_text(OPEN)
     os.utime(path, (2e9, 2e9))
@@ -581,7 +585,7 @@ def test_a_profile_is_in_order(conf, profile):
     text = profile.read_text()
     assert text.startswith('# ')
     (conf.directory / 'policy.yaml').write_text(text)
-    enforcement.Enforcer(conf)
+    policies.enforcer(conf)
     nova_s = {rule.name: rule for rule in nova.policies.list_rules()}
     overridden = yaml.safe_load(text)
     referred = {word.strip('()') for check in overridden.values()

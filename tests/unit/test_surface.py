@@ -14,12 +14,13 @@ from nova import exception
 from nova import policies
 import pytest
 
-from nova_trove_guard.nova import faults
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import surface
 
-MEND = ('The installed Nova has {}. Decide what it can do to a server, and '
-        'add it to nova_trove_guard/operations.py.')
+MISSING = ('The installed Nova has {}. Decide what it can do to a server, and '
+        'add it to nova_trove_guard/nova/operations.py.')
 
 # Operations of which the installed Nova has only what is left of a removed
 # API, without a policy rule.
@@ -30,7 +31,7 @@ REMOVED = frozenset(('os-admin-actions:reset_network', 'os-consoles:index',
 
 @pytest.mark.parametrize('route, method', surface.nova_routes())
 def test_every_route_of_nova_is_in_the_table(route, method):
-    assert surface.is_known(route, method), MEND.format(
+    assert surface.is_known(route, method), MISSING.format(
         f'a route {method} {route}')
 
 
@@ -43,7 +44,7 @@ def test_every_route_of_the_table_is_nova_s(route):
 @pytest.mark.parametrize('route', surface.ACTIONS)
 def test_every_action_of_nova_is_in_the_table(route):
     unknown = surface.unknown_actions(route)
-    assert not unknown, MEND.format(f'the actions {sorted(unknown)}')
+    assert not unknown, MISSING.format(f'the actions {sorted(unknown)}')
 
 
 def test_the_one_action_of_a_migration_is_the_one_that_the_table_means():
@@ -62,7 +63,7 @@ def test_only_plain_reads_of_a_server_pass():
     passing = {(method, route)
                for route, methods in operations.ROUTES.items()
                for method, operation in methods.items()
-               if operation is operations.PASS}
+               if operation is routing.PASS}
     assert {(method, route) for method, route in passing
             if method != 'GET'} == {
         ('POST', '/os-floating-ips'), ('POST', '/os-volumes'),
@@ -74,8 +75,13 @@ def test_only_plain_reads_of_a_server_pass():
         '/os-console-auth-tokens/{id}'}
 
 
-def test_every_hint_belongs_to_an_operation():
-    assert faults.INSTEAD.keys() <= operations.operations().keys()
+@pytest.mark.parametrize('operation', operations.operations().values(),
+                         ids=lambda operation: operation.name)
+def test_a_row_says_all_about_an_operation(operation):
+    assert operation.description or operation.is_trove_admins
+    assert operation.instead.format('x') == operation.instead.replace(
+        '{0}', 'x')
+    assert operation.action in ('read', 'update', 'delete')
 
 
 # By the operation and the kind of its Target: a schema of Nova's, and a body
@@ -111,8 +117,8 @@ def test_the_table_says_what_nova_validates():
     '0c1d2a3b-1111-4111-8111-00000000000\uff11'])
 def test_nova_refuses_what_the_guard_takes_for_nobody_s(key, identifier):
     schema, body = VALIDATED[key]
-    named, = operations.Asked(
-        operations.Operation('x', (_targets()[key],)), None, 0, '',
+    named, = calls.Call(
+        calls.Operation('x', targets=(_targets()[key],)), None, 0, '',
         _filled_in(body, identifier), '').named()
     assert named.identifier is None
     with pytest.raises(exception.ValidationError):

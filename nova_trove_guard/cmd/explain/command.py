@@ -23,6 +23,7 @@ from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import principals
+from nova_trove_guard.nova import policies
 
 CONF = nova.conf.CONF
 FROM_ENVIRONMENT = 'env:'
@@ -91,7 +92,7 @@ class Explain(clouds.Command, show.ShowOne):
         environ, authenticate = self._who(parsed_args)
         settings = _configure(parsed_args)
         try:
-            enforcer = enforcement.Enforcer(CONF)
+            enforcer = policies.enforcer(CONF)
         except enforcement.PolicyUnreadable as error:
             raise outcome.Refused(str(error)) from error
         servers = self._servers(parsed_args, settings)
@@ -191,15 +192,15 @@ def _secret(source, stdin=sys.stdin):
 
 def _told(verdict, settings):
     """Yield (column, value)."""
-    asked, decision, rule = verdict.asked, verdict.decision, verdict.rule
-    yield 'operation', asked.operation.name if asked else None
+    call, decision, rule = verdict.call, verdict.decision, verdict.rule
+    yield 'operation', call.operation.name if call else None
     yield 'guarded', rule is not None
     yield 'rule', rule
     yield 'check', '\n'.join(
         f'{name}: {check}'
         for name, check in verdicts.checks(rule).items()
     ) if rule else None
-    yield 'server', decision and decision.server_id
+    yield 'server', decision and decision.resource_id
     yield 'database_instance', decision and decision.database_instance
     yield 'decision', str(decision.outcome) if decision else (
         'not_guarded' if verdict.status is None else 'unauthenticated')

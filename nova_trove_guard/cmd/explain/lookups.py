@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which servers are managed: as it is given, or as Nova's API tells.
+"""Which servers are managed: as it is given, or as Nova's API says.
 
-In place of nova_trove_guard.nova.lookup.Lookup, which looks into Nova's
-databases.
+In place of nova_trove_guard.nova.lookup.Lookup, which asks Nova's databases.
 """
 
+from collections.abc import Collection, Iterator
+
+from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
 
 from nova_trove_guard.cmd import outcome
-from nova_trove_guard.nova import lookup
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import resources
+from nova_trove_guard.core import services
+from nova_trove_guard.nova import policies
 
 # Where a request names no server that it acts on, or by no valid id.
 ANY = '<server>'
@@ -25,54 +30,63 @@ class Given:
 
     error = None
 
-    def __init__(self, is_managed, project_id, user_id, database_instance):
+    def __init__(self, is_managed: bool, project_id: str, user_id: str,
+                 database_instance: str) -> None:
         self._is_managed = is_managed
         self._others = project_id, user_id, database_instance
 
-    def find(self, named):
-        """Yield what a request names, with its servers: see lookup.Lookup."""
+    def find(self, named: Collection[calls.Named]) -> Iterator[
+            tuple[calls.Named, services.Found]]:
+        """Yield what a request names, with what it leads to."""
         for each in named:
-            yield each, each.identifier and [self._is_managed and (
-                lookup.ManagedServer(
-                    each.identifier if each.target.kind == 'server' else ANY,
-                    *self._others)) or None]
+            if each.identifier is None:
+                yield each, ()
+            elif self._is_managed:
+                yield each, (resources.ManagedResource(
+                    policies.KIND, each.identifier
+                    if each.target.kind == policies.KIND else ANY,
+                    *self._others),)
+            else:
+                yield each, (None,)
 
 
 class LookedUp:
     """Servers as Nova's API shows them to an admin.
 
-    :param nova: keystoneauth1 Adapter of the Compute API
+    :param nova: the Compute API
     :param metadata_key: the marker
     :ivar error: what went wrong, None for nothing: the guard takes it for
         Nova's, and refuses
     """
 
-    def __init__(self, nova, metadata_key):
+    def __init__(self, nova: adapter.Adapter, metadata_key: str) -> None:
         self._nova = nova
         self._metadata_key = metadata_key
-        self.error = None
+        self.error: Exception | None = None
 
-    def find(self, named):
-        """Yield what a request names, with its servers: see lookup.Lookup."""
+    def find(self, named: Collection[calls.Named]) -> Iterator[
+            tuple[calls.Named, services.Found]]:
+        """Yield what a request names, with what it leads to."""
         for each in named:
             try:
-                yield each, each.identifier and self._servers(
-                    each.target.kind, each.identifier)
+                found = (self._servers(each.target.kind, each.identifier)
+                         if each.identifier else ())
             except Exception as error:
                 self.error = error
                 raise
+            yield each, found
 
-    def _servers(self, kind, identifier):
-        if kind != 'server':
+    def _servers(self, kind: str, identifier: str) -> services.Found:
+        if kind != policies.KIND:
             raise outcome.Refused(
-                f'the request names a {kind}, not a server: tell with '
+                f'the request names a {kind}, not a server: say with '
                 f'--managed or --unmanaged what server that leads to')
         try:
             shown = self._nova.get(f'/servers/{identifier}').json()['server']
         except exceptions.NotFound:
-            return []
+            return ()
         if self._metadata_key not in shown['metadata']:
-            return [None]
-        return [lookup.ManagedServer(
-            shown['id'], shown['tenant_id'], shown['user_id'],
-            shown['metadata'][self._metadata_key])]
+            return (None,)
+        return (resources.ManagedResource(
+            policies.KIND, shown['id'], shown['tenant_id'], shown['user_id'],
+            shown['metadata'][self._metadata_key]),)

@@ -1,22 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guard makes of a request, by the guard itself, and why."""
 
+from collections.abc import Callable, Iterable
 import dataclasses
 import re
 import types
+import typing
 
 from nova.api.openstack import urlmap
 from nova import context as nova_context
 from oslo_serialization import jsonutils
 
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import decisions
+from nova_trove_guard.core import documents
 from nova_trove_guard.core import guard
+from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
-from nova_trove_guard.core.reports import audit
-from nova_trove_guard.nova import operations
+from nova_trove_guard.core import services
+from nova_trove_guard.nova import policies
+from nova_trove_guard.nova import reader
+from nova_trove_guard.nova import service
 
-_REFERENCE = re.compile(r'\brule:([^\s()]+)')
+Filter: typing.TypeAlias = Callable[[services.Application],
+                                    services.Application]
+
 # Where a composite of Nova's has its APIs; the first is for paths without.
 _VERSIONS = ('/v2.1', '/v2')
 _VERSION = re.compile(r'/v2(\.1)?(/|$)')
@@ -34,12 +45,12 @@ _NO_RULE = 'the rule does not let the principal pass'
 
 # Why, by outcome and whether the Trove admin's own rule decided.
 _PASSES = {
-    (audit.Outcome.NOT_MANAGED, False): _NOT_MANAGED,
-    (audit.Outcome.NOT_FOUND, False): _NOT_FOUND,
-    (audit.Outcome.NOVA_REFUSES, False): _NOVA_REFUSES,
-    (audit.Outcome.ALLOWED, True): _TROVE_ADMIN,
-    (audit.Outcome.ALLOWED, False): _RULE,
-    (audit.Outcome.BREAK_GLASS, False): _GLASS,
+    (decisions.Outcome.NOT_MANAGED, False): _NOT_MANAGED,
+    (decisions.Outcome.NOT_FOUND, False): _NOT_FOUND,
+    (decisions.Outcome.SERVICE_REFUSES, False): _NOVA_REFUSES,
+    (decisions.Outcome.ALLOWED, True): _TROVE_ADMIN,
+    (decisions.Outcome.ALLOWED, False): _RULE,
+    (decisions.Outcome.BREAK_GLASS, False): _GLASS,
 }
 # Why, by the status of the refusal; 403 is told by the rule.
 _REFUSALS = {
@@ -48,7 +59,7 @@ _REFUSALS = {
          'that the server is there: Nova answers as if it were not',
     503: 'it can\'t be told whether the server is managed',
 }
-_FORBIDDEN = {
+_FORBIDDEN: dict[str | None, str] = {
     None: 'nobody is verified: the filter stands in front of authtoken',
     rules.TROVE_ADMIN: _MARKER,
 }
@@ -58,28 +69,28 @@ _FORBIDDEN = {
 class Verdict:
     """What becomes of a request.
 
-    :ivar asked: operations.Asked, None where the guard has no say
-    :ivar decision: audit.Decision, None where it was not even asked
-    :ivar status: the status (int) of the answer, None where it is Nova's
-    :ivar message: the message of the answer, '' where it is Nova's
+    :ivar call: what is asked, None where the guard has no say
+    :ivar decision: None where the guard was not even asked
+    :ivar status: the status of the answer, None where it is Nova's
+    :ivar message: the message of the answer, empty where it is Nova's
     """
 
-    asked: operations.Asked | None
-    decision: audit.Decision | None
+    call: calls.Call | None
+    decision: decisions.Decision | None
     status: int | None
     message: str
 
     @property
-    def rule(self):
+    def rule(self) -> str | None:
         """The name of the rule that judges it, None for none."""
         if self.decision is not None and self.decision.rule:
             return self.decision.rule
-        if self.asked is None or not self.asked.operation.targets:
+        if self.call is None or not self.call.operation.targets:
             return None
-        return rules.rule_of(self.asked.operation)
+        return rules.rule_of(self.call.operation)
 
     @property
-    def why(self):
+    def why(self) -> str:
         """Why the decision is as it is."""
         decision = self.decision
         if decision is None:
@@ -88,43 +99,45 @@ class Verdict:
         by_trove_admin = decision.rule == rules.TROVE_ADMIN
         if (decision.outcome, by_trove_admin) in _PASSES:
             return _PASSES[decision.outcome, by_trove_admin]
-        status = decision.fault.status_int
+        status = decision.fault.status_int if decision.fault else 0
         return _REFUSALS.get(status) or _FORBIDDEN.get(
             decision.rule, _NO_RULE)
 
 
 class Behind:
-    """What stands behind the guard: it takes note that it was reached."""
+    """What is behind the guard: it records that it was reached."""
 
     reached = False
 
-    def __call__(self, environ, start_response):
-        """Answer nothing: what Nova would answer, nobody knows."""
+    def __call__(self, environ: documents.Environ,
+                 start_response: services.StartResponse) -> list[bytes]:
+        """Answer nothing: what Nova would answer is not known here."""
         self.reached = True
         start_response('204 No Content', [])
         return []
 
 
-def verdict(environ, settings, enforcer, servers, authenticate=None):
-    """Return the Verdict on a request.
+def verdict(environ: documents.Environ, settings: options.Settings,
+            enforcer: enforcement.Enforcer, lookup: services.Lookup,
+            authenticate: Filter | None = None) -> Verdict:
+    """Return what becomes of a request.
 
-    :param environ: the WSGI environ as Nova's urlmap gets it, with either
-        keystone.token_auth in it or tokens for `authenticate`
-    :param settings: nova_trove_guard.core.options.Settings
-    :param enforcer: nova_trove_guard.core.policy.enforcement.Enforcer
-    :param servers: what tells managed servers, as
-        nova_trove_guard.nova.lookup.Servers
-    :param authenticate: what makes of a WSGI application one with auth_token
-        in front
+    :param environ: as Nova's urlmap gets it, with either keystone.token_auth
+        in it or tokens for `authenticate`
+    :param lookup: in place of nova_trove_guard.nova.lookup.Lookup
+    :param authenticate: puts auth_token in front of an application
     """
-    asked, decisions, answer = [], [], []
+    read: list[calls.Call | None] = []
+    decided: list[decisions.Decision] = []
+    answered: list[str] = []
     behind = Behind()
     application = guard.TroveGuard(
-        behind, settings.metadata_key, enforcer, servers, settings.mode,
-        (decisions.append,))
+        behind, service.Nova(behind), lookup, enforcer, settings.metadata_key,
+        settings.mode, (decided.append,))
 
-    def watched(environ, start_response):
-        asked.append(operations.asked(environ))
+    def watched(environ: documents.Environ,
+                start_response: services.StartResponse) -> Iterable[bytes]:
+        read.append(reader.read(environ))
         principal = principals.identify(environ)
         if principal is not None:
             # As Nova's filter keystonecontext.
@@ -132,46 +145,47 @@ def verdict(environ, settings, enforcer, servers, authenticate=None):
                 overwrite=False, **principal.credentials())
         return application(environ, start_response)
 
-    body = b''.join(_mapped((authenticate or (lambda same: same))(watched))(
-        environ, lambda status, headers, *more: answer.append(status)))
-    decision = decisions[0] if decisions else None
+    whole = authenticate(watched) if authenticate else watched
+    body = b''.join(_mapped(whole)(
+        environ, lambda status, headers, *more: answered.append(status)))
+    call, = read or (None,)
+    decision, = decided or (None,)
     if behind.reached:
-        status, message = None, ''
-    else:
-        status, message = int(answer[0].split()[0]), _message(body)
-    return Verdict(asked[0] if asked else None, decision, status, message)
+        return Verdict(call, decision, None, '')
+    return Verdict(call, decision, int(answered[0].split()[0]),
+                   _message(body))
 
 
-def _mapped(application):
+def _mapped(application: services.Application) -> services.Application:
     """Return an application behind a urlmap like Nova's own."""
     mapped = urlmap.URLMap()
     for version in _VERSIONS:
         mapped[version] = application
 
-    def versioned(environ, start_response):
+    def versioned(environ: documents.Environ,
+                  start_response: services.StartResponse) -> Iterable[bytes]:
         if not _VERSION.match(environ['PATH_INFO']):
             environ['PATH_INFO'] = _VERSIONS[0] + environ['PATH_INFO']
-        return mapped(environ, start_response)
+        answer: Iterable[bytes] = mapped(environ, start_response)
+        return answer
 
     return versioned
 
 
-def _message(body):
+def _message(body: bytes) -> str:
     """Return the message of a fault in Nova's form, or in auth_token's."""
     try:
         fault, = jsonutils.loads(body).values()
-        return fault['message']
+        return str(fault['message'])
     except (ValueError, AttributeError, TypeError, KeyError):
         return body.decode(errors='replace')
 
 
-def token_auth(principal):
-    """Return what auth_token would leave in an environ (dict).
-
-    :param principal: nova_trove_guard.core.principals.Principal
-    """
-    def token(user_id, project_id, roles):
-        return user_id and types.SimpleNamespace(
+def token_auth(principal: principals.Principal) -> documents.Environ:
+    """Return what auth_token would leave in an environ."""
+    def token(user_id: str | None, project_id: str | None,
+              roles: Iterable[str]) -> types.SimpleNamespace | None:
+        return None if user_id is None else types.SimpleNamespace(
             user_id=user_id, project_id=project_id, role_names=list(roles),
             user_domain_id=None, project_domain_id=None, domain_id=None,
             system_scoped=False, is_admin_project=True)
@@ -186,19 +200,13 @@ def token_auth(principal):
         'HTTP_X_SERVICE_IDENTITY_STATUS': 'Confirmed'}
 
 
-def checks(rule):
+def checks(rule: str) -> dict[str, str]:
     """Return the current check strings of a rule, and of those it refers to.
 
-    :param rule: its name
-    :returns: dict of check string by the rule's name
+    :returns: check string by the rule's name
     :raises Exception: if the policy can't be read
     """
-    enforcer = enforcement.get_enforcer()
+    enforcer = policies.get_enforcer()
     enforcer.load_rules()
-    found, ahead = {}, [rule]
-    while ahead:
-        name = ahead.pop(0)
-        if name in enforcer.rules and name not in found:
-            found[name] = str(enforcer.rules[name])
-            ahead += _REFERENCE.findall(found[name])
-    return found
+    return {name: str(check) for name, check
+            in references.reached(enforcer.rules, rule).items()}

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""May they: the enforcer of the guard's oslo.policy rules."""
+"""Enforce the guard's oslo.policy rules."""
 
+from collections.abc import Iterable
 import copy
 import os
 import threading
 import time
+import typing
 
-import nova.policies
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_policy import policy
 
+from nova_trove_guard.core import calls
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core.policy import validation
-from nova_trove_guard.nova import policies
+from nova_trove_guard.core import principals
+from nova_trove_guard.core import resources
 
 LOG = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ NOBODY = policy.RuleDefault('nobody', '!').check
 
 
 class PolicyUnreadable(Exception):
-    """There is a mistake in Nova's policy file, or in its policy_dirs."""
+    """There is a mistake in the policy file, or in the policy_dirs."""
 
 
 class _Checked(policy.Enforcer):
@@ -31,25 +34,26 @@ class _Checked(policy.Enforcer):
     :ivar snapshot: a copy with the rules as they were last read. It stays as
         it is: oslo.policy changes its own rules in place, and another thread
         would judge by half of them.
-    :ivar about_servers: names of the rules that speak of the server, in a
-        %(...)s
+    :ivar target_names: what a rule can say of a resource, in a %(...)s
+    :ivar about_resources: names of the rules that do
     """
 
-    snapshot = None
-    about_servers = frozenset()
+    snapshot: '_Checked'
+    target_names: frozenset[str]
+    about_resources: frozenset[str]
 
-    def check_rules(self, raise_on_violation=True):
+    def check_rules(self, raise_on_violation: bool = True) -> bool:
         """Check the rules, which load_rules() does whenever they are new.
 
         :raises PolicyUnreadable: for a mistake in the guard's rules
         """
-        found = list(validation.mistakes(self))
+        found = list(validation.mistakes(self, self.target_names))
         if found:
             raise PolicyUnreadable('; '.join(found))
         snapshot = copy.copy(self)
         snapshot.use_conf = False  # It reads no files.
         snapshot.rules = policy.Rules(self.rules)
-        snapshot.about_servers = frozenset(validation.about_servers(self))
+        snapshot.about_resources = frozenset(validation.about_resources(self))
         break_glass = self.rules[rules.BREAK_GLASS]
         why_not = validation.endless(break_glass)
         if why_not:
@@ -62,30 +66,34 @@ class _Checked(policy.Enforcer):
 
 
 class Enforcer:
-    """Knows the guard's rules and the operator's overrides.
+    """Know the guard's rules and the operator's overrides.
 
-    The overrides stand in Nova's own policy file (``[oslo_policy]
+    The overrides are in the service's own policy file (``[oslo_policy]
     policy_file`` and ``policy_dirs``), which is read again when it changes.
-    They may refer to Nova's rules, such as ``rule:context_is_admin``.
+    They can refer to the service's rules, such as ``rule:context_is_admin``.
 
-    oslo.policy searches for files and goes through all of Nova's rules each
-    time that it is asked. That is done once a second; in between, only a
+    oslo.policy searches for files and goes through all of the service's rules
+    each time that it is asked. That is done once a second; in between, only a
     change of the policy file is looked for.
 
-    :param conf: oslo_config.cfg.ConfigOpts of the Nova process
-    :raises PolicyUnreadable: for a mistake in the policy file, so that
-        nova-api does not start with it
+    :param conf: of the service's process
+    :param defaults: the service's rules and the guard's
+    :param kind: what the service calls the resources that are managed
+    :raises PolicyUnreadable: for a mistake in the policy file, so that the
+        service does not start with it
     """
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 defaults: Iterable[policy.RuleDefault], kind: str) -> None:
         self._conf = conf
+        self._defaults = list(defaults)
+        self._kind = kind
         self._lock = threading.Lock()
-        self._enforcer = _enforcer(_Checked, conf)
-        self._changed = self._search_at = None
+        self._start_anew()
         self._read()
 
-    def judge(self, principal):
-        """Return the Judge of a Principal, by the rules as they are now.
+    def judge(self, principal: principals.Principal) -> 'Judge':
+        """Return who judges a principal, by the rules as they are now.
 
         :raises PolicyUnreadable: as long as there is a mistake in the file
         """
@@ -93,7 +101,14 @@ class Enforcer:
             snapshot = self._read()
         return Judge(principal, snapshot)
 
-    def _read(self):
+    def _start_anew(self) -> None:
+        self._enforcer = registered(_Checked(self._conf), self._defaults)
+        self._enforcer.target_names = frozenset(_target(
+            resources.ManagedResource(self._kind, '', '', '', '')))
+        self._changed: int | None = None
+        self._search_at = 0.0
+
+    def _read(self) -> _Checked:
         """Return the enforcer of the rules that are in the files."""
         changed, now = self._time_of_change(), time.monotonic()
         if changed == self._changed and now < self._search_at:
@@ -103,8 +118,8 @@ class Enforcer:
             self._enforcer.load_rules()
         except Exception as error:
             # oslo.policy would go on with the rules from before: a new
-            # enforcer reads the file again, and fails until it is mended.
-            self._enforcer = _enforcer(_Checked, self._conf)
+            # enforcer reads the file again, and fails until it is fixed.
+            self._start_anew()
             raise PolicyUnreadable(
                 f'{self._conf.oslo_policy.policy_file}, or one of the '
                 f'policy_dirs: {error}') from error
@@ -112,7 +127,7 @@ class Enforcer:
         self._search_at = now + SECONDS_BETWEEN_SEARCHES
         return self._enforcer.snapshot
 
-    def _time_of_change(self):
+    def _time_of_change(self) -> int:
         """Return when the policy file was changed, 0 while there is none."""
         try:
             return os.stat(self._enforcer.policy_path or '').st_mtime_ns
@@ -121,75 +136,67 @@ class Enforcer:
 
 
 class Judge:
-    """Judges what a Principal may, by the rules of one moment.
+    """Judge what a principal may do, by the rules of one moment.
 
-    :param principal: the Principal
-    :param enforcer: the rules: _Checked.snapshot
+    :param enforcer: knows the rules, and reads no files
     """
 
-    def __init__(self, principal, enforcer):
+    def __init__(self, principal: principals.Principal,
+                 enforcer: _Checked) -> None:
         self.principal = principal
         self._enforcer = enforcer
         # As nova.context.RequestContext and nova.policy.check_is_admin.
         self._credentials = principal.credentials() | {'is_admin': None}
         self._credentials['is_admin'] = self._allows(
-            validation.CONTEXT_IS_ADMIN, {'project_id': principal.project_id,
-                                        'user_id': principal.user_id})
+            validation.CONTEXT_IS_ADMIN, {
+                'project_id': principal.project_id,
+                'user_id': principal.user_id})
 
-    def is_trove_admin(self):
-        """Return whether the Principal is the Trove admin."""
+    def is_trove_admin(self) -> bool:
+        """Return whether the principal is the Trove admin."""
         return self._allows(rules.TROVE_ADMIN, {})
 
-    def is_cloud_admin(self):
-        """Return whether the Principal is an admin in Nova's eyes."""
-        return self._credentials['is_admin']
+    def is_cloud_admin(self) -> bool:
+        """Return whether the principal is an admin to the service."""
+        return bool(self._credentials['is_admin'])
 
-    def may_with_any_server(self, operation):
-        """Return whether an Operation is allowed, whichever the server is.
+    def may_with_any_resource(self, operation: calls.Operation) -> bool:
+        """Return whether an operation is allowed, whatever the resource.
 
-        Never by a rule that speaks of the server: what is false of no server,
-        as all is, would be true behind a "not".
+        Never by a rule that speaks of the resource: what is false of no
+        resource, as all is, would be true behind a "not".
         """
         rule = rules.rule_of(operation)
-        return (rule not in self._enforcer.about_servers and
+        return (rule not in self._enforcer.about_resources and
                 self._allows(rule, {}))
 
-    def may(self, operation, server):
-        """Return whether the Principal may do an Operation.
+    def may(self, operation: calls.Operation,
+            resource: resources.ManagedResource) -> bool:
+        """Return whether an operation on a resource is allowed."""
+        return self._allows(rules.rule_of(operation), _target(resource))
 
-        :param server: the ManagedServer
-        """
-        return self._allows(rules.rule_of(operation), _target(server))
+    def breaks_glass(self, resource: resources.ManagedResource) -> bool:
+        """Return whether anything is allowed, in an emergency."""
+        return self._allows(rules.BREAK_GLASS, _target(resource))
 
-    def breaks_glass(self, server):
-        """Return whether the Principal may do anything, in an emergency."""
-        return self._allows(rules.BREAK_GLASS, _target(server))
-
-    def _allows(self, rule, target):
-        return self._enforcer.enforce(rule, target, self._credentials)
+    def _allows(self, rule: str, target: dict[str, typing.Any]) -> bool:
+        return bool(self._enforcer.enforce(rule, target, self._credentials))
 
 
-def _target(server):
-    """Return what ``%(...)s`` stand for in a rule: validation.SERVER_NAMES."""
-    return {'server_id': server.uuid,
-            'project_id': server.project_id,
-            'user_id': server.user_id,
-            'database_instance': server.database_instance}
+def _target(resource: resources.ManagedResource) -> dict[str, str]:
+    """Return what ``%(...)s`` stand for in a rule."""
+    return {f'{resource.kind}_id': resource.id,
+            'project_id': resource.project_id,
+            'user_id': resource.user_id,
+            'database_instance': resource.database_instance}
 
 
-def _enforcer(kind, conf):
-    enforcer = kind(conf)
-    # Nova's enforcer warns about the deprecated forms of its rules.
+_E = typing.TypeVar('_E', bound=policy.Enforcer)
+
+
+def registered(enforcer: _E, defaults: Iterable[policy.RuleDefault]) -> _E:
+    """Return an enforcer of oslo.policy that knows rules."""
+    # A service's own enforcer warns about deprecated forms of its rules.
     enforcer.suppress_deprecation_warnings = True
-    enforcer.register_defaults(nova.policies.list_rules())
-    enforcer.register_defaults(policies.list_rules())
+    enforcer.register_defaults(list(defaults))
     return enforcer
-
-
-def get_enforcer():
-    """Return an enforcer, for oslo.policy's command line tools.
-
-    They have read the configuration already: give them ``--config-file
-    /etc/nova/nova.conf``.
-    """
-    return _enforcer(policy.Enforcer, cfg.CONF)

@@ -6,27 +6,28 @@ fails open, though, behind a ``not``, and where a rule has no value.
 """
 
 import ast
+from collections.abc import Collection, Iterator
 import dataclasses
 import difflib
+import typing
 
 from oslo_policy import policy
 
+from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core.policy import until
 from nova_trove_guard.core import principals
 
-# Nova's, by which the guard tells who may see every server.
+# The service's own, by which the guard knows who can see everything.
 CONTEXT_IS_ADMIN = 'context_is_admin'
 
-# What a rule may say of the principal, and as %(...)s of the server.
+# What a rule can say of the principal.
 _PRINCIPAL_NAMES = frozenset(
     ('is_admin', *(field.name
                    for field in dataclasses.fields(principals.Principal))))
-SERVER_NAMES = frozenset((
-    'server_id', 'project_id', 'user_id', 'database_instance'))
 
 
-def _kind_of(text):
+def _kind_of(text: str) -> typing.Any:
     """Return the class of check that oslo.policy makes of a text."""
     return type(policy.RuleDefault('', text).check)
 
@@ -37,12 +38,14 @@ _GENERIC = _kind_of('user_id:nobody')
 _FORMATTED = (_GENERIC, _kind_of('role:reader'), _kind_of('http://localhost'))
 
 
-def mistakes(enforcer):
-    """Yield (str) what is wrong with the rules by which the guard judges.
+def mistakes(enforcer: policy.Enforcer,
+             target_names: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with the rules by which the guard judges.
 
-    Rules that are only Nova's are Nova's to judge.
+    Rules that are only the service's are for the service to judge.
 
-    :param enforcer: oslo_policy.policy.Enforcer with its files loaded
+    :param enforcer: has its files loaded
+    :param target_names: what a rule can say of a resource, in a %(...)s
     """
     ours = judged(enforcer)
     for name in enforcer.file_rules:
@@ -50,38 +53,32 @@ def mistakes(enforcer):
             meant = difflib.get_close_matches(name, ours, 1)
             yield f'there is no rule {name}' + (
                 f'; {meant[0]}?' if meant else '')
-    seen = set()
+    seen: set[str] = set()
     for name in ours:
-        yield from _below(enforcer, name, (), seen)
+        yield from _below(enforcer, name, (), seen, target_names)
 
 
-def judged(enforcer):
-    """Return the names (list) of the rules by which the guard judges."""
+def judged(enforcer: policy.Enforcer) -> list[str]:
+    """Return the names of the rules by which the guard judges."""
     return [CONTEXT_IS_ADMIN, *(name for name in enforcer.registered_rules
                                 if name.startswith(rules.PREFIX))]
 
 
-def about_servers(enforcer):
-    """Yield the names of the rules that speak of the server, in a %(...)s.
+def about_resources(enforcer: policy.Enforcer) -> Iterator[str]:
+    """Yield the names of the rules that speak of the resource, in a %(...)s.
 
-    :param enforcer: oslo_policy.policy.Enforcer without mistakes
+    :param enforcer: its rules have no mistakes
     """
     for name in judged(enforcer):
-        if any('%' in check.match for check in _reached(enforcer, name)):
+        if any('%' in check.match
+               for rule in references.reached(enforcer.rules, name).values()
+               for check in references.leaves(rule)
+               if isinstance(check, policy.Check)):
             yield name
 
 
-def _reached(enforcer, name):
-    """Yield the checks of a rule, and of those that it refers to."""
-    for check in _leaves(enforcer.rules[name]):
-        if isinstance(check, policy.RuleCheck):
-            yield from _reached(enforcer, check.match)
-        elif isinstance(check, policy.Check):
-            yield check
-
-
-def endless(check):
-    """Return (str) why a break-glass rule has no end, None if it has one."""
+def endless(check: references.Check) -> str | None:
+    """Return why a break-glass rule has no end, None if it has one."""
     if not isinstance(check, policy.AndCheck):
         return f'it is no "and" with an until in it: {check}'
     ends = [part for part in check.rules if isinstance(part, until.Until)]
@@ -93,7 +90,8 @@ def endless(check):
     return None
 
 
-def _below(enforcer, name, path, seen):
+def _below(enforcer: policy.Enforcer, name: str, path: tuple[str, ...],
+           seen: set[str], target_names: Collection[str]) -> Iterator[str]:
     """Yield what is wrong with a rule, and with those that it refers to.
 
     :param path: the names of the rules that led to it
@@ -107,20 +105,22 @@ def _below(enforcer, name, path, seen):
     seen.add(name)
     if name in enforcer.file_rules:
         yield from _in_text(name, enforcer.file_rules[name].check_str)
-    for check in _leaves(enforcer.rules[name]):
+    for check in references.leaves(enforcer.rules[name]):
         if isinstance(check, policy.RuleCheck):
             if check.match in enforcer.rules:
-                yield from _below(enforcer, check.match, (*path, name), seen)
+                yield from _below(enforcer, check.match, (*path, name), seen,
+                                  target_names)
             else:
                 yield f'{name} refers to rule:{check.match}: there is none'
         elif (isinstance(check, until.Until) and check.end is None and
               name != rules.BREAK_GLASS):
             yield f'{name} has no time with a time zone in {check}'
         else:
-            yield from _in_check(name, check)
+            yield from _in_check(name, check, target_names)
 
 
-def _in_check(name, check):
+def _in_check(name: str, check: references.Check,
+              target_names: Collection[str]) -> Iterator[str]:
     """Yield what can be neither true nor false in a check of a rule."""
     if isinstance(check, _GENERIC) and not (
             check.kind in _PRINCIPAL_NAMES or _is_literal(check.kind)):
@@ -130,16 +130,16 @@ def _in_check(name, check):
                (f'; {meant[0]}?' if meant else ''))
     if isinstance(check, _FORMATTED):
         try:
-            check.match % dict.fromkeys(SERVER_NAMES, '')
+            check.match % dict.fromkeys(target_names, '')
         except KeyError as error:
             unknown, = error.args
             yield (f'{name}: %({unknown})s in {check} means nothing; there '
-                   f'are {", ".join(sorted(SERVER_NAMES))}')
+                   f'are {", ".join(sorted(target_names))}')
         except (TypeError, ValueError):
             yield f'{name}: {check} is no %(...)s'
 
 
-def _is_literal(kind):
+def _is_literal(kind: str) -> bool:
     """Return whether a check compares a literal: ``True:%(...)s``."""
     try:
         ast.literal_eval(kind)
@@ -148,25 +148,14 @@ def _is_literal(kind):
     return True
 
 
-def _in_text(name, text):
+def _in_text(name: str, text: object) -> Iterator[str]:
     """Yield what oslo.policy made of a rule without saying so."""
     if not isinstance(text, str) or not text.strip():
         yield f'{name} says nothing; "@" is for everybody, "!" for nobody'
         return
     # What it can't parse becomes a "!".
     written = text.replace('(', ' ').replace(')', ' ').split().count('!')
-    made = [str(check) for check in _leaves(
+    made = [str(check) for check in references.leaves(
         policy.RuleDefault(name, text).check)].count('!')
     if made != written:
         yield f'{name} can\'t be understood: {text}'
-
-
-def _leaves(check):
-    """Yield the checks of which a rule consists."""
-    parts = getattr(check, 'rules', None) or (
-        [check.rule] if isinstance(check, policy.NotCheck) else None)
-    if parts is None:
-        yield check
-        return
-    for part in parts:
-        yield from _leaves(part)

@@ -1,84 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guard does, in numbers: statsd counters and a timer.
+"""Send metrics to statsd: counters of decisions and lookups, and a timer.
 
 statsd is what Swift, openstacksdk and oslo.middleware emit, so that operators
 of OpenStack collect it already. Each number is a UDP datagram of its own:
-right under any number of worker processes, and nothing waits for whoever
-collects them.
+right under any number of worker processes, and nothing waits for what collects
+them.
 """
 
-import functools
+from collections.abc import Callable, Collection
+import typing
 
-import statsd
+from nova_trove_guard.core import decisions
+from nova_trove_guard.core import options
+
+Observer: typing.TypeAlias = Callable[[decisions.Decision], None]
+_R = typing.TypeVar('_R', bound=Collection[typing.Any])
 
 
-def of(settings):
+class Metrics(typing.Protocol):
+    """Measure what the guard does."""
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """What gets each decision."""
+
+    def timed(self, lookup: Callable[[], _R]) -> _R:
+        """Return what a lookup finds; time and count it."""
+
+
+def create(settings: options.Settings) -> Metrics:
     """Return the metrics that an operator wants.
 
-    :param settings: nova_trove_guard.core.options.Settings
-    :returns: Statsd, or Off where no statsd_host is set
+    :returns: Off where no statsd_host is set
     :raises OSError: where that host has no address
+    :raises RuntimeError: where the library is not installed
     """
     if settings.statsd_host is None:
         return Off()
+    try:
+        # It comes with an extra of setup.cfg.
+        import statsd
+    except ImportError as error:
+        raise RuntimeError('[trove_guard] statsd_host needs the package of '
+                           'nova-trove-guard[statsd]') from error
     return Statsd(
         statsd.StatsClient(settings.statsd_host, settings.statsd_port,
                            settings.statsd_prefix), settings.mode)
 
 
 class Off:
-    """No metrics, and nothing of them on a request's way."""
+    """Measure nothing, and add nothing to a request's way."""
 
-    observers = ()
+    observers: tuple[Observer, ...] = ()
 
-    @staticmethod
-    def measured(look_up):
-        """Return the very function: see Statsd.measured."""
-        return look_up
+    def timed(self, lookup: Callable[[], _R]) -> _R:
+        """Return what a lookup finds."""
+        return lookup()
 
 
 class Statsd:
-    """Sends counters and times to statsd.
+    """Send counters and times to statsd.
 
     ``decision.<mode>.<outcome>.<operation>`` counts decisions (a ``:`` in an
     operation's name becomes ``-``, as it means something in the protocol),
-    ``lookup.<outcome>`` look-ups, and ``lookup.time`` tells how long they
-    take.
+    ``lookup.<outcome>`` lookups, and ``lookup.time`` is how long they take.
 
     :param client: statsd.StatsClient
     :param mode: the guard's mode
     """
 
-    def __init__(self, client, mode):
+    def __init__(self, client: typing.Any, mode: decisions.Mode) -> None:
         self._client = client
         self._mode = mode
+        self.observers: tuple[Observer, ...] = (self._count,)
 
-    @property
-    def observers(self):
-        """What to tell each Decision, see core.reports.audit."""
-        return (self._count,)
-
-    def _count(self, decision):
-        operation = decision.operation.replace(':', '-')
+    def _count(self, decision: decisions.Decision) -> None:
+        operation = decision.operation.name.replace(':', '-')
         self._client.incr(
             f'decision.{self._mode}.{decision.outcome}.{operation}')
 
-    def measured(self, look_up):
-        """Return a look-up that is timed and counted by its outcome.
-
-        :param look_up: function that returns a list of what it finds
-        :returns: function that does the same, and counts ``found``,
-            ``not_found`` or ``failed``
-        """
-        @functools.wraps(look_up)
-        def measured(*arguments):
-            outcome = 'failed'
-            try:
-                with self._client.timer('lookup.time'):
-                    found = look_up(*arguments)
-                outcome = 'found' if found else 'not_found'
-            finally:
-                self._client.incr(f'lookup.{outcome}')
-            return found
-
-        return measured
+    def timed(self, lookup: Callable[[], _R]) -> _R:
+        """Return what a lookup finds; count found, not_found or failed."""
+        outcome = 'failed'
+        try:
+            with self._client.timer('lookup.time'):
+                found = lookup()
+            outcome = 'found' if found else 'not_found'
+        finally:
+            self._client.incr(f'lookup.{outcome}')
+        return found

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the JSON documents of a request: its body, or a query parameter.
+
+They are read by the same code as in the services: WebOb for query string and
+body, oslo.serialization for JSON. So encodings, repeated keys and the length
+of a body mean the same to both.
+"""
+
+from collections.abc import Iterator, Sequence
+import io
+import re
+import typing
+
+from oslo_serialization import jsonutils
+import webob
+
+Environ: typing.TypeAlias = dict[str, typing.Any]
+
+
+class _Each:
+    """Stands for every item of a list in a chain of keys."""
+
+
+EACH: typing.Final = _Each()
+Keys: typing.TypeAlias = Sequence[str | _Each]
+
+# WebOb moves larger bodies to a file
+# (webob.request.BaseRequest.request_body_tempfile_limit).
+_IN_MEMORY = re.compile('[1-9][0-9]{0,3}')
+# What it leaves in the environ when a filter before the guard has read.
+_READ_BY_WEBOB = frozenset(('webob.is_body_seekable', 'webob._body_file'))
+
+
+class Unreadable(Exception):
+    """A document does not have the form that the service wants."""
+
+
+def body(environ: Environ) -> bytes:
+    """Return the whole body of a request, and leave a seekable copy of it.
+
+    WebOb decides, as in nova.api.openstack.wsgi.Resource.get_body, what is
+    body at all (Content-Length, chunked transfer encoding). What is to be
+    read of a plain one is beyond doubt, and is read without WebOb's ado.
+
+    :raises OSError: when the client hangs up before its end
+    :raises webob.exc.HTTPException: when a filter in front limits the body
+        (oslo_middleware.sizelimit.LimitingReader)
+    """
+    length = environ.get('CONTENT_LENGTH', '')
+    if (_IN_MEMORY.fullmatch(length) is None
+            or not _READ_BY_WEBOB.isdisjoint(environ)):
+        content: bytes = webob.BaseRequest(environ).body
+        return content
+    size = int(length)
+    content = environ['wsgi.input'].read(size)
+    if len(content) < size:
+        raise OSError('The client hung up.')
+    environ['wsgi.input'] = io.BytesIO(content)
+    environ['webob.is_body_seekable'] = True
+    return content
+
+
+def parsed(content: bytes) -> typing.Any:
+    """Return what a JSON text says.
+
+    See JSONDeserializer and action_peek in nova.api.openstack.wsgi.
+
+    :raises Unreadable: if it is no JSON
+    """
+    try:
+        return jsonutils.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable from error
+
+
+def in_query(query: str, parameter: str) -> typing.Any:
+    """Return the JSON document in a query parameter, read as Nova does.
+
+    See AssistedVolumeSnapshotsController.delete in
+    nova.api.openstack.compute.assisted_volume_snapshots.
+
+    :raises Unreadable: if there is none
+    """
+    try:
+        parameters = webob.Request({'QUERY_STRING': query}).GET
+        return jsonutils.loads(parameters[parameter])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise Unreadable from error
+
+
+def below(document: typing.Any, keys: Keys,
+          kind: type = str) -> Iterator[typing.Any]:
+    """Yield what stands in a document below a chain of keys.
+
+    :param kind: the type that each value must have
+    :raises Unreadable: where the document has another form
+    """
+    if not keys:
+        if not isinstance(document, kind):
+            raise Unreadable
+        yield document
+        return
+    key, *rest = keys
+    if isinstance(key, _Each):
+        if not isinstance(document, list):
+            raise Unreadable
+        items: Sequence[typing.Any] = document
+    elif isinstance(document, dict) and key in document:
+        items = (document[key],)
+    else:
+        raise Unreadable
+    for item in items:
+        yield from below(item, rest, kind)
+
+
+def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:
+    """Return a copy of a document with another value below a chain of keys."""
+    if not keys:
+        return value
+    key, *rest = keys
+    return document | {key: replaced(document[key], rest, value)}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call does to the marker: a metadata key of a managed resource.
+
+Only the Trove admin can write the marker, or take it away.
+"""
+
+import dataclasses
+import typing
+
+from nova_trove_guard.core import documents
+
+
+class Effect(typing.Protocol):
+    """How an operation can change the marker."""
+
+    def writes(self, document: typing.Any, key: str) -> bool:
+        """Return whether a call writes the marker, whatever the resource.
+
+        :param document: the parsed body
+        :param key: the marker
+        """
+
+    def may_change(self, document: typing.Any, item: str, key: str) -> bool:
+        """Return whether a resource with the marker may lose or change it.
+
+        :param item: the last segment of the path
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WritesMetadata:
+    """The body has the metadata that is written.
+
+    :ivar where: the keys that lead to it
+    :ivar replaces: whether the metadata that the body does not have goes
+    """
+
+    where: documents.Keys
+    replaces: bool = False
+
+    def writes(self, document: typing.Any, key: str) -> bool:
+        """Return whether the body has the marker."""
+        try:
+            return any(key in metadata for metadata
+                       in documents.below(document, self.where, dict))
+        except documents.Unreadable:
+            # The service's JSON schema wants an object, and refuses the rest.
+            return False
+
+    def may_change(self, document: typing.Any, item: str, key: str) -> bool:
+        """Return whether the body has the marker, or replaces all."""
+        try:
+            written, = documents.below(document, self.where, object)
+        except documents.Unreadable:
+            return False
+        keys = written if isinstance(written, dict) else ()
+        return self.replaces or _collated(key) in map(_collated, keys)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeletesMetadata:
+    """The last segment of the path is the metadata key that goes."""
+
+    def writes(self, document: typing.Any, key: str) -> bool:
+        """Return that nothing is written."""
+        return False
+
+    def may_change(self, document: typing.Any, item: str, key: str) -> bool:
+        """Return whether the marker goes."""
+        return _collated(item) == _collated(key)
+
+
+def _collated(key: str) -> str:
+    """Return a key as MariaDB compares it: without case and final spaces.
+
+    See nova.db.main.api.instance_metadata_delete.
+    """
+    return key.casefold().rstrip()

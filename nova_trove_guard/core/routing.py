@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the operation that a request's path and method ask for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+import re
+import typing
+
+import routes.middleware
+import webob
+
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import documents
+
+# What the guard lets pass: plain reads, and what acts on no resource.
+PASS = calls.Operation('pass')
+Routes: typing.TypeAlias = Mapping[str, Mapping[str, calls.Operation]]
+
+
+class Router:
+    """Match paths with a table of routes.
+
+    :param table: operation by route and method. In every route fixed segments
+        and variables such as ``{id}`` alternate.
+    :param prefix: regular expression of what each route may also stand behind
+    :ivar collections: the first segments of all routes
+    :ivar is_read: tells whether a GET of a path is a plain read
+    """
+
+    def __init__(self, table: Routes, prefix: str = '') -> None:
+        segments = {route: route.split('/')[1:] for route in table}
+        self._methods = {_shape(segments[route]): methods
+                         for route, methods in table.items()}
+        self.collections = frozenset(first for first, *_ in segments.values())
+        self.is_read = re.compile(prefix + _expression([
+            segments[route] for route, methods in table.items()
+            if methods.get('GET') is PASS])).fullmatch
+
+    def find(self, segments: Sequence[str],
+             method: str) -> calls.Operation | None:
+        """Return the operation at a path; None for what is not in the table.
+
+        :param segments: of the path
+        """
+        return self._methods.get(_shape(segments), {}).get(method)
+
+
+def _shape(segments: Sequence[str]) -> tuple[int | str, ...]:
+    """Return the key of a path: its length and fixed segments."""
+    return len(segments), *segments[::2]
+
+
+def _expression(branches: Iterable[Sequence[str]]) -> str:
+    """Return a regular expression of routes, each a list of segments.
+
+    Their common beginnings stand there once: it is as fast for the last route
+    as for the first.
+    """
+    branches = list(branches)
+    tails: dict[str, list[Sequence[str]]] = {}
+    for segment, *tail in filter(None, branches):
+        name = '[^/]*' if segment.startswith('{') else re.escape(segment)
+        tails.setdefault(name, []).append(tail)
+    if not tails:
+        return ''
+    alternatives = '|'.join(
+        f'/{name}{_expression(below)}' for name, below in tails.items())
+    return f'(?:{alternatives})' + '?' * ([] in branches)
+
+
+def method_of(environ: documents.Environ) -> str:
+    """Return the method by which Routes routes a request.
+
+    ``GET /servers/{id}?_method=DELETE`` deletes a server: Nova's router has
+    method overrides on (routes.middleware.RoutesMiddleware.__call__). There
+    are many spellings of it, of which WebOb knows all.
+    """
+    method: str = environ['REQUEST_METHOD']
+    if '_method' in environ.get('QUERY_STRING', ''):
+        variables = 'GET'
+    elif method == 'POST' and routes.middleware.is_form_post(environ):
+        variables = 'POST'
+    else:
+        return method
+    try:
+        override = getattr(webob.Request(environ), variables).get('_method')
+    except UnicodeDecodeError:
+        return method
+    return override.upper() if override else method

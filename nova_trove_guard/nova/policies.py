@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard's rules in Nova, for its process and oslo.policy's tools."""
+
+import nova.policies
+from oslo_config import cfg
+from oslo_policy import policy
+
+from nova_trove_guard.core.policy import enforcement
+from nova_trove_guard.core.policy import rules
+from nova_trove_guard.nova import operations
+
+KIND = 'server'
+
+
+def list_rules() -> list[policy.RuleDefault]:
+    """Return the guard's rules."""
+    return [*rules.PRINCIPALS,
+            *rules.of_operations(operations.documented(), KIND)]
+
+
+def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
+    """Return what enforces the guard's rules in a process of Nova's.
+
+    :raises enforcement.PolicyUnreadable: for a mistake in the policy file
+    """
+    return enforcement.Enforcer(
+        conf, [*nova.policies.list_rules(), *list_rules()], KIND)
+
+
+def get_enforcer() -> policy.Enforcer:
+    """Return an enforcer, for oslo.policy's command line tools.
+
+    They have read the configuration already: give them ``--config-file
+    /etc/nova/nova.conf``.
+    """
+    return enforcement.registered(
+        policy.Enforcer(cfg.CONF),
+        [*nova.policies.list_rules(), *list_rules()])

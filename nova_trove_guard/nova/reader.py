@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what a request asks of Nova, the way Nova reads it.
+
+``tests/unit/test_differential.py`` compares the two.
+"""
+
+import typing
+
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import routing
+from nova_trove_guard.nova import operations
+
+# Each of Nova's routes also exists behind a /{project_id}
+# (nova.api.openstack.ProjectMapper). No collection has such a name.
+_ROUTER = routing.Router(operations.ROUTES, '(?:/[0-9a-f-]+)?')
+_is_read = _ROUTER.is_read
+_SERVER_COLLECTIONS = frozenset(('servers', 'os-volumes_boot'))
+
+
+def read(environ: documents.Environ) -> calls.Call | None:
+    """Return what a request asks that the guard has a say in.
+
+    :param environ: the WSGI environ as it stands where Nova's router gets it
+    :returns: None for what passes: a plain read, or a request that does not
+        end at a server
+    :raises OSError: when the client hangs up while its body is read
+    :raises webob.exc.HTTPException: when a filter in front limits the body
+    """
+    path = environ['PATH_INFO']
+    query = environ.get('QUERY_STRING', '')
+    # Fast path: plain reads are by far the most common requests. What follows
+    # gives the same result.
+    if (environ['REQUEST_METHOD'] == 'GET' and _is_read(path)
+            and '_method' not in query):
+        return None
+    # Routes' regular expressions end in '$', which also matches before a
+    # final newline: DELETE /servers/{id}%0A deletes {id}.
+    segments = path.removesuffix('\n').split('/')[1:]
+    position = 2
+    if segments and segments[0] not in _ROUTER.collections:
+        del segments[0]
+        position = 3
+    if not segments or segments[0] not in _ROUTER.collections:
+        return None
+    operation = _ROUTER.find(segments, routing.method_of(environ))
+    if operation is routing.PASS:
+        return None
+    identifier = segments[1] if len(segments) > 1 else None
+    if operation is None:
+        if identifier is None or segments[0] not in _SERVER_COLLECTIONS:
+            return None
+        operation = operations.UNKNOWN
+    # Read in any case: Nova, too, reads the whole body before it dispatches.
+    # A client that held back the end of it would choose the time between the
+    # lookup of a server and what is done with the server.
+    content = documents.body(environ)
+    document, is_readable = None, True
+    if operation.has_body:
+        try:
+            document = documents.parsed(content)
+        except documents.Unreadable:
+            is_readable = False
+    if operation is operations.ACTION:
+        operation, is_readable = _action(document)
+    elif operation is operations.VOLUME_UPDATE:
+        operation = _volume_update(document, segments[-1])
+    return calls.Call(
+        operation, identifier, position, segments[-1], document, query,
+        is_readable)
+
+
+def _action(document: typing.Any) -> tuple[calls.Operation, bool]:
+    """Return what the body of an action asks for, and whether it says so.
+
+    See nova.api.openstack.wsgi.action_peek: the action is the only key.
+    """
+    if not isinstance(document, dict) or len(document) != 1:
+        return operations.UNKNOWN, False
+    action, = document
+    return operations.ACTIONS.get(action, operations.UNKNOWN), True
+
+
+def _volume_update(document: typing.Any, volume_id: str) -> calls.Operation:
+    """Return what the body of a volume update asks for.
+
+    Another volumeId than the path's is a swap, at any microversion, and Nova
+    judges it by its swap rule
+    (nova.api.openstack.compute.volume_attachments.VolumeAttachmentController).
+    """
+    try:
+        new_id, = documents.below(document, ('volumeAttachment', 'volumeId'))
+    except documents.Unreadable:
+        return operations.VOLUME_UPDATE
+    return (operations.VOLUME_UPDATE if new_id == volume_id
+            else operations.VOLUME_SWAP)
