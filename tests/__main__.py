@@ -17,8 +17,8 @@ from tests.cloud import progress
 # Unit tests of what needs no Nova in memory.
 FAST = tuple(f'tests/unit/{name}' for name in (
     'test_cmd_audit.py', 'test_cmd_bootstrap.py', 'test_cmd_clouds.py',
-    'test_cmd_paste.py', 'test_operations.py', 'test_opts.py',
-    'test_releases.py', 'trove/test_client.py', 'trove/test_compute.py'))
+    'test_cmd_paste.py', 'test_deadline.py', 'test_operations.py',
+    'test_opts.py', 'test_releases.py', 'trove/test_client.py', 'trove/test_compute.py'))
 # Branch coverage of the unit tests, in percent, below which the run fails.
 COVERAGE = ('tests/unit', '--cov=nova_trove_guard', '--cov-branch',
             '--cov-report=term', '--cov-fail-under=91')
@@ -40,7 +40,7 @@ def main():
              'is a failure')
     kind.add_argument(
         '--production', action='store_true',
-        help='only what needs a server from the distribution: memcached')
+        help='only what needs a server from the distribution: MariaDB')
     kind.add_argument(
         '--gates', action='store_true',
         help='the checks of style, types, spelling, shell, documentation and '
@@ -68,7 +68,7 @@ def main():
 def _of_kind(options, arguments):
     """Return the pytest arguments of a kind of run."""
     if options.production:
-        return ['-m', 'production']
+        return ['-m', 'production', 'tests/production', *_workers()]
     if options.coverage:
         return [*COVERAGE, *_workers()]
     if options.fast:

@@ -68,17 +68,19 @@ class Dispatch:
             'ServerPasswordController', 'ConsolesController',
             'ConsoleAuthTokensController')
 
-    def refuse_as_nova_does(self, request):
+    def refuse_as_nova_does(self, request, has_databases):
         """Raise what Nova's controllers raise before they change anything.
 
         :param request: nova.api.openstack.wsgi.Request
+        :param has_databases: whether servers are in databases, not in the
+            table here
         """
         from nova import exception
         if self.controller == 'ServerExternalEventsController':
             request.environ['nova.context'].can(
                 'os_compute_api:os-server-external-events:create', target={})
         path = _SERVER_PATH.search(request.environ['PATH_INFO'])
-        if path and self.method != 'detail' and (
+        if path and self.method != 'detail' and not has_databases and (
                 path[1].lower() not in SERVERS):
             raise webob.exc.HTTPNotFound(
                 explanation=exception.InstanceNotFound(

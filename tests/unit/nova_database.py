@@ -29,6 +29,7 @@ import nova.conf
 from nova import context as nova_context
 from nova.db.api import api as api_db
 from nova.db.main import api as main_db
+from nova.db.main import models
 from nova.db import migration
 from nova.network import model as network_model
 from nova import objects
@@ -53,11 +54,13 @@ class NovaDatabases:
     :param directory: where the files go
     :param collation: how SQLite compares text: BINARY, or NOCASE, which is
         the nearest to MariaDB's default
+    :param server: a tests.production.mariadb.MariaDB for them, instead
     """
 
-    def __init__(self, directory, collation='BINARY'):
+    def __init__(self, directory, collation='BINARY', server=None):
         self._directory = pathlib.Path(directory)
         self._collation = collation
+        self._server = server
         self._cells = {}
 
     def __enter__(self):
@@ -85,6 +88,9 @@ class NovaDatabases:
 
     def _database(self, kind, name):
         """Make an empty database, and return its URL."""
+        if self._server is not None:
+            return self._server.create(
+                f'{name}_{uuid.uuid4().hex}', like=self._template(kind))
         schema = re.sub(r'VARCHAR\(\d+\)',
                         rf'\g<0> COLLATE {self._collation}', _schema(kind))
         path = self._directory / f'{name}.sqlite'
@@ -93,6 +99,13 @@ class NovaDatabases:
             database.execute('PRAGMA journal_mode = WAL')
             database.executescript(schema)
         return f'sqlite:///{path}'
+
+    def _template(self, kind):
+        """Return the name of a database on the server with Nova's tables."""
+        name = f'template_{kind}'
+        if not self._server.has(name):
+            _migrate(kind, self._server.create(name))
+        return name
 
     def _cell(self, name):
         cell = objects.CellMapping(
@@ -168,6 +181,13 @@ class NovaDatabases:
             expected_attrs=['metadata'])
         instance.metadata = metadata
         instance.save()
+
+    def write_metadata(self, server_id, key, value):
+        """Write a row that Nova's API would not take."""
+        context = _context(_mapping(server_id).cell_mapping)
+        with context.db_connection.writer.using(context):
+            context.session.add(models.InstanceMetadata(
+                instance_uuid=server_id, key=key, value=value))
 
     def move(self, server_id, cell):
         """Move a server to another cell, as a confirmed resize does.
@@ -319,17 +339,22 @@ def _schema(kind):
     """Return the SQL that makes a database 'api' or 'main'."""
     with tempfile.TemporaryDirectory() as directory:
         url = f'sqlite:///{directory}/{kind}.sqlite'
-        if kind == 'api':
-            with _api_database(url):
-                migration.db_sync(database='api')
-        else:
-            context = _context()
-            context.db_connection = main_db.create_context_manager(url)
-            migration.db_sync(database='main', context=context)
-            context.db_connection.writer.get_engine().dispose()
+        _migrate(kind, url)
         with contextlib.closing(
                 sqlite3.connect(url.removeprefix('sqlite:///'))) as database:
             return '\n'.join(database.iterdump())
+
+
+def _migrate(kind, url):
+    """Make the tables of a database 'api' or 'main'."""
+    if kind == 'api':
+        with _api_database(url):
+            migration.db_sync(database='api')
+    else:
+        context = _context()
+        context.db_connection = main_db.create_context_manager(url)
+        migration.db_sync(database='main', context=context)
+        context.db_connection.writer.get_engine().dispose()
 
 
 @contextlib.contextmanager

@@ -117,6 +117,6 @@ class _Patched:
 
     def _dispatch(self, method, request, action_args):
         dispatch = nova_api.Dispatch(*recorder.named(method), action_args)
-        dispatch.refuse_as_nova_does(request)
+        dispatch.refuse_as_nova_does(request, self.has_databases)
         self._dispatched.append(dispatch)
         return {}
