@@ -31,7 +31,7 @@ function check_trove_guard_order {
 }
 
 function install_trove_guard {
-    setup_develop "${GITDIR[nova-trove-guard]}" trove
+    setup_develop "${GITDIR[nova-trove-guard]}" cli,trove
 }
 
 # The role for the user that Trove's plugin has made. Its password goes

@@ -189,7 +189,7 @@ def test_it_does_nothing_unless_it_is_turned_on(stack, phase):
 
 def test_it_is_installed_with_what_trove_needs(stack):
     assert stack.run('stack install') == [
-        'setup_develop /opt/stack/nova-trove-guard trove']
+        'setup_develop /opt/stack/nova-trove-guard cli,trove']
 
 
 @pytest.mark.parametrize('plugins', [

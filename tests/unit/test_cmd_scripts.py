@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands where what they need is not installed."""
+
+import sys
+
+import pytest
+
+from nova_trove_guard.cmd import scripts
+
+
+@pytest.mark.parametrize('script', [scripts.guard, scripts.status])
+@pytest.mark.parametrize('package', ['cliff', 'nova_trove_guard.cmd.shell'])
+def test_what_is_missing_is_named(monkeypatch, capsys, script, package):
+    monkeypatch.delitem(sys.modules, 'nova_trove_guard.cmd.shell',
+                        raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert script() == 2
+    output, errors = capsys.readouterr()
+    assert output == ''
+    assert errors == (f'The Python package {package} is missing: pip install '
+                      f'"nova-trove-guard[cli]"\n')
+
+
+@pytest.mark.parametrize('script, name', [
+    (scripts.guard, 'main'), (scripts.status, 'status')])
+def test_the_commands_are_run(monkeypatch, script, name):
+    from nova_trove_guard.cmd import shell
+    monkeypatch.setattr(shell, name, lambda: 7)
+    assert script() == 7
