@@ -6,6 +6,7 @@ times are those of this machine, ratios are what counts.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import logging
@@ -13,6 +14,7 @@ import os
 import pathlib
 import platform
 
+from tests.bench import cloud
 from tests.bench import guarded_call
 from tests.bench import memory
 from tests.bench import pass_through
@@ -20,6 +22,7 @@ from tests.bench import plot
 from tests.bench import policy_server
 from tests.bench import refusal
 from tests.bench import throughput
+from tests.production import mariadb
 
 MEASUREMENTS = {
     'pass_through': pass_through.run,
@@ -68,6 +71,9 @@ def main():
         prog='python -m tests.bench', description=__doc__)
     parser.add_argument('names', nargs='*', metavar='name',
                         help=f'one of {", ".join(MEASUREMENTS)}; all if none')
+    parser.add_argument('--mariadb', action='store_true',
+                        help='have Nova\'s databases on Debian\'s MariaDB, '
+                             'which must be installed, in place of SQLite')
     parser.add_argument('--output', type=pathlib.Path, default=OUTPUT,
                         help='the directory for results.json and results.svg')
     arguments = parser.parse_args()
@@ -76,9 +82,13 @@ def main():
         parser.error(f'no such measurement: {", ".join(sorted(unknown))}')
     logging.disable(logging.CRITICAL)
     results = {}
-    for name in arguments.names or MEASUREMENTS:
-        results[name] = MEASUREMENTS[name]()
-        print('\n'.join(_table(results[name])), flush=True)
+    with contextlib.ExitStack() as stack:
+        if arguments.mariadb:
+            os.environ[cloud.MARIADB] = str(
+                stack.enter_context(mariadb.running()).directory)
+        for name in arguments.names or MEASUREMENTS:
+            results[name] = MEASUREMENTS[name]()
+            print('\n'.join(_table(results[name])), flush=True)
     print(_summary(results.values()))
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / 'results.json').write_text(

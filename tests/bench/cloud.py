@@ -8,6 +8,7 @@ message bus, which takes everything and brings it nowhere.
 import contextlib
 import io
 import json
+import os
 import pathlib
 import tempfile
 import unittest.mock
@@ -23,6 +24,7 @@ from nova_trove_guard.nova import lookup
 from nova_trove_guard.nova import policies
 from nova_trove_guard.nova import service
 from tests.cloud import layout
+from tests.production import mariadb
 from tests.unit import nova_api
 from tests.unit import nova_database
 from tests.unit import nova_loader
@@ -30,6 +32,10 @@ from tests.unit import nova_loader
 MARKER = 'trove_instance_id'
 WRITE = ('PUT', '/metadata/purpose', {'meta': {'purpose': 'web'}})
 STOP = ('POST', '/action', {'os-stop': None})
+
+# The variable of the environment that names the directory of a MariaDB in
+# which Nova's databases are.
+MARIADB = 'NOVA_TROVE_GUARD_MARIADB'
 
 # Stands behind auth_token and keystonecontext, and in front of the guard.
 CAPTURE = '''
@@ -123,12 +129,18 @@ def running(options=''):
             'trove_guard') + CAPTURE
         loaded = nova_loader.load(_Directories(directory), text, options)
         databases = stack.enter_context(
-            nova_database.NovaDatabases(directory))
+            nova_database.NovaDatabases(directory, server=_server()))
         stack.enter_context(unittest.mock.patch.object(
             auth_token.AuthProtocol, 'fetch_token',
             lambda self, token, **how: loaded.tokens[token]))
         yield Cloud(nova_api.NovaAPI(
             loaded.app._application, loaded.tokens, []), databases)
+
+
+def _server():
+    """Return the MariaDB that Nova uses, None for SQLite."""
+    directory = os.environ.get(MARIADB)
+    return directory and mariadb.MariaDB(directory)
 
 
 def guarding(application):

@@ -18,53 +18,14 @@ PAUSE_SECONDS = 0.05
 
 
 class MariaDB:
-    """A running server, which listens on a socket in a directory.
+    """A server that listens on a socket in a directory.
 
     :param directory: where its files are
-    :raises RuntimeError: if it is not installed, or does not start
     """
 
     def __init__(self, directory):
-        for program in PROGRAMS:
-            if shutil.which(program, path=_path()) is None:
-                raise RuntimeError(
-                    'There is no MariaDB here: apt-get install '
-                    'mariadb-server')
-        directory = pathlib.Path(directory)
-        self._socket = directory / 'socket'
-        data = f'--datadir={directory / "data"}'
-        # Its files must be readable for the account that it runs as.
-        account = ['--user=root'] if os.getuid() == 0 else []
-        self._run('mariadb-install-db', '--no-defaults', data, *account,
-                  '--auth-root-authentication-method=normal',
-                  '--skip-test-db')
-        with (directory / 'log').open('wb') as log:
-            self._process = subprocess.Popen(
-                ['mariadbd', '--no-defaults', data, *account,
-                 f'--socket={self._socket}', '--skip-networking',
-                 f'--pid-file={directory / "pid"}',
-                 # It is thrown away in the end.
-                 '--innodb-flush-log-at-trx-commit=0'],
-                env={**os.environ, 'PATH': _path()}, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if (self._process.poll() is not None
-                    or time.monotonic() > deadline):
-                self.kill()
-                raise RuntimeError((directory / 'log').read_text())
-            time.sleep(PAUSE_SECONDS)
-
-    @staticmethod
-    def _run(*command):
-        subprocess.run(command, env={**os.environ, 'PATH': _path()},
-                       check=True, stdout=subprocess.DEVNULL)
-
-    def _answers(self):
-        try:
-            self.execute('SELECT 1')
-        except pymysql.err.OperationalError:
-            return False
-        return True
+        self.directory = pathlib.Path(directory)
+        self._socket = self.directory / 'socket'
 
     def execute(self, *statements):
         """Execute statements, and return the rows of the last."""
@@ -97,28 +58,71 @@ class MariaDB:
     @contextlib.contextmanager
     def stopped(self):
         """Have it answer nothing, with its connections open."""
-        self._process.send_signal(signal.SIGSTOP)
+        process = int((self.directory / 'pid').read_text())
+        os.kill(process, signal.SIGSTOP)
         try:
             yield
         finally:
-            self._process.send_signal(signal.SIGCONT)
+            os.kill(process, signal.SIGCONT)
 
-    def kill(self):
-        """End it at once."""
-        self._process.kill()
-        self._process.wait()
+    def answers(self):
+        """Return whether it takes connections."""
+        try:
+            self.execute('SELECT 1')
+        except pymysql.err.OperationalError:
+            return False
+        return True
 
 
 @contextlib.contextmanager
 def running():
-    """Yield a MariaDB, which ends with the context."""
+    """Yield a running MariaDB, which ends with the context.
+
+    :raises RuntimeError: if it is not installed, or does not start
+    """
+    for program in PROGRAMS:
+        if shutil.which(program, path=_path()) is None:
+            raise RuntimeError(
+                'There is no MariaDB here: apt-get install mariadb-server')
     # Paths of sockets are short.
     with tempfile.TemporaryDirectory(prefix='mariadb') as directory:
         server = MariaDB(directory)
-        try:
+        with _process(server) as process:
+            deadline = time.monotonic() + START_SECONDS
+            while not server.answers():
+                if (process.poll() is not None
+                        or time.monotonic() > deadline):
+                    raise RuntimeError(
+                        (server.directory / 'log').read_text())
+                time.sleep(PAUSE_SECONDS)
             yield server
-        finally:
-            server.kill()
+
+
+@contextlib.contextmanager
+def _process(server):
+    """Yield the process of a server; kill it in the end."""
+    directory = server.directory
+    data = f'--datadir={directory / "data"}'
+    # Its files must be readable for the account that it runs as.
+    account = ['--user=root'] if os.getuid() == 0 else []
+    environ = {**os.environ, 'PATH': _path()}
+    subprocess.run(
+        ['mariadb-install-db', '--no-defaults', data, *account,
+         '--auth-root-authentication-method=normal', '--skip-test-db'],
+        env=environ, check=True, stdout=subprocess.DEVNULL)
+    with (directory / 'log').open('wb') as log:
+        process = subprocess.Popen(
+            ['mariadbd', '--no-defaults', data, *account,
+             f'--socket={directory / "socket"}', '--skip-networking',
+             f'--pid-file={directory / "pid"}',
+             # It is thrown away in the end.
+             '--innodb-flush-log-at-trx-commit=0'],
+            env=environ, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _path():
