@@ -16,7 +16,7 @@ from tests.cloud import progress
 
 # Unit tests of what needs no Nova in memory.
 FAST = tuple(f'tests/unit/{name}' for name in (
-    'test_cmd_audit.py', 'test_cmd_bootstrap.py', 'test_cmd_clouds.py',
+    'test_cmd_bootstrap.py', 'test_cmd_clouds.py', 'test_cmd_drift.py',
     'test_cmd_paste.py', 'test_cmd_scripts.py', 'test_deadline.py',
     'test_operations.py', 'test_opts.py', 'test_releases.py',
     'trove/test_client.py', 'trove/test_compute.py'))

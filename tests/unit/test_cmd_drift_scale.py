@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from tests.unit import audit_cloud
-from tests.unit.audit_cloud import MARKER
-from tests.unit.audit_cloud import OTHER_PROJECT
+from tests.unit import drift_cloud
+from tests.unit.drift_cloud import MARKER
+from tests.unit.drift_cloud import OTHER_PROJECT
 
 MANY = 20_000
 FEW = 2_000
@@ -70,7 +70,7 @@ class Auditor:
 @pytest.fixture
 def fleet():
     """Return an empty Fleet."""
-    return audit_cloud.Fleet()
+    return drift_cloud.Fleet()
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import store
 from nova_trove_guard.cmd.drift import workers
 from nova_trove_guard.cmd import outcome
-from tests.unit import audit_cloud
-from tests.unit.audit_cloud import MARKER
-from tests.unit.audit_cloud import OTHER_PROJECT
-from tests.unit.audit_cloud import TROVE_PROJECT
-from tests.unit.audit_cloud import USER_PROJECT
+from tests.unit import drift_cloud
+from tests.unit.drift_cloud import MARKER
+from tests.unit.drift_cloud import OTHER_PROJECT
+from tests.unit.drift_cloud import TROVE_PROJECT
+from tests.unit.drift_cloud import USER_PROJECT
 
 Code = findings.Code
 
@@ -43,7 +43,7 @@ def no_pauses(monkeypatch):
 @pytest.fixture
 def fleet():
     """Return a Fleet of seven healthy instances."""
-    fleet = audit_cloud.Fleet()
+    fleet = drift_cloud.Fleet()
     fleet.ids = fleet.grow(7)
     return fleet
 
