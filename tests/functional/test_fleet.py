@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard audit`` and ``explain`` on a real fleet.
+"""``nova-trove-guard drift`` and ``explain`` on a real fleet.
 
 Everything drifts behind the guard's back, through the unguarded Nova. The
 tests of a deployment stand in the order in which they happen.
@@ -53,13 +53,13 @@ class Fleet:
                 people.named(user)) | environment,
             stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
-    def audit(self, *arguments, user='trove', owner=None):
-        """Run an audit.
+    def drift(self, *arguments, user='trove', owner=None):
+        """Compare Trove with Nova.
 
         :returns: dict of result by (code, name of the server)
         """
         done = self.run(
-            'audit', '-f', 'json', '--server-owner',
+            'drift', '-f', 'json', '--server-owner',
             owner or OWNERS[self.trove.deployment], '--trove-project',
             self.trove.cloud.projects['trove'], '--other-trove',
             OTHERS[self.trove.deployment], *arguments, user=user)
@@ -108,13 +108,13 @@ def fleet(request, scene, witness):
 
 
 def test_a_forged_marker_is_all_that_is_wrong(fleet):
-    assert fleet.audit() == {('marker-forged', 'forged'): 'found'}
+    assert fleet.drift() == {('marker-forged', 'forged'): 'found'}
 
 
 def test_servers_in_the_wrong_project(fleet):
     owner = {'trove': 'user', 'user': 'trove'}[
         OWNERS[fleet.trove.deployment]]
-    assert fleet.audit(owner=owner).items() >= {
+    assert fleet.drift(owner=owner).items() >= {
         ('wrong-project', name): 'found'
         for name in fleet.instances}.items()
 
@@ -131,19 +131,19 @@ def test_each_drift_is_found(fleet):
     fleet.act('admin', 'failed', {'os-resetState': {'state': 'error'}})
     fleet.scene.remove([fleet.servers['lost']])
     fleet.scene.await_end(fleet.servers['lost'])
-    assert fleet.audit() == DRIFTED
+    assert fleet.drift() == DRIFTED
 
 
 def test_a_dry_run_changes_nothing(fleet):
     would = {key: 'would be mended' if key[1] == 'open' else result
              for key, result in DRIFTED.items()}
-    assert fleet.audit('--fix', '--dry-run') == would
-    assert fleet.audit() == DRIFTED
+    assert fleet.drift('--fix', '--dry-run') == would
+    assert fleet.drift() == DRIFTED
 
 
 def test_only_the_trove_admin_can_mend(fleet):
     """The guard lets nobody else write the marker."""
-    results = fleet.audit('--fix', '--yes', user='admin')
+    results = fleet.drift('--fix', '--yes', user='admin')
     assert 'only Trove may write it' in results['marker-missing', 'open']
     assert scenes.MARKER not in fleet.show('open')['metadata']
 
@@ -153,7 +153,7 @@ def test_what_is_safe_is_mended(fleet):
     fleet.act('admin', 'open', {'unlock': None})
     mended = {key: 'mended' if key[1] == 'open' else result
               for key, result in DRIFTED.items()}
-    assert fleet.audit('--fix', '--yes') == mended
+    assert fleet.drift('--fix', '--yes') == mended
     server = fleet.show('open')
     instance = fleet.instances['open']
     assert server['metadata'][scenes.MARKER] == instance
@@ -163,13 +163,13 @@ def test_what_is_safe_is_mended(fleet):
     assert server['locked_reason'] == fleet.show('well')[
         'locked_reason'].replace(well, instance)
     assert instance in server['locked_reason']
-    assert fleet.audit() == {key: result for key, result in DRIFTED.items()
+    assert fleet.drift() == {key: result for key, result in DRIFTED.items()
                              if key[1] != 'open'}
 
 
 def test_another_marker(fleet):
     fleet.mark('open', str(uuid.uuid4()))
-    assert fleet.audit('--fix', '--yes')['marker-wrong', 'open'] == 'mended'
+    assert fleet.drift('--fix', '--yes')['marker-wrong', 'open'] == 'mended'
     assert fleet.show('open')['metadata'][scenes.MARKER] == (
         fleet.instances['open'])
 
@@ -182,17 +182,17 @@ def test_a_lock_of_the_tenant_s(fleet):
     fleet.act('admin', 'open', {'unlock': None})
     fleet.act('owner', 'open', {'lock': None})
     assert fleet.show('open')['locked']
-    assert fleet.audit()['tenant-lock', 'open'] == 'found'
-    assert fleet.audit('--fix', '--yes')['tenant-lock', 'open'] == 'mended'
+    assert fleet.drift()['tenant-lock', 'open'] == 'found'
+    assert fleet.drift('--fix', '--yes')['tenant-lock', 'open'] == 'mended'
     refusal = fleet.scene.ask(
         'owner', 'POST', f'/servers/{fleet.servers["open"]}/action',
         {'unlock': None}, region=state.UNGUARDED)
     assert refusal.status_code == 403
-    assert ('tenant-lock', 'open') not in fleet.audit()
+    assert ('tenant-lock', 'open') not in fleet.drift()
 
 
 def test_who_may_not_list_everything_is_told(fleet):
-    done = fleet.run('audit', user='owner')
+    done = fleet.run('drift', user='owner')
     assert done.returncode == 3
     assert 'admin privileges' in done.stderr
 

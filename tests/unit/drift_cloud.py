@@ -21,7 +21,7 @@ TROVE_PROJECT = '70000000000000000000000000000001'
 USER_PROJECT = '70000000000000000000000000000002'
 OTHER_PROJECT = '70000000000000000000000000000003'
 IDLE = 'No tasks for the instance.'
-# What an auditor does not look at, in the size that Nova has it.
+# What the comparison does not read, in the size that Nova has it.
 BALLAST = {f'OS-EXT-SRV-ATTR:{number}': 'x' * 40 for number in range(20)}
 
 
@@ -35,7 +35,7 @@ class Fleet:
     :ivar trouble: function of a request's number that returns a status and
         headers to answer with instead, or None
     :ivar on_page: function that is called after each page of Trove's
-    :ivar filters: whether the auditor may ask who locked a server
+    :ivar filters: whether the operator may ask who locked a server
     """
 
     def __init__(self):
@@ -111,7 +111,7 @@ class Fleet:
     # Keystone
 
     def catalog(self, url):
-        """Return the token (dict) of the auditor."""
+        """Return the token (dict) of the operator."""
         return {'token': {
             'expires_at': '2999-01-01T00:00:00.000000Z',
             'issued_at': '2020-01-01T00:00:00.000000Z',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit finds and mends, by the real clients in a simulated cloud."""
+"""What drift finds and mends, by the real clients in a simulated cloud."""
 
 import argparse
 import datetime
@@ -49,8 +49,8 @@ def fleet():
 
 
 @pytest.fixture
-def audit(fleet):
-    """Return a function that makes an Audit of the Fleet."""
+def compare(fleet):
+    """Return a function that makes a Comparison of the Fleet."""
     with fleet.served() as url:
         session = retries.PatientSession(sessions.Session(
             identity.V3Password(
@@ -64,7 +64,7 @@ def audit(fleet):
                 return sources.Trove(session, 'One',
                                            region_name=region)
 
-            return comparison.Audit(
+            return comparison.Comparison(
                 sources.Nova(session, tagged_only, region_name='One'),
                 trove('One'), tuple(map(trove, others)),
                 findings.Judge(MARKER, owner, TROVE_PROJECT),
@@ -75,11 +75,11 @@ def audit(fleet):
         yield make
 
 
-def found(audit):
-    """Run an audit, and return its findings: set of (code, server)."""
-    audit.run()
+def found(one):
+    """Run a Comparison, and return its findings: set of (code, server)."""
+    one.run()
     return {(finding.code, finding.server)
-            for finding, _ in audit.ledger.findings()}
+            for finding, _ in one.ledger.findings()}
 
 
 # Drifts: functions of a fleet and an instance's id, by what is found.
@@ -134,28 +134,28 @@ DRIFTS = [
     (silence, Code.UNREADABLE)]
 
 
-def test_all_is_well(audit):
-    assert found(audit()) == set()
+def test_all_is_well(compare):
+    assert found(compare()) == set()
 
 
 @pytest.mark.parametrize('drift, code', DRIFTS)
-def test_each_drift_is_found(fleet, audit, drift, code):
+def test_each_drift_is_found(fleet, compare, drift, code):
     drift(fleet, fleet.ids[3])
     server = fleet.instances[fleet.ids[3]]['server_id'] or ''
-    assert found(audit()) == {(code, server)}
+    assert found(compare()) == {(code, server)}
 
 
-def test_all_drifts_at_once(fleet, audit):
+def test_all_drifts_at_once(fleet, compare):
     fleet.ids += fleet.grow(2)
     for instance, (drift, _) in zip(fleet.ids, DRIFTS, strict=True):
         drift(fleet, instance)
-    assert sorted(code for code, _ in found(audit())) == sorted(
+    assert sorted(code for code, _ in found(compare())) == sorted(
         code for _, code in DRIFTS)
 
 
-def test_a_finding_is_one_harmless_line(fleet, audit):
+def test_a_finding_is_one_harmless_line(fleet, compare):
     mark_otherwise(fleet, fleet.ids[0])
-    one = audit()
+    one = compare()
     one.run()
     (finding, _), = one.ledger.findings()
     assert finding.detail == r"it is 'mine\n\x1b[2J'"
@@ -180,51 +180,51 @@ def test_every_code_has_a_remedy():
     ('user', USER_PROJECT, 'admin', False),
 ])
 def test_a_lock_that_the_tenant_can_undo(
-        fleet, audit, owner, project, locked_by, is_found):
+        fleet, compare, owner, project, locked_by, is_found):
     fleet.instances.clear()
     fleet.servers.clear()
     instance, = fleet.grow(1, project)
     server = fleet.instances[instance]['server_id']
     fleet.lock(server, locked_by)
-    assert found(audit(owner)) == (
+    assert found(compare(owner)) == (
         {(Code.TENANT_LOCK, server)} if is_found else set())
 
 
-def test_who_may_not_ask_for_it_is_told(fleet, audit):
+def test_who_may_not_ask_for_it_is_told(fleet, compare):
     """Nova ignores a filter that it does not allow."""
     fleet.filters = False
     with pytest.raises(outcome.Refused, match='allow_all_filters'):
-        audit().run()
+        compare().run()
 
 
 @pytest.mark.parametrize('change', [
     {'status': 'RESIZE', 'task_description': 'Resizing the instance.'},
     {'status': 'BACKUP'},
     {'status': 'SHUTDOWN', 'task_description': 'Deleting the instance.'}])
-def test_a_window_of_trove_s_is_no_finding(fleet, audit, change):
+def test_a_window_of_trove_s_is_no_finding(fleet, compare, change):
     for drift, instance in zip((unlock, lose), fleet.ids):
         drift(fleet, instance)
         fleet.instances[instance] |= change
-    assert found(audit()) == set()
+    assert found(compare()) == set()
 
 
-def test_a_task_that_failed_is_over(fleet, audit):
+def test_a_task_that_failed_is_over(fleet, compare):
     unlock(fleet, fleet.ids[0])
     fleet.instances[fleet.ids[0]] |= {
         'status': 'ERROR', 'task_description': 'Build error: Server.'}
-    assert {code for code, _ in found(audit())} == {Code.UNLOCKED}
+    assert {code for code, _ in found(compare())} == {Code.UNLOCKED}
 
 
-def test_a_server_that_is_built_is_not_locked_yet(fleet, audit):
+def test_a_server_that_is_built_is_not_locked_yet(fleet, compare):
     unlock(fleet, fleet.ids[0])
     fleet.server_of(fleet.ids[0])['status'] = 'BUILD'
-    assert found(audit()) == set()
+    assert found(compare()) == set()
 
 
-def test_what_is_ignored_is_not_found(fleet, audit):
+def test_what_is_ignored_is_not_found(fleet, compare):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[0])
-    assert {code for code, _ in found(audit(ignored=[Code.UNLOCKED]))} == {
+    assert {code for code, _ in found(compare(ignored=[Code.UNLOCKED]))} == {
         Code.MARKER_MISSING}
 
 
@@ -233,30 +233,30 @@ def test_what_is_ignored_is_not_found(fleet, audit):
 @pytest.mark.parametrize('marker', [
     '4decd968-a8f9-47db-b572-dc39a0e34182', '', '../../../v3/users', "'",
     'x' * 255])
-def test_a_marker_that_trove_does_not_know(fleet, audit, marker):
+def test_a_marker_that_trove_does_not_know(fleet, compare, marker):
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: marker})
     fleet.add_server('ordinary', OTHER_PROJECT, {'purpose': 'web'})
-    assert found(audit()) == {(Code.MARKER_FORGED, 'forged')}
+    assert found(compare()) == {(Code.MARKER_FORGED, 'forged')}
 
 
-def test_a_marker_of_another_server_s_instance(fleet, audit):
+def test_a_marker_of_another_server_s_instance(fleet, compare):
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: fleet.ids[0]})
-    assert found(audit()) == {(Code.MARKER_FORGED, 'forged')}
+    assert found(compare()) == {(Code.MARKER_FORGED, 'forged')}
 
 
-def test_a_server_of_another_trove_is_not_forged(fleet, audit):
+def test_a_server_of_another_trove_is_not_forged(fleet, compare):
     known, = fleet.grow(1)
     server = fleet.instances[known]['server_id']
     fleet.elsewhere[known] = fleet.instances.pop(known)
-    assert found(audit(others=['Two'])) == set()
-    assert found(audit()) == {(Code.MARKER_FORGED, server)}
+    assert found(compare(others=['Two'])) == set()
+    assert found(compare()) == {(Code.MARKER_FORGED, server)}
 
 
-def test_only_tagged_servers_are_listed_if_wanted(fleet, audit):
+def test_only_tagged_servers_are_listed_if_wanted(fleet, compare):
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
     untagged = fleet.server_of(fleet.ids[0])
     untagged['tags'], untagged['metadata'] = [], {}
-    one = audit(tagged_only=True)
+    one = compare(tagged_only=True)
     assert found(one) == {(Code.MARKER_MISSING, untagged['id'])}
 
 
@@ -270,11 +270,11 @@ def small_pages(monkeypatch):
     monkeypatch.setattr(sources, 'NOVA_PAGE', 3)
 
 
-def test_pages(fleet, audit, small_pages):
+def test_pages(fleet, compare, small_pages):
     fleet.ids += fleet.grow(30)
     for instance in fleet.ids[::5]:
         unlock(fleet, instance)
-    assert found(audit()) == {
+    assert found(compare()) == {
         (Code.UNLOCKED, fleet.instances[instance]['server_id'])
         for instance in fleet.ids[::5]}
 
@@ -282,7 +282,7 @@ def test_pages(fleet, audit, small_pages):
 @pytest.mark.parametrize('deleted, touched', [
     (1, 0), (4, 0), (12, 0), (0, 1), (0, 6), (3, 3), (11, 2)])
 def test_no_instance_is_missed_where_trove_s_list_moves(
-        fleet, audit, small_pages, deleted, touched):
+        fleet, compare, small_pages, deleted, touched):
     fleet.ids += fleet.grow(60)
     for instance in fleet.ids:
         unmark(fleet, instance)
@@ -299,27 +299,27 @@ def test_no_instance_is_missed_where_trove_s_list_moves(
                 fleet.touch(instance)
 
     fleet.on_page = move_on
-    one = audit()
+    one = compare()
     codes = found(one)
     assert {server for _, server in codes} >= {
         instance['server_id'] for instance in fleet.instances.values()}
 
 
 def test_instances_of_other_regions_are_no_business_of_this_one(
-        fleet, audit, small_pages):
+        fleet, compare, small_pages):
     for instance in fleet.grow(40):
         fleet.instances[instance]['region'] = 'Two'
         lose(fleet, instance)
-    assert found(audit()) == set()
+    assert found(compare()) == set()
 
 
-def test_an_instance_that_came_later_is_not_forged(fleet, audit):
+def test_an_instance_that_came_later_is_not_forged(fleet, compare):
     """The marker leads to it."""
     def later():
         fleet.on_page = lambda: None
         unlock(fleet, fleet.grow(1)[0])
 
-    one = audit()
+    one = compare()
     list_instances = one.trove.pages
 
     def pages(*arguments):
@@ -332,15 +332,15 @@ def test_an_instance_that_came_later_is_not_forged(fleet, audit):
 
 # Mending
 
-def fix(audit, for_real=True, project=TROVE_PROJECT):
-    """Run an audit and mend; return {(code, server): result}."""
-    audit.run()
-    fixes.Fix(audit, project, for_real).run()
+def fix(one, for_real=True, project=TROVE_PROJECT):
+    """Run a Comparison and mend; return {(code, server): result}."""
+    one.run()
+    fixes.Fix(one, project, for_real).run()
     return {(finding.code, finding.server): result
-            for finding, result in audit.ledger.findings()}
+            for finding, result in one.ledger.findings()}
 
 
-def test_what_is_safe_is_mended(fleet, audit):
+def test_what_is_safe_is_mended(fleet, compare):
     first, second, third, fourth, *_ = fleet.ids
     unlock(fleet, first)
     unmark(fleet, first)
@@ -349,7 +349,7 @@ def test_what_is_safe_is_mended(fleet, audit):
     fleet.server_of(fourth)['tenant_id'] = OTHER_PROJECT
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
 
-    results = fix(audit())
+    results = fix(compare())
     assert sorted(code for (code, _), result in results.items()
                   if result == fixes.MENDED) == [
         'marker-missing', 'marker-wrong', 'tenant-lock', 'unlocked']
@@ -361,7 +361,7 @@ def test_what_is_safe_is_mended(fleet, audit):
     assert fleet.server_of(first)['locked_reason'] == (
         f'Trove: database instance {first}')
     assert fleet.server_of(fourth)['locked_by'] == 'admin'
-    assert {code for code, _ in found(audit())} == {
+    assert {code for code, _ in found(compare())} == {
         Code.MARKER_FORGED, Code.SERVER_MISSING, Code.WRONG_PROJECT}
 
 
@@ -371,17 +371,17 @@ def writes(fleet):
                if method == 'POST')
 
 
-def test_a_dry_run_changes_nothing(fleet, audit):
+def test_a_dry_run_changes_nothing(fleet, compare):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[1])
-    assert set(fix(audit(), for_real=False).values()) == {
+    assert set(fix(compare(), for_real=False).values()) == {
         fixes.WOULD_BE_MENDED}
     assert writes(fleet) == 0
 
 
-def test_nothing_is_mended_that_is_well_again(fleet, audit):
+def test_nothing_is_mended_that_is_well_again(fleet, compare):
     unlock(fleet, fleet.ids[0])
-    one = audit()
+    one = compare()
     one.run()
     fleet.lock(fleet.instances[fleet.ids[0]]['server_id'], 'admin')
     fixes.Fix(one, TROVE_PROJECT, True).run()
@@ -391,27 +391,27 @@ def test_nothing_is_mended_that_is_well_again(fleet, audit):
 
 
 @pytest.mark.parametrize('state', ['resize_prep', 'deleting'])
-def test_what_nova_works_on_is_left(fleet, audit, state):
+def test_what_nova_works_on_is_left(fleet, compare, state):
     unlock(fleet, fleet.ids[0])
     fleet.server_of(fleet.ids[0])['OS-EXT-STS:task_state'] = state
-    assert set(fix(audit()).values()) == {fixes.IN_TRANSITION}
+    assert set(fix(compare()).values()) == {fixes.IN_TRANSITION}
     assert writes(fleet) == 0
 
 
-def test_no_lock_is_put_that_the_tenant_could_undo(fleet, audit):
+def test_no_lock_is_put_that_the_tenant_could_undo(fleet, compare):
     instance, = fleet.grow(1, USER_PROJECT)
     unlock(fleet, instance)
-    results = fix(audit('user'), project=USER_PROJECT)
+    results = fix(compare('user'), project=USER_PROJECT)
     assert results[
         Code.UNLOCKED, fleet.instances[instance]['server_id']] == (
         fixes.SAME_PROJECT)
     assert writes(fleet) == 0
 
 
-def test_a_refusal_is_told_and_the_rest_goes_on(fleet, audit):
+def test_a_refusal_is_told_and_the_rest_goes_on(fleet, compare):
     for instance in fleet.ids[:2]:
         unlock(fleet, instance)
-    one = audit()
+    one = compare()
     one.run()
     refused = []
 
@@ -429,11 +429,11 @@ def test_a_refusal_is_told_and_the_rest_goes_on(fleet, audit):
 
 @pytest.mark.parametrize('answer, result', [
     ('y\n', fixes.MENDED), ('n\n', ''), ('\n', ''), ('', '')])
-def test_it_asks(fleet, audit, answer, result):
+def test_it_asks(fleet, compare, answer, result):
     unlock(fleet, fleet.ids[0])
-    one = audit()
+    one = compare()
     one.run()
-    asking = command.Audit.__new__(command.Audit)
+    asking = command.Drift.__new__(command.Drift)
     asking.app = argparse.Namespace(stdin=io.StringIO(answer),
                                     stderr=io.StringIO())
     asking._fix(fixes.Fix(one, TROVE_PROJECT, True),
@@ -444,27 +444,27 @@ def test_it_asks(fleet, audit, answer, result):
 
 # Patience
 
-def test_a_busy_cloud_is_waited_for(fleet, audit, no_pauses):
+def test_a_busy_cloud_is_waited_for(fleet, compare, no_pauses):
     fleet.trouble = lambda number: {
         0: (503, {}), 1: (429, {'Retry-After': '17'})}.get(number % 3)
     unlock(fleet, fleet.ids[0])
-    assert {code for code, _ in found(audit())} == {Code.UNLOCKED}
+    assert {code for code, _ in found(compare())} == {Code.UNLOCKED}
     assert max(no_pauses) >= 17
     assert all(pause < 17 + 31 for pause in no_pauses)
 
 
 @pytest.mark.parametrize('status, error', [
     (503, exceptions.ServiceUnavailable), (429, exceptions.HttpError)])
-def test_patience_ends(fleet, audit, no_pauses, status, error):
-    one = audit()
+def test_patience_ends(fleet, compare, no_pauses, status, error):
+    one = compare()
     fleet.trouble = lambda number: (status, {})
     with pytest.raises(error):
         one.nova.show('x')
     assert len(no_pauses) == retries.ATTEMPTS - 1
 
 
-def test_other_errors_are_not_waited_for(fleet, audit, no_pauses):
-    one = audit()
+def test_other_errors_are_not_waited_for(fleet, compare, no_pauses):
+    one = compare()
     fleet.trouble = lambda number: (500, {})
     with pytest.raises(exceptions.InternalServerError):
         one.nova.show('x')
@@ -554,12 +554,12 @@ class Cut(BaseException):
 
 @pytest.mark.parametrize('number', range(1, 40, 3))
 def test_it_goes_on_where_it_was_cut_off(
-        fleet, audit, small_pages, tmp_path, number, monkeypatch):
+        fleet, compare, small_pages, tmp_path, number, monkeypatch):
     fleet.ids += fleet.grow(20)
     for drift, instance in zip((drift for drift, _ in DRIFTS), fleet.ids):
         drift(fleet, instance)
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
-    expected = found(audit())
+    expected = found(compare())
     whole = sum(fleet.requests.values())
 
     fleet.requests.clear()
@@ -575,12 +575,12 @@ def test_it_goes_on_where_it_was_cut_off(
     ledger = store.Ledger(path, 'a test')
     with monkeypatch.context() as patch, pytest.raises(Cut):
         patch.setattr(retries.PatientSession, 'request', until)
-        audit(ledger=ledger).run()
+        compare(ledger=ledger).run()
         # Shorter than the cut is far.
         raise Cut
     ledger.close()
     ledger = store.Ledger(path, 'a test')
-    assert found(audit(ledger=ledger)) == expected
+    assert found(compare(ledger=ledger)) == expected
     ledger.close()
     # It does not begin again, but for what was under way.
     assert sum(fleet.requests.values()) <= whole + 6
@@ -597,7 +597,7 @@ def test_what_belongs_together_is_written_together():
 def test_a_state_of_something_else_is_refused(tmp_path):
     path = str(tmp_path / 'state')
     store.Ledger(path, 'one').close()
-    with pytest.raises(outcome.Refused, match='something else: one'):
+    with pytest.raises(outcome.Refused, match='another comparison: one'):
         store.Ledger(path, 'another')
 
 

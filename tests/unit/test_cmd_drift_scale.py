@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard audit`` of a large fleet, in a process of its own."""
+"""``nova-trove-guard drift`` of a large fleet, in a process of its own."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ sys.exit(status)
 """
 
 
-class Auditor:
+class Operator:
     """A shell of the Trove admin's.
 
     :param directory: where its files are
@@ -53,15 +53,15 @@ class Auditor:
             'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
 
     def start(self, *arguments, stdout=subprocess.PIPE):
-        """Start an audit; return subprocess.Popen."""
+        """Start the command; return subprocess.Popen."""
         return subprocess.Popen(
             [sys.executable, '-W', 'ignore', '-c', COMMAND, self.peak,
-             'audit', '-f', 'json', *arguments],
+             'drift', '-f', 'json', *arguments],
             cwd=self._directory, env=self._environment, text=True,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
 
     def run(self, *arguments):
-        """Run an audit; return (exit status, rows, standard error)."""
+        """Run the command; return (exit status, rows, standard error)."""
         process = self.start(*arguments)
         output, errors = process.communicate()
         return process.returncode, json.loads(output or '[]'), errors
@@ -74,10 +74,10 @@ def fleet():
 
 
 @pytest.fixture
-def auditor(fleet, tmp_path):
-    """Return an Auditor of the Fleet."""
+def operator(fleet, tmp_path):
+    """Return an Operator of the Fleet."""
     with fleet.served() as url:
-        yield Auditor(tmp_path, url)
+        yield Operator(tmp_path, url)
 
 
 def drift(fleet, ids):
@@ -101,11 +101,11 @@ def tally(rows, **wanted):
     return {code: codes.count(code) for code in codes}
 
 
-def test_twenty_thousand_servers(fleet, auditor):
+def test_twenty_thousand_servers(fleet, operator):
     fleet.grow(FEW)
-    status, rows, errors = auditor.run()
+    status, rows, errors = operator.run()
     assert (status, rows) == (0, []), errors
-    peak = int(auditor.peak.read_text())
+    peak = int(operator.peak.read_text())
 
     fleet.grow(MANY - FEW)
     expected = drift(fleet, list(fleet.instances))
@@ -114,14 +114,14 @@ def test_twenty_thousand_servers(fleet, auditor):
         fleet.add_server(f'other-{number}', OTHER_PROJECT, {})
     fleet.trouble = lambda number: {
         7: (503, {}), 57: (429, {'Retry-After': '0'})}.get(number % 100)
-    status, rows, errors = auditor.run('--fix', '--yes', '--jobs', '8')
+    status, rows, errors = operator.run('--fix', '--yes', '--jobs', '8')
     assert status == 1, errors
     assert tally(rows) == expected
     assert tally(rows, Result='mended') == {
         code: count for code, count in expected.items()
         if code in ('marker-missing', 'unlocked')}
     assert f'{MANY} database instances' in errors
-    assert int(auditor.peak.read_text()) < peak + MORE_KILOBYTES
+    assert int(operator.peak.read_text()) < peak + MORE_KILOBYTES
     assert all(server['metadata'] and server['locked']
                for server in fleet.servers.values() if server['tags'])
 
@@ -129,10 +129,10 @@ def test_twenty_thousand_servers(fleet, auditor):
 @pytest.mark.parametrize('service, number', [
     (('database', 'GET'), 3), (('compute', 'GET', 'detail'), 2),
     (('compute', 'POST', 'action'), 7)], ids=str)
-def test_it_goes_on_after_kill_9(fleet, auditor, service, number):
+def test_it_goes_on_after_kill_9(fleet, operator, service, number):
     expected = drift(fleet, fleet.grow(FEW))
-    arguments = ('--fix', '--yes', '--state', str(auditor.state))
-    process = auditor.start(*arguments)
+    arguments = ('--fix', '--yes', '--state', str(operator.state))
+    process = operator.start(*arguments)
 
     def kill(_):
         if fleet.requests[service] >= number:
@@ -144,7 +144,7 @@ def test_it_goes_on_after_kill_9(fleet, auditor, service, number):
     before = fleet.requests.copy()
 
     fleet.trouble = lambda number: None
-    status, rows, errors = auditor.run(*arguments)
+    status, rows, errors = operator.run(*arguments)
     assert status == 1, errors
     # What was under way was mended, but nobody took note of it.
     assert tally(rows) == expected
@@ -155,7 +155,7 @@ def test_it_goes_on_after_kill_9(fleet, auditor, service, number):
                    not server['locked']
                    for server in fleet.servers.values()
                    if 'trove_instance' in server['tags'])
-    assert not auditor.state.exists()
+    assert not operator.state.exists()
     # It began neither Trove's list nor Nova's again.
     assert fleet.requests['database', 'GET'] <= before[
         'database', 'GET'] + FEW // 80 - number + 12 * (
@@ -164,26 +164,26 @@ def test_it_goes_on_after_kill_9(fleet, auditor, service, number):
     assert fleet.requests[locks] <= expected['unlocked'] + 4
 
 
-def test_findings_that_could_not_be_told_are_kept(fleet, auditor):
+def test_findings_that_could_not_be_told_are_kept(fleet, operator):
     ids = fleet.grow(3)
     fleet.lock(fleet.instances[ids[0]]['server_id'], None)
-    arguments = '--fix', '--yes', '--state', str(auditor.state)
+    arguments = '--fix', '--yes', '--state', str(operator.state)
     with open('/dev/full', 'w') as full:
-        process = auditor.start(*arguments, stdout=full)
+        process = operator.start(*arguments, stdout=full)
         _, errors = process.communicate()
     assert process.returncode == 3
     assert 'No space left' in errors
-    status, rows, errors = auditor.run(*arguments)
+    status, rows, errors = operator.run(*arguments)
     assert (status, [row['Result'] for row in rows]) == (0, ['mended']), errors
-    assert not auditor.state.exists()
+    assert not operator.state.exists()
 
 
-def test_a_service_that_fails_is_no_finding(fleet, auditor):
+def test_a_service_that_fails_is_no_finding(fleet, operator):
     fleet.grow(1)
     fleet.trouble = lambda number: (500, {})
-    status, rows, errors = auditor.run('--state', str(auditor.state))
+    status, rows, errors = operator.run('--state', str(operator.state))
     assert (status, rows) == (3, []), errors
-    assert auditor.state.exists()
+    assert operator.state.exists()
 
 
 @pytest.mark.parametrize('arguments, status, told', [
@@ -191,21 +191,21 @@ def test_a_service_that_fails_is_no_finding(fleet, auditor):
     (('--jobs', '0'), 2, '--jobs'),
     (('--ignore', 'nothing'), 2, '--ignore'),
     (('--state', '/'), 1, 'unable to open')])
-def test_what_is_refused(fleet, auditor, arguments, status, told):
+def test_what_is_refused(fleet, operator, arguments, status, told):
     fleet.grow(1)
-    ended, rows, errors = auditor.run(*arguments)
+    ended, rows, errors = operator.run(*arguments)
     assert (ended, rows) == (status, [])
     assert told in errors
     assert not fleet.requests
 
 
-def test_a_dry_run_and_a_mended_fleet(fleet, auditor):
+def test_a_dry_run_and_a_mended_fleet(fleet, operator):
     ids = fleet.grow(3)
     fleet.lock(fleet.instances[ids[0]]['server_id'], None)
     for arguments, status, results in (
             (['--fix', '--dry-run'], 1, ['would be mended']),
             (['--fix', '--yes'], 0, ['mended']), ([], 0, [])):
-        ended, rows, errors = auditor.run(*arguments)
+        ended, rows, errors = operator.run(*arguments)
         assert (ended, [row['Result'] for row in rows]) == (
             status, results), errors
     assert next(itertools.islice(errors.splitlines(), 1)) == (

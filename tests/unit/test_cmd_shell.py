@@ -34,7 +34,7 @@ def test_no_command_is_a_call_for_help(arguments):
 
 
 @pytest.mark.parametrize('command', [
-    'audit', 'bootstrap', 'explain', 'paste check', 'paste insert',
+    'bootstrap', 'drift', 'explain', 'paste check', 'paste insert',
     'paste remove'])
 def test_no_command_tells_operators_what_is_for_developers(command):
     done = run(*command.split(), '--help')
@@ -64,7 +64,7 @@ def test_only_what_needs_nova_fails_without_it():
                'installed here\n')
     done = run('help', before=WITHOUT_NOVA)
     assert done.returncode == 0
-    assert '  audit ' in done.stdout
+    assert '  drift ' in done.stdout
 
 
 def test_any_text_can_be_told_in_any_locale(monkeypatch, tmp_path):
@@ -86,6 +86,6 @@ def test_any_text_can_be_told_in_any_locale(monkeypatch, tmp_path):
     (('--ignore', 'unlokked'),
      'invalid choice: \'unlokked\' (choose from \'unlocked\', ')])
 def test_a_wrong_value_is_told_with_the_right_ones(arguments, told):
-    done = run('audit', *arguments)
+    done = run('drift', *arguments)
     assert done.returncode == 2
     assert told in done.stderr

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard audit``."""
+"""``nova-trove-guard drift``."""

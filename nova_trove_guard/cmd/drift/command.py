@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard audit``: what Trove says, against what Nova says."""
+"""``nova-trove-guard drift``: compare Trove's records with Nova's."""
 
 import contextlib
 import json
 import os
 
 from nova_trove_guard.cmd import clouds
-from nova_trove_guard.cmd.drift import comparison
+from nova_trove_guard.cmd.drift import comparison as comparisons
 from nova_trove_guard.cmd.drift import findings
 from nova_trove_guard.cmd.drift import fixes
 from nova_trove_guard.cmd.drift import progress_bar
@@ -22,7 +22,7 @@ MOST_JOBS = 10
 FOUND = 'found'
 
 
-class Audit(clouds.Command, outcome.Findings):
+class Drift(clouds.Command, outcome.Findings):
     """Compare what Trove says of its servers with what Nova says.
 
     One line for each finding, with its remedy. Use the Trove admin's
@@ -76,7 +76,7 @@ class Audit(clouds.Command, outcome.Findings):
                  f'{MOST_JOBS} (default: %(default)s)')
         parser.add_argument(
             '--state', default='', metavar='<file>',
-            help='keep in a file how far it is: an audit that was cut off '
+            help='keep in a file how far it is: a run that was cut off '
                  'goes on from there; at its end the file goes')
         parser.add_argument(
             '--fix', action='store_true',
@@ -89,7 +89,7 @@ class Audit(clouds.Command, outcome.Findings):
         return parser
 
     def take_action(self, parsed_args):
-        """Audit, mend, and return the rows."""
+        """Compare, mend, and return the rows."""
         if parsed_args.fix and not (
                 parsed_args.dry_run or parsed_args.yes or
                 self.app.stdin.isatty()):
@@ -99,12 +99,13 @@ class Audit(clouds.Command, outcome.Findings):
         with contextlib.closing(store.Ledger(
                 parsed_args.state,
                 _subject(connection, parsed_args))) as ledger:
-            audit = _audit(connection, parsed_args, ledger, self.app.stderr)
-            with audit.progress.shown():
-                audit.run()
+            comparison = _comparison(
+                connection, parsed_args, ledger, self.app.stderr)
+            with comparison.progress.shown():
+                comparison.run()
             if parsed_args.fix:
                 self._fix(fixes.Fix(
-                    audit, connection.current_project_id,
+                    comparison, connection.current_project_id,
                     not parsed_args.dry_run), parsed_args)
             rows = [(finding.code, finding.server, finding.instance,
                      finding.detail, result or FOUND,
@@ -122,7 +123,7 @@ class Audit(clouds.Command, outcome.Findings):
                   file=self.app.stderr)
             if self.app.stdin.readline().strip().lower() != 'y':
                 return
-        with fix.audit.progress.shown():
+        with fix.comparison.progress.shown():
             fix.run()
 
     def produce_output(self, parsed_args, column_names, data):
@@ -144,7 +145,7 @@ def _where(connection, service, region=None):
                 None if region else config.get_endpoint(service))}
 
 
-def _audit(connection, parsed_args, ledger, stderr):
+def _comparison(connection, parsed_args, ledger, stderr):
     session = retries.PatientSession(connection.session)
     compute = _where(connection, 'compute')
 
@@ -153,7 +154,7 @@ def _audit(connection, parsed_args, ledger, stderr):
             session, compute['region_name'],
             **_where(connection, 'database', region))
 
-    return comparison.Audit(
+    return comparisons.Comparison(
         nova=sources.Nova(session, parsed_args.tagged_only, **compute),
         trove=trove(parsed_args.trove_region),
         other_troves=tuple(map(trove, parsed_args.other_trove)),
@@ -165,7 +166,7 @@ def _audit(connection, parsed_args, ledger, stderr):
 
 
 def _subject(connection, parsed_args):
-    """Return what is audited, for the ledger."""
+    """Return what is compared, for the ledger."""
     return json.dumps([
         connection.config.get_auth_args().get('auth_url'),
         _where(connection, 'compute'),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An audit: what Trove says, against what Nova says, one phase after another.
+"""Compare Trove's records with Nova's, one phase after another.
 
 Each phase takes note of its progress together with what it has learned, a
 page at a time. So one that was cut off goes on where it was.
@@ -18,13 +18,13 @@ from nova_trove_guard.cmd.drift import workers
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Audit:
-    """What an audit works with.
+class Comparison:
+    """A comparison of Trove's records with Nova's.
 
     :ivar nova: sources.Nova
     :ivar trove: sources.Trove
     :ivar other_troves: iterable of sources.Trove: whose servers are in
-        the same Nova, and are not audited
+        the same Nova, and are not compared
     :ivar judge: findings.Judge
     :ivar ledger: store.Ledger
     :ivar progress: progress_bar.Progress

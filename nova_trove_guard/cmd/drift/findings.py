@@ -18,7 +18,7 @@ IDLE = frozenset((None, 'No tasks for the instance.',
 BUSY_STATUS = 'BACKUP'
 FAILED_STATUS = 'ERROR'
 
-_MEND = 'nova-trove-guard audit --fix'
+_MEND = 'nova-trove-guard drift --fix'
 
 
 class Code(enum.StrEnum):
@@ -54,7 +54,7 @@ REMEDIES = {
     Code.WRONG_PROJECT:
         'compare with server_owner in trove.conf; Nova moves no server: '
         'restore a backup to a new instance',
-    Code.UNREADABLE: 'audit again when the cell of the server answers',
+    Code.UNREADABLE: 'compare again when the cell of the server answers',
 }
 
 

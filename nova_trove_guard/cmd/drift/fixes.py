@@ -5,7 +5,7 @@ import dataclasses
 
 from keystoneauth1 import exceptions
 
-from nova_trove_guard.cmd.drift import comparison
+from nova_trove_guard.cmd.drift import comparison as comparisons
 from nova_trove_guard.cmd.drift import findings
 from nova_trove_guard.cmd.drift import workers
 
@@ -38,38 +38,38 @@ MENDS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fix:
-    """Mends the findings of an audit.
+    """Mends the findings of a comparison.
 
-    :ivar audit: comparison.Audit
+    :ivar comparison: comparisons.Comparison
     :ivar project: the id of the project of the credentials
     :ivar for_real: whether to change anything
     """
 
-    audit: comparison.Audit
+    comparison: comparisons.Comparison
     project: str
     for_real: bool
 
     @property
     def count(self):
         """How many findings there are to mend."""
-        tally = self.audit.ledger.tally()
+        tally = self.comparison.ledger.tally()
         return sum(tally.get(code, 0) for code in MENDS)
 
     def run(self):
         """Mend, and take note in the ledger of what became of each."""
         # One code after the other: no server is mended twice at a time.
+        ledger = self.comparison.ledger
         for code in MENDS:
             for count, (finding, result) in enumerate(
-                    workers.each(
-                        self._mend, self.audit.ledger.unmended((code,)),
-                        self.audit.jobs), start=1):
-                self.audit.ledger.mended(finding, result)
-                self.audit.progress.tell(f'Mending {code}', count,
-                                         self.audit.ledger.tally()[code])
+                    workers.each(self._mend, ledger.unmended((code,)),
+                                 self.comparison.jobs), start=1):
+                ledger.mended(finding, result)
+                self.comparison.progress.tell(
+                    f'Mending {code}', count, ledger.tally()[code])
 
     def _mend(self, finding):
         """Mend a finding, if it is still there; return what became of it."""
-        nova, judge = self.audit.nova, self.audit.judge
+        nova, judge = self.comparison.nova, self.comparison.judge
         try:
             server = nova.show(finding.server)
             if server is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova and Trove, as an auditor asks them: in pages, and one by one."""
+"""Nova and Trove, as the comparison reads them: in pages, and one by one."""
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit has learned so far, in a file that outlives its process.
+"""What a comparison has learned so far, in a file that outlives its process.
 
 An SQLite database: what belongs together is written together or not at all,
 even where the process is killed, and memory does not grow with the fleet.
@@ -32,12 +32,13 @@ BATCH = 500
 
 
 class Ledger:
-    """The memory of one audit.
+    """The state of one comparison.
 
     :param path: its file; '' for one that nobody sees and that ends with it
-    :param subject: what is audited (str), so that an audit does not go on
+    :param subject: what is compared (str), so that a run does not go on
         with another's ledger
-    :raises outcome.Refused: if the file is another audit's, in use, or none
+    :raises outcome.Refused: if the file belongs to another comparison, is in
+        use, or is no state file
     """
 
     def __init__(self, path, subject):
@@ -48,14 +49,14 @@ class Ledger:
             self._db.executescript(f'BEGIN EXCLUSIVE; {SCHEMA} COMMIT;')
         except sqlite3.DatabaseError as error:
             raise outcome.Refused(
-                f'{path} can\'t hold the state of an audit: {error}'
+                f'{path} can\'t hold the state of a comparison: {error}'
             ) from error
         known = self._value('SELECT text FROM subject')
         if known is None:
             self._db.execute('INSERT INTO subject VALUES (?)', (subject,))
         elif known != subject:
             raise outcome.Refused(
-                f'{path} is the state of an audit of something else: {known}')
+                f'{path} is the state of another comparison: {known}')
 
     def close(self):
         """Let go of the file."""
