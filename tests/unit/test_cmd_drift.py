@@ -15,7 +15,7 @@ import pytest
 
 from nova_trove_guard.cmd.drift import command
 from nova_trove_guard.cmd.drift import comparison
-from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import fixes
 from nova_trove_guard.cmd.drift import progress_bar
 from nova_trove_guard.cmd.drift import retries
@@ -29,7 +29,7 @@ from tests.unit.drift_cloud import OTHER_PROJECT
 from tests.unit.drift_cloud import TROVE_PROJECT
 from tests.unit.drift_cloud import USER_PROJECT
 
-Code = findings.Code
+Code = discrepancies.Code
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def compare(fleet):
             return comparison.Comparison(
                 sources.Nova(session, tagged_only, region_name='One'),
                 trove('One'), tuple(map(trove, others)),
-                findings.Judge(MARKER, owner, TROVE_PROJECT),
+                discrepancies.Expectation(MARKER, owner, TROVE_PROJECT),
                 ledger or store.Ledger('', 'a test'),
                 progress_bar.Progress(io.StringIO()), frozenset(ignored),
                 jobs=3)
@@ -76,10 +76,10 @@ def compare(fleet):
 
 
 def found(one):
-    """Run a Comparison, and return its findings: set of (code, server)."""
+    """Run a Comparison; return the set of (code, server) that it finds."""
     one.run()
-    return {(finding.code, finding.server)
-            for finding, _ in one.ledger.findings()}
+    return {(discrepancy.code, discrepancy.server)
+            for discrepancy, _ in one.ledger.results()}
 
 
 # Drifts: functions of a fleet and an instance's id, by what is found.
@@ -157,17 +157,17 @@ def test_a_finding_is_one_harmless_line(fleet, compare):
     mark_otherwise(fleet, fleet.ids[0])
     one = compare()
     one.run()
-    (finding, _), = one.ledger.findings()
-    assert finding.detail == r"it is 'mine\n\x1b[2J'"
-    assert finding.instance == fleet.ids[0]
+    (discrepancy, _), = one.ledger.results()
+    assert discrepancy.detail == r"it is 'mine\n\x1b[2J'"
+    assert discrepancy.instance == fleet.ids[0]
 
 
 def test_every_code_has_a_remedy():
-    assert set(findings.REMEDIES) == set(Code)
+    assert set(discrepancies.REMEDIES) == set(Code)
     for code in Code:
-        finding = findings.Finding(code, 'S', 'I', '')
-        assert '{' not in finding.remedy('K')
-    assert findings.forged('S', 'x', '').remedy('K').endswith(
+        discrepancy = discrepancies.Discrepancy(code, 'S', 'I', '')
+        assert '{' not in discrepancy.remedy('K')
+    assert discrepancies.forged('S', 'x', '').remedy('K').endswith(
         'openstack server unset --property K S')
 
 
@@ -201,7 +201,7 @@ def test_who_may_not_ask_for_it_is_told(fleet, compare):
     {'status': 'RESIZE', 'task_description': 'Resizing the instance.'},
     {'status': 'BACKUP'},
     {'status': 'SHUTDOWN', 'task_description': 'Deleting the instance.'}])
-def test_a_window_of_trove_s_is_no_finding(fleet, compare, change):
+def test_a_window_of_trove_s_is_no_discrepancy(fleet, compare, change):
     for drift, instance in zip((unlock, lose), fleet.ids):
         drift(fleet, instance)
         fleet.instances[instance] |= change
@@ -336,8 +336,8 @@ def fix(one, for_real=True, project=TROVE_PROJECT):
     """Run a Comparison and mend; return {(code, server): result}."""
     one.run()
     fixes.Fix(one, project, for_real).run()
-    return {(finding.code, finding.server): result
-            for finding, result in one.ledger.findings()}
+    return {(discrepancy.code, discrepancy.server): result
+            for discrepancy, result in one.ledger.results()}
 
 
 def test_what_is_safe_is_mended(fleet, compare):
@@ -385,7 +385,7 @@ def test_nothing_is_mended_that_is_well_again(fleet, compare):
     one.run()
     fleet.lock(fleet.instances[fleet.ids[0]]['server_id'], 'admin')
     fixes.Fix(one, TROVE_PROJECT, True).run()
-    assert [result for _, result in one.ledger.findings()] == [
+    assert [result for _, result in one.ledger.results()] == [
         fixes.GONE]
     assert writes(fleet) == 0
 
@@ -423,7 +423,7 @@ def test_a_refusal_is_told_and_the_rest_goes_on(fleet, compare):
 
     one.nova.lock = lock
     fixes.Fix(one, TROVE_PROJECT, True).run()
-    assert sorted(result for _, result in one.ledger.findings()) == [
+    assert sorted(result for _, result in one.ledger.results()) == [
         'failed: only Trove may (HTTP 403)', 'mended']
 
 
@@ -438,8 +438,8 @@ def test_it_asks(fleet, compare, answer, result):
                                     stderr=io.StringIO())
     asking._fix(fixes.Fix(one, TROVE_PROJECT, True),
                 argparse.Namespace(yes=False))
-    assert asking.app.stderr.getvalue() == 'Mend 1 findings? [y/N] '
-    assert [told for _, told in one.ledger.findings()] == [result]
+    assert asking.app.stderr.getvalue() == 'Mend 1 discrepancies? [y/N] '
+    assert [told for _, told in one.ledger.results()] == [result]
 
 
 # Patience

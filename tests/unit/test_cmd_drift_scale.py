@@ -178,7 +178,7 @@ def test_findings_that_could_not_be_told_are_kept(fleet, operator):
     assert not operator.state.exists()
 
 
-def test_a_service_that_fails_is_no_finding(fleet, operator):
+def test_a_service_that_fails_is_no_discrepancy(fleet, operator):
     fleet.grow(1)
     fleet.trouble = lambda number: (500, {})
     status, rows, errors = operator.run('--state', str(operator.state))
@@ -209,4 +209,4 @@ def test_a_dry_run_and_a_mended_fleet(fleet, operator):
         assert (ended, [row['Result'] for row in rows]) == (
             status, results), errors
     assert next(itertools.islice(errors.splitlines(), 1)) == (
-        '3 database instances: 0 findings, 0 left')
+        '3 database instances: 0 discrepancies, 0 left')

@@ -7,7 +7,7 @@ import os
 
 from nova_trove_guard.cmd import clouds
 from nova_trove_guard.cmd.drift import comparison as comparisons
-from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import fixes
 from nova_trove_guard.cmd.drift import progress_bar
 from nova_trove_guard.cmd.drift import retries
@@ -25,11 +25,11 @@ FOUND = 'found'
 class Drift(clouds.Command, outcome.Findings):
     """Compare what Trove says of its servers with what Nova says.
 
-    One line for each finding, with its remedy. Use the Trove admin's
+    One line for each discrepancy, with its remedy. Use the Trove admin's
     credentials: an admin may read all of it, but only the Trove admin may
     mend it where the guard is on. Ends with 0 if all is well, 1 if there are
-    findings left, 3 if a service can't be asked; with --state, another run
-    then goes on from there.
+    discrepancies left, 3 if a service can't be asked; with --state, another
+    run then goes on from there.
     """
 
     need_sort_by_cliff = False
@@ -66,8 +66,8 @@ class Drift(clouds.Command, outcome.Findings):
                  'not found')
         parser.add_argument(
             '--ignore', action='append', default=[], metavar='<code>',
-            choices=[code.value for code in findings.Code],
-            help='do not look for a finding, such as unlocked where Trove '
+            choices=[code.value for code in discrepancies.Code],
+            help='do not look for a discrepancy, such as unlocked where Trove '
                  'locks no servers; may be given several times')
         parser.add_argument(
             '--jobs', default=JOBS, type=int, metavar='<number>',
@@ -107,10 +107,9 @@ class Drift(clouds.Command, outcome.Findings):
                 self._fix(fixes.Fix(
                     comparison, connection.current_project_id,
                     not parsed_args.dry_run), parsed_args)
-            rows = [(finding.code, finding.server, finding.instance,
-                     finding.detail, result or FOUND,
-                     finding.remedy(parsed_args.metadata_key))
-                    for finding, result in ledger.findings()]
+            rows = [(each.code, each.server, each.instance, each.detail,
+                     result or FOUND, each.remedy(parsed_args.metadata_key))
+                    for each, result in ledger.results()]
             self.are_well = all(
                 row[4] in fixes.WELL for row in rows)
             self._summary = _summary(ledger, rows)
@@ -119,8 +118,8 @@ class Drift(clouds.Command, outcome.Findings):
 
     def _fix(self, fix, parsed_args):
         if fix.for_real and fix.count and not parsed_args.yes:
-            print(f'Mend {fix.count} findings? [y/N] ', end='', flush=True,
-                  file=self.app.stderr)
+            print(f'Mend {fix.count} discrepancies? [y/N] ', end='',
+                  flush=True, file=self.app.stderr)
             if self.app.stdin.readline().strip().lower() != 'y':
                 return
         with fix.comparison.progress.shown():
@@ -132,7 +131,7 @@ class Drift(clouds.Command, outcome.Findings):
         print(self._summary, file=self.app.stderr)
         self.app.stdout.flush()
         if parsed_args.state:
-            # Now that its findings are told.
+            # Now that its discrepancies are told.
             os.unlink(parsed_args.state)
 
 
@@ -158,7 +157,7 @@ def _comparison(connection, parsed_args, ledger, stderr):
         nova=sources.Nova(session, parsed_args.tagged_only, **compute),
         trove=trove(parsed_args.trove_region),
         other_troves=tuple(map(trove, parsed_args.other_trove)),
-        judge=findings.Judge(
+        expectation=discrepancies.Expectation(
             parsed_args.metadata_key, parsed_args.server_owner,
             parsed_args.trove_project or connection.current_project_id),
         ledger=ledger, progress=progress_bar.Progress(stderr),
@@ -181,5 +180,5 @@ def _summary(ledger, rows):
                       for code, count in ledger.tally().items())
     left = sum(row[4] not in fixes.WELL for row in rows)
     return (f'{ledger.size("instances")} database instances: '
-            f'{len(rows)} findings'
+            f'{len(rows)} discrepancies'
             f'{f" ({tally})" if tally else ""}, {left} left')

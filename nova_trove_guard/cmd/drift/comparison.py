@@ -10,7 +10,7 @@ import json
 
 from oslo_utils import uuidutils
 
-from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import progress_bar
 from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import store
@@ -25,24 +25,24 @@ class Comparison:
     :ivar trove: sources.Trove
     :ivar other_troves: iterable of sources.Trove: whose servers are in
         the same Nova, and are not compared
-    :ivar judge: findings.Judge
+    :ivar expectation: discrepancies.Expectation
     :ivar ledger: store.Ledger
     :ivar progress: progress_bar.Progress
-    :ivar ignored: set of findings.Code that are not looked for
+    :ivar ignored: set of discrepancies.Code that are not looked for
     :ivar jobs: how many calls may be under way at a time
     """
 
     nova: sources.Nova
     trove: sources.Trove
     other_troves: tuple[sources.Trove, ...]
-    judge: findings.Judge
+    expectation: discrepancies.Expectation
     ledger: store.Ledger
     progress: progress_bar.Progress
-    ignored: frozenset[findings.Code]
+    ignored: frozenset[discrepancies.Code]
     jobs: int
 
     def run(self):
-        """Take note of all findings in the ledger.
+        """Take note of all discrepancies in the ledger.
 
         :raises Exception: what a service that does not answer raises, after
             some patience; another run goes on from there
@@ -85,20 +85,20 @@ class Comparison:
         if instance is not None:
             self._judge(instance, server)
             return
-        marker = self.judge.marker(server)
+        marker = self.expectation.marker(server)
         if marker is not None:
             self.ledger.add_stranger(server['id'], marker)
 
     def _judge(self, instance, server):
-        for finding in self.judge.findings(
+        for discrepancy in self.expectation.check(
                 instance, server,
                 self.ledger.has_owner_lock(instance.server)):
-            self._find(finding)
+            self._find(discrepancy)
         self.ledger.judged(instance)
 
-    def _find(self, finding):
-        if finding.code not in self.ignored:
-            self.ledger.find(finding)
+    def _find(self, discrepancy):
+        if discrepancy.code not in self.ignored:
+            self.ledger.find(discrepancy)
 
     def _look_at_strangers(self, name):
         """Judge markers that Trove's list does not bear out.
@@ -126,11 +126,11 @@ class Comparison:
         if instance is not None and is_ours:
             self.ledger.add(instance)
         if instance is None:
-            self._find(findings.forged(
+            self._find(discrepancies.forged(
                 server_id, marker, 'Trove has no database instance '
-                f'{findings.quoted(marker)}'))
+                f'{discrepancies.quoted(marker)}'))
         elif instance.server != server_id and not instance.is_busy:
-            self._find(findings.forged(
+            self._find(discrepancies.forged(
                 server_id, marker, f'the database instance\'s server is '
                 f'{instance.server or "none"}'))
 

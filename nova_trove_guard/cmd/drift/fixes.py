@@ -6,7 +6,7 @@ import dataclasses
 from keystoneauth1 import exceptions
 
 from nova_trove_guard.cmd.drift import comparison as comparisons
-from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import workers
 
 MENDED = 'mended'
@@ -19,26 +19,27 @@ SAME_PROJECT = ('left: the lock would be the tenant\'s; use credentials of '
 WELL = (MENDED, GONE)
 
 
-def _mark(nova, judge, finding):
-    nova.mark(finding.server, finding.instance, judge.metadata_key)
+def _mark(nova, expectation, discrepancy):
+    nova.mark(discrepancy.server, discrepancy.instance,
+              expectation.metadata_key)
 
 
-def _lock(nova, judge, finding):
-    nova.lock(finding.server, finding.instance)
+def _lock(nova, expectation, discrepancy):
+    nova.lock(discrepancy.server, discrepancy.instance)
 
 
 # In this order: the guard first.
 MENDS = {
-    findings.Code.MARKER_MISSING: _mark,
-    findings.Code.MARKER_WRONG: _mark,
-    findings.Code.UNLOCKED: _lock,
-    findings.Code.TENANT_LOCK: _lock,
+    discrepancies.Code.MARKER_MISSING: _mark,
+    discrepancies.Code.MARKER_WRONG: _mark,
+    discrepancies.Code.UNLOCKED: _lock,
+    discrepancies.Code.TENANT_LOCK: _lock,
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fix:
-    """Mends the findings of a comparison.
+    """Mends the discrepancies of a comparison.
 
     :ivar comparison: comparisons.Comparison
     :ivar project: the id of the project of the credentials
@@ -51,7 +52,7 @@ class Fix:
 
     @property
     def count(self):
-        """How many findings there are to mend."""
+        """How many discrepancies there are to mend."""
         tally = self.comparison.ledger.tally()
         return sum(tally.get(code, 0) for code in MENDS)
 
@@ -60,37 +61,38 @@ class Fix:
         # One code after the other: no server is mended twice at a time.
         ledger = self.comparison.ledger
         for code in MENDS:
-            for count, (finding, result) in enumerate(
+            for count, (discrepancy, result) in enumerate(
                     workers.each(self._mend, ledger.unmended((code,)),
                                  self.comparison.jobs), start=1):
-                ledger.mended(finding, result)
+                ledger.mended(discrepancy, result)
                 self.comparison.progress.tell(
                     f'Mending {code}', count, ledger.tally()[code])
 
-    def _mend(self, finding):
-        """Mend a finding, if it is still there; return what became of it."""
-        nova, judge = self.comparison.nova, self.comparison.judge
+    def _mend(self, discrepancy):
+        """Mend a discrepancy, if it is still there; return the result."""
+        nova, expectation = self.comparison.nova, self.comparison.expectation
         try:
-            server = nova.show(finding.server)
+            server = nova.show(discrepancy.server)
             if server is None:
                 return GONE
             if server['OS-EXT-STS:task_state'] is not None:
                 return IN_TRANSITION
-            instance = findings.Instance(
-                finding.instance, finding.server, '', is_busy=False)
+            instance = discrepancies.Instance(
+                discrepancy.instance, discrepancy.server, '', is_busy=False)
             has_owner_lock = (
-                finding.code is findings.Code.TENANT_LOCK and
-                nova.has_owner_lock(finding.server))
-            if not any(now.code is finding.code for now in judge.findings(
-                    instance, server, has_owner_lock)):
+                discrepancy.code is discrepancies.Code.TENANT_LOCK and
+                nova.has_owner_lock(discrepancy.server))
+            if not any(now.code is discrepancy.code
+                       for now in expectation.check(
+                           instance, server, has_owner_lock)):
                 return GONE
-            if (MENDS[finding.code] is _lock and
+            if (MENDS[discrepancy.code] is _lock and
                     server['tenant_id'] == self.project !=
-                    judge.trove_project):
+                    expectation.trove_project):
                 return SAME_PROJECT
             if not self.for_real:
                 return WOULD_BE_MENDED
-            MENDS[finding.code](nova, judge, finding)
+            MENDS[discrepancy.code](nova, expectation, discrepancy)
         except exceptions.HttpError as error:
             return f'failed: {_message(error)}'
         return MENDED

@@ -6,7 +6,7 @@ from keystoneauth1 import exceptions
 from troveclient import exceptions as trove_exceptions
 from troveclient.v1 import client as trove_client
 
-from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd import outcome
 
 # Locks have a reason since (nova.api.openstack.rest_api_version_history).
@@ -163,13 +163,13 @@ class Trove:
         return page
 
     def _of_region(self, page):
-        return [findings.Instance.of(shown) for shown in page
+        return [discrepancies.Instance.of(shown) for shown in page
                 if shown['region'] in self._regions]
 
     def show(self, instance_id):
         """Return an Instance, None if there is none (any more)."""
         try:
-            return findings.Instance.of(
+            return discrepancies.Instance.of(
                 self._trove.show(instance_id).to_dict())
         except trove_exceptions.NotFound:
             return None

@@ -8,7 +8,7 @@ even where the process is killed, and memory does not grow with the fleet.
 import contextlib
 import sqlite3
 
-from nova_trove_guard.cmd.drift import findings
+from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd import outcome
 
 SCHEMA = """
@@ -22,12 +22,12 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS owner_locks (server TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS strangers (
         server TEXT PRIMARY KEY, marker TEXT, is_judged INTEGER DEFAULT 0);
-    CREATE TABLE IF NOT EXISTS findings (
+    CREATE TABLE IF NOT EXISTS discrepancies (
         code TEXT, server TEXT, instance TEXT, detail TEXT,
         result TEXT DEFAULT '', PRIMARY KEY (code, server, instance));
 """
 _INSTANCE = 'SELECT id, server, project, is_busy FROM instances'
-_FINDINGS = 'SELECT code, server, instance, detail FROM findings'
+_DISCREPANCIES = 'SELECT code, server, instance, detail FROM discrepancies'
 BATCH = 500
 
 
@@ -111,7 +111,7 @@ class Ledger:
 
     def _instance(self, column, value):
         row = self._row(f'{_INSTANCE} WHERE {column} = ?', value)
-        return row and findings.Instance(*row[:3], bool(row[3]))
+        return row and discrepancies.Instance(*row[:3], bool(row[3]))
 
     def judged(self, instance):
         """Take note that an Instance is judged."""
@@ -122,7 +122,7 @@ class Ledger:
         """Yield each Instance that is not judged yet."""
         for row in self._all(f'{_INSTANCE} WHERE NOT is_judged AND id > ? '
                              f'ORDER BY id LIMIT {BATCH}', key=0):
-            yield findings.Instance(*row[:3], bool(row[3]))
+            yield discrepancies.Instance(*row[:3], bool(row[3]))
 
     # What Nova says
 
@@ -154,43 +154,45 @@ class Ledger:
 
     # What is wrong
 
-    def find(self, finding):
-        """Take note of a Finding."""
+    def find(self, discrepancy):
+        """Take note of a Discrepancy."""
         self._db.execute(
-            'INSERT OR REPLACE INTO findings (code, server, instance, detail)'
-            ' VALUES (?, ?, ?, ?)',
-            (finding.code, finding.server, finding.instance, finding.detail))
+            'INSERT OR REPLACE INTO discrepancies '
+            '(code, server, instance, detail) VALUES (?, ?, ?, ?)',
+            (discrepancy.code, discrepancy.server, discrepancy.instance,
+             discrepancy.detail))
 
-    def mended(self, finding, result):
-        """Take note of what became of a Finding."""
+    def mended(self, discrepancy, result):
+        """Take note of what became of a Discrepancy."""
         self._db.execute(
-            'UPDATE findings SET result = ? '
+            'UPDATE discrepancies SET result = ? '
             'WHERE code = ? AND server = ? AND instance = ?',
-            (result, finding.code, finding.server, finding.instance))
+            (result, discrepancy.code, discrepancy.server,
+             discrepancy.instance))
 
     def unmended(self, codes):
-        """Yield each Finding of some codes of which nothing became yet.
+        """Yield each Discrepancy of some codes of which nothing became yet.
 
         They come in the order of the codes.
         """
         for code in codes:
             for row in self._all(
-                    f'{_FINDINGS} WHERE server > ? AND code = ? '
+                    f'{_DISCREPANCIES} WHERE server > ? AND code = ? '
                     f'AND result = \'\' ORDER BY server LIMIT {BATCH}',
                     code, key=1):
-                yield _finding(row)
+                yield _discrepancy(row)
 
-    def findings(self):
-        """Yield (Finding, what became of it) of all, by code."""
+    def results(self):
+        """Yield (Discrepancy, what became of it) of all, by code."""
         for row in self._db.execute(
                 'SELECT code, server, instance, detail, result '
-                'FROM findings ORDER BY code, instance, server'):
-            yield _finding(row[:4]), row[4]
+                'FROM discrepancies ORDER BY code, instance, server'):
+            yield _discrepancy(row[:4]), row[4]
 
     def tally(self):
-        """Return a dict of the number of Findings by code."""
+        """Return a dict of the number of Discrepancies by code."""
         return dict(self._db.execute(
-            'SELECT code, COUNT(*) FROM findings GROUP BY code '
+            'SELECT code, COUNT(*) FROM discrepancies GROUP BY code '
             'ORDER BY code'))
 
     def size(self, table, condition='1'):
@@ -219,5 +221,5 @@ class Ledger:
         return next(iter(self._row(select, *values) or ()), None)
 
 
-def _finding(row):
-    return findings.Finding(findings.Code(row[0]), *row[1:])
+def _discrepancy(row):
+    return discrepancies.Discrepancy(discrepancies.Code(row[0]), *row[1:])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a server of Trove's: the findings and their rules."""
+"""What can be wrong with a managed server, and the rules to detect it."""
 
 import dataclasses
 import enum
@@ -59,7 +59,7 @@ REMEDIES = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
+class Discrepancy:
     """Something that is wrong.
 
     :ivar code: Code
@@ -111,8 +111,8 @@ class Instance:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Judge:
-    """Holds servers against what they should be.
+class Expectation:
+    """What the server of a database instance must be.
 
     :ivar metadata_key: the marker
     :ivar server_owner: ``trove`` or ``user``, as in trove.conf
@@ -130,8 +130,8 @@ class Judge:
         """
         return server.get('metadata', {}).get(self.metadata_key)
 
-    def findings(self, instance, server, has_owner_lock):
-        """Yield the Findings about a database instance and its server.
+    def check(self, instance, server, has_owner_lock):
+        """Yield the Discrepancies about a database instance and its server.
 
         :param instance: Instance
         :param server: dict, as Nova shows it; None where it is missing
@@ -139,7 +139,7 @@ class Judge:
             the project that owns it
         """
         for code, detail in self._wrong(instance, server, has_owner_lock):
-            yield Finding(code, instance.server or '', instance.id, detail)
+            yield Discrepancy(code, instance.server or '', instance.id, detail)
 
     def _wrong(self, instance, server, has_owner_lock):
         if server is None or server['status'] in GOING:
@@ -180,11 +180,11 @@ class Judge:
 
 
 def forged(server_id, marker, detail):
-    """Return the Finding about a marker on a server that is not Trove's.
+    """Return the Discrepancy about a marker on a server that is not Trove's.
 
     :param marker: its value, which may be anything
     """
-    return Finding(
+    return Discrepancy(
         Code.MARKER_FORGED, server_id,
         marker if uuidutils.is_uuid_like(marker) else '', detail)
 
