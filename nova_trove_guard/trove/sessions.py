@@ -12,7 +12,7 @@ from nova_trove_guard.trove import windows
 
 LOG = logging.getLogger(__name__)
 
-# The attribute of a TroveContext that holds the Operation under way. Trove
+# The attribute of a TroveContext that holds the current TroveOperation. Trove
 # hands its context on to all threads of an operation.
 OPERATION = 'trove_guard_operation'
 
@@ -36,10 +36,11 @@ class DeleteFailed(BaseException):
 class WindowedSession(session.Session):
     """A session that opens a server's window before it changes it.
 
-    Within an Operation of the task manager the window stays open until the
+    Within a TroveOperation of the task manager the window stays open until the
     operation ends; any other call has one of its own.
 
-    :param context: the TroveContext of the caller, which holds the Operation
+    :param context: the TroveContext of the caller, which holds the
+        TroveOperation
     :param windows: nova_trove_guard.trove.windows.Windows
     :param settings: the options of nova_trove_guard.trove.opts
     :param session: arguments of keystoneauth1.session.Session
@@ -57,7 +58,7 @@ class WindowedSession(session.Session):
         if operation is not None:
             return self._request_in(operation, url, method, kwargs)
         try:
-            with windows.Operation(
+            with windows.TroveOperation(
                     self._windows, f'{method} {url}') as operation:
                 return self._request_in(operation, url, method, kwargs)
         except DeleteFailed as failure:

@@ -20,7 +20,7 @@ CONF = cfg.CONF
 
 
 class Manager(manager.Manager):
-    """Runs each call of Trove's API as an Operation, and the reconciler.
+    """Runs each call of Trove's API as a TroveOperation, and the reconciler.
 
     While trove_managed_instances is off it is Trove's own task manager.
     """
@@ -63,7 +63,7 @@ def _calls(task_manager):
 
 
 def _as_operation(name, method):
-    """Return a method of the task manager that holds windows in an Operation.
+    """Return a method of the task manager that runs in a TroveOperation.
 
     A method that another calls with the same context is a part of it.
     """
@@ -75,8 +75,9 @@ def _as_operation(name, method):
         if isinstance(instance_id, list):
             instance_id = instance_id[0]
         try:
-            with windows.Operation(client.process_windows(None), name,
-                                   instance_id) as operation:
+            with windows.TroveOperation(
+                    client.process_windows(None), name,
+                    instance_id) as operation:
                 setattr(context, sessions.OPERATION, operation)
                 try:
                     return method(context, *args, **kwargs)

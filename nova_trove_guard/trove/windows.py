@@ -143,7 +143,7 @@ class Windows:
             return False
 
 
-class Operation:
+class TroveOperation:
     """An operation of Trove's, and the windows that it holds open.
 
     A context manager; its threads (trove.common.utils.poll_until polls in

@@ -23,8 +23,8 @@ _ENDS_BEFORE = re.compile(r'((\r\n|\r|\n)(\r\n|\r|\n)?)?\Z')
 _LINE_BEFORE = re.compile(r'[^\r\n]*\Z')
 
 
-class Unreadable(Exception):
-    """paste.deploy would not read it, or not as it is understood here."""
+class ParseError(Exception):
+    """The text is no INI file, or an ambiguous one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ def read(text):
 
     :param text: its text
     :returns: list of Section
-    :raises Unreadable: for what paste.deploy doesn't read
+    :raises ParseError: for what paste.deploy doesn't read
     """
     expected = _as_paste_reads(text)
     sections = list(_sections(text))
     if {section.name: section.values for section in sections} != expected:
-        raise Unreadable('the lines are laid out in an ambiguous way')
+        raise ParseError('the lines are laid out in an ambiguous way')
     return sections
 
 
@@ -166,7 +166,7 @@ def _as_paste_reads(text):
     try:
         parser.read_file(io.StringIO(text, newline=None))
     except configparser.Error as error:
-        raise Unreadable(' '.join(str(error).split())) from error
+        raise ParseError(' '.join(str(error).split())) from error
     return {name: {option: ' '.join(value.split())
                    for option, value in parser.items(name)}
             for name in parser.sections()}

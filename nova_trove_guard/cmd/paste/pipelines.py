@@ -169,7 +169,7 @@ class _Layout:
         self._text = text
         try:
             sections = ini.read(text)
-        except ini.Unreadable as error:
+        except ini.ParseError as error:
             raise outcome.Refused(f'it can\'t be read: {error}') from error
         filters = {
             name.strip(): section for section in sections

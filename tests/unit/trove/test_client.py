@@ -142,8 +142,8 @@ def servers(nova, told, context, settings):
 
 @pytest.fixture
 def operation(context, told):
-    """Return an Operation that is under way, and end it."""
-    with windows.Operation(told, 'resize_flavor', INSTANCE) as operation:
+    """Return a TroveOperation that is under way, and end it."""
+    with windows.TroveOperation(told, 'resize_flavor', INSTANCE) as operation:
         context.trove_guard_operation = operation
         yield operation
     context.trove_guard_operation = None

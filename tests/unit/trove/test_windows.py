@@ -97,7 +97,7 @@ def process(tmp_path, nova, events):
 
 
 def test_a_window_is_one_unlock_and_one_lock(process, nova, events):
-    with windows.Operation(process(), 'resize_flavor') as operation:
+    with windows.TroveOperation(process(), 'resize_flavor') as operation:
         assert nova.calls == []
         operation.open(SERVER)
         operation.open(SERVER)
@@ -109,7 +109,7 @@ def test_a_window_is_one_unlock_and_one_lock(process, nova, events):
 
 
 def test_an_operation_that_changes_nothing_asks_nothing(process, nova):
-    with windows.Operation(process(), 'restart'):
+    with windows.TroveOperation(process(), 'restart'):
         pass
     assert nova.calls == []
 
@@ -117,14 +117,14 @@ def test_an_operation_that_changes_nothing_asks_nothing(process, nova):
 @pytest.mark.parametrize('failure', [ValueError, KeyboardInterrupt])
 def test_a_window_closes_whatever_the_outcome(process, nova, failure):
     with pytest.raises(failure):
-        with windows.Operation(process(), 'reboot') as operation:
+        with windows.TroveOperation(process(), 'reboot') as operation:
             operation.open(SERVER)
             raise failure
     assert nova.locked[SERVER]
 
 
 def test_each_server_has_its_window(process, nova):
-    with windows.Operation(process(), 'promote') as operation:
+    with windows.TroveOperation(process(), 'promote') as operation:
         operation.open(SERVER)
         operation.open(OTHER)
     assert nova.locked == {SERVER: True, OTHER: True}
@@ -135,8 +135,8 @@ def test_each_server_has_its_window(process, nova):
 def test_the_last_one_out_locks(process, nova, processes):
     here = process()
     there = here if processes == 1 else process()
-    first = windows.Operation(here, 'first')
-    second = windows.Operation(there, 'second')
+    first = windows.TroveOperation(here, 'first')
+    second = windows.TroveOperation(there, 'second')
     first.open(SERVER)
     second.open(SERVER)
     first.__exit__(None, None, None)
@@ -160,7 +160,8 @@ def test_a_server_is_unlocked_while_and_only_while_a_window_is_open(
     open_now = {}
     for number, opens in steps:
         if opens and number not in open_now:
-            open_now[number] = windows.Operation(hosts[number % 2], number)
+            open_now[number] = windows.TroveOperation(
+                hosts[number % 2], number)
             open_now[number].open(SERVER)
         elif not opens and number in open_now:
             open_now.pop(number).__exit__(None, None, None)
@@ -177,7 +178,7 @@ def test_threads_end_in_a_locked_server(process, nova):
     def work(host):
         try:
             for _ in range(5):
-                with windows.Operation(host, 'work') as operation:
+                with windows.TroveOperation(host, 'work') as operation:
                     operation.open(SERVER)
                     if nova.locked[SERVER]:
                         failed.append('locked within a window')
@@ -198,18 +199,19 @@ def test_a_failing_unlock_opens_nothing(process, nova, events):
     here = process()
     nova.failures = [OSError('Nova is down')]
     with pytest.raises(OSError):
-        with windows.Operation(here, 'delete_instance') as operation:
+        with windows.TroveOperation(here, 'delete_instance') as operation:
             operation.open(SERVER)
     assert events.seen == []
     assert nova.calls == [('unlock', SERVER)]
     # And leaves nothing behind that would keep the server open.
-    with windows.Operation(here, 'reboot') as operation:
+    with windows.TroveOperation(here, 'reboot') as operation:
         operation.open(SERVER)
     assert nova.locked[SERVER]
 
 
 def test_a_lock_that_fails_is_tried_again(process, nova, events):
-    with windows.Operation(process(lock_timeout=30), 'reboot') as operation:
+    with windows.TroveOperation(
+            process(lock_timeout=30), 'reboot') as operation:
         operation.open(SERVER)
         nova.failures = [OSError('Nova is down')]
     assert nova.locked[SERVER]
@@ -219,7 +221,7 @@ def test_a_lock_that_fails_is_tried_again(process, nova, events):
 def test_a_lock_that_keeps_failing_is_seen_and_left_to_the_reconciler(
         process, nova, events):
     here = process()
-    with windows.Operation(here, 'reboot') as operation:
+    with windows.TroveOperation(here, 'reboot') as operation:
         operation.open(SERVER)
         nova.failures = [OSError('Nova is down')]
     assert [event[:3] for event in events.seen
@@ -231,7 +233,7 @@ def test_a_lock_that_keeps_failing_is_seen_and_left_to_the_reconciler(
 
 
 def test_the_reconciler_leaves_open_windows_alone(process, nova, events):
-    with windows.Operation(process(), 'resize_flavor') as operation:
+    with windows.TroveOperation(process(), 'resize_flavor') as operation:
         operation.open(SERVER)
         reconciler.Reconciler(nova, process(), events, is_ours).run()
         assert nova.locked[SERVER] is False
@@ -280,7 +282,7 @@ def test_the_share_of_a_crashed_holder_expires(
 
 def test_an_operation_whose_share_was_taken_for_expired_unlocks_again(
         process, nova):
-    with windows.Operation(process(), 'resize_flavor') as operation:
+    with windows.TroveOperation(process(), 'resize_flavor') as operation:
         operation.open(SERVER)
         nova.locked[SERVER] = True
         operation.refused_by_lock(SERVER)
@@ -293,7 +295,7 @@ def test_without_coordination_nothing_is_unlocked(
     here = process()
     monkeypatch.setattr(here._shares, 'exclusively', _is_down)
     with pytest.raises(tooz.ToozError):
-        with windows.Operation(here, 'reboot') as operation:
+        with windows.TroveOperation(here, 'reboot') as operation:
             operation.open(SERVER)
     assert nova.calls == []
 
@@ -301,7 +303,7 @@ def test_without_coordination_nothing_is_unlocked(
 def test_without_coordination_everything_is_locked(
         process, nova, monkeypatch):
     here = process()
-    with windows.Operation(here, 'reboot') as operation:
+    with windows.TroveOperation(here, 'reboot') as operation:
         operation.open(SERVER)
         monkeypatch.setattr(here._shares, 'exclusively', _is_down)
     assert nova.locked[SERVER]
@@ -312,7 +314,7 @@ def _is_down(server_id):
 
 
 def test_a_deleted_server_is_not_locked(process, nova):
-    with windows.Operation(process(), 'delete_instance') as operation:
+    with windows.TroveOperation(process(), 'delete_instance') as operation:
         operation.open(SERVER)
         operation.deleted(SERVER)
     assert nova.calls == [('unlock', SERVER)]
@@ -320,7 +322,7 @@ def test_a_deleted_server_is_not_locked(process, nova):
 
 def test_a_new_server_is_locked_when_it_is_seen_active(process, nova):
     nova.locked[SERVER] = False
-    with windows.Operation(process(), 'create_instance') as operation:
+    with windows.TroveOperation(process(), 'create_instance') as operation:
         operation.created(SERVER)
         operation.saw(SERVER, 'BUILD')
         assert nova.calls == []
@@ -332,7 +334,7 @@ def test_a_new_server_is_locked_when_it_is_seen_active(process, nova):
 
 def test_its_siblings_are_looked_at_meanwhile(process, nova):
     nova.locked = {SERVER: False, OTHER: False}
-    with windows.Operation(process(), 'create_instance') as operation:
+    with windows.TroveOperation(process(), 'create_instance') as operation:
         operation.created(SERVER)
         operation.created(OTHER)
         nova.status[OTHER] = 'ACTIVE'
@@ -344,7 +346,7 @@ def test_a_new_server_is_locked_at_the_end_at_the_latest(process, nova):
     nova.locked[SERVER] = False
     nova.status[SERVER] = 'ACTIVE'
     with pytest.raises(ValueError):
-        with windows.Operation(process(), 'create_instance') as operation:
+        with windows.TroveOperation(process(), 'create_instance') as operation:
             operation.created(SERVER)
             raise ValueError('the guest does not answer')
     assert nova.locked[SERVER]
@@ -352,6 +354,6 @@ def test_a_new_server_is_locked_at_the_end_at_the_latest(process, nova):
 
 def test_a_new_server_that_builds_yet_is_left_to_the_reconciler(
         process, nova):
-    with windows.Operation(process(), 'create_instance') as operation:
+    with windows.TroveOperation(process(), 'create_instance') as operation:
         operation.created(SERVER)
     assert nova.calls == []
