@@ -2,6 +2,7 @@
 """``nova-trove-guard paste``: every layout of api-paste.ini, and none lost."""
 
 import configparser
+import importlib.metadata
 import json
 import logging
 import os
@@ -186,6 +187,16 @@ def test_a_guard_by_another_name_is_known():
     assert 'keystonecontext dbaas app' in inserted
     assert states(inserted) == ['present'] * 2
     assert pipelines.remove(inserted) == SMALL
+
+
+def test_a_guard_by_its_factory_is_known():
+    factory, = importlib.metadata.entry_points(
+        group='paste.filter_factory', name='trove_guard')
+    text = pipelines.insert(SMALL).replace(
+        'use = egg:nova-trove-guard#trove_guard',
+        f'paste.filter_factory = {factory.value}')
+    assert factory.value in text
+    assert states(text) == ['present'] * 2
 
 
 def test_the_guard_s_own_options_are_told():

@@ -26,7 +26,7 @@ _COMPOSITES = ('composite', 'composit')
 _PIPELINE_FACTORY = re.compile(r'call:nova\.api\.auth:pipeline_factory\w*')
 # Each role of a filter, by the factories that have it.
 _GUARD = re.compile(r'egg:nova[-_]trove[-_]guard#trove_guard|'
-                    r'nova_trove_guard\.filter:filter_factory')
+                    r'nova_trove_guard\.core\.guard:filter_factory')
 _CONTEXT = re.compile(r'nova\.api\.auth:NovaKeystoneContext\.factory')
 _AUTHTOKEN = re.compile(r'keystone(middleware|client\.middleware|'
                         r'\.middleware)\.auth_token:filter_factory|'
