@@ -7,19 +7,11 @@ from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
 from oslo_log import log as logging
 
+from nova_trove_guard.trove import locks
+
 LOG = logging.getLogger(__name__)
 
-# The first in which a lock has a reason, and lists can ask for it
-# (nova.api.openstack.compute.rest_api_version_history).
-WITH_REASON = '2.73'
 ANY_NOVA = '2.1'
-# The first with tags of servers.
-WITH_TAGS = '2.26'
-# Trove 26 tags all its servers with it
-# (trove.taskmanager.models.FreshInstanceTasks._create_server).
-TAG = 'trove_instance'
-# Whose servers Nova works on, and is not done with.
-IN_TRANSITION = frozenset(('BUILD', 'DELETED', 'SOFT_DELETED'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,7 +55,8 @@ class Compute:
         """
         try:
             is_there = self._act(
-                server_id, {'lock': {'locked_reason': reason}}, WITH_REASON)
+                server_id, {'lock': {'locked_reason': reason}},
+                locks.REASON_MICROVERSION)
         except exceptions.NotAcceptable:
             is_there = self._act(server_id, {'lock': None}, ANY_NOVA)
         if is_there and self._everywhere:
@@ -86,7 +79,8 @@ class Compute:
 
         Needs Nova's microversion 2.73, as unlocked().
         """
-        return self._show(server_id, WITH_REASON).get('locked', True)
+        return self._show(
+            server_id, locks.REASON_MICROVERSION).get('locked', True)
 
     def unlocked(self):
         """Yield an UnlockedServer for each, one listing call a page.
@@ -95,13 +89,14 @@ class Compute:
         """
         query = {'locked': 'false'}
         if self._everywhere:
-            query |= {'all_tenants': '1', 'tags': TAG}
+            query |= {'all_tenants': '1', 'tags': locks.TAG}
         while True:
             page = self._nova.get('/servers/detail', params=query,
-                                  microversion=WITH_REASON).json()
+                                  microversion=locks.REASON_MICROVERSION).json()
             for server in page['servers']:
                 if (self._metadata_key in server['metadata'] and
-                        server['status'] not in IN_TRANSITION):
+                        server['status'] != locks.BUILDING and
+                        server['status'] not in locks.DELETED):
                     yield UnlockedServer(
                         server['id'], server['metadata'][self._metadata_key])
             if not page.get('servers_links'):
@@ -118,8 +113,8 @@ class Compute:
 
     def _tag(self, server_id):
         try:
-            self._nova.put(f'/servers/{server_id}/tags/{TAG}',
-                           microversion=WITH_TAGS)
+            self._nova.put(f'/servers/{server_id}/tags/{locks.TAG}',
+                           microversion=locks.TAG_MICROVERSION)
         except exceptions.ClientException as error:
             # It is locked all the same. Nova takes tags in some states only.
             LOG.warning('Server %s is not tagged before its next lock: %s',

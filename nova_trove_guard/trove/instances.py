@@ -6,6 +6,8 @@ from trove.common import exception
 from trove.instance import models
 from trove.instance import tasks
 
+from nova_trove_guard.trove import locks
+
 LOG = logging.getLogger(__name__)
 
 
@@ -36,7 +38,7 @@ def lock_reason(server_id):
         LOG.exception('The database instance on server %s can\'t be told.',
                       server_id)
         instance_id = None
-    return f'Trove: database instance {instance_id or "unknown"}'
+    return locks.reason(instance_id)
 
 
 def save_fault(server_id, message):

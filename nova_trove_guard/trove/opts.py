@@ -7,6 +7,14 @@ from nova_trove_guard.core import options
 
 GROUP = options.GROUP
 
+# The values of server_owner, and what they mean.
+SERVER_OWNERS = {
+    'trove': 'Servers are in Trove\'s own project, and Trove calls Nova with '
+             '[service_credentials].',
+    'user': 'Servers are in the project of the user, and Trove calls Nova '
+            'with the user\'s token and its own service token.',
+}
+
 TROVE_OPTS = (
     cfg.BoolOpt(
         'trove_managed_instances',
@@ -24,12 +32,7 @@ TROVE_OPTS = (
     cfg.StrOpt(
         'server_owner',
         default='trove',
-        choices=(
-            ('trove', 'Servers are in Trove\'s own project, and Trove calls '
-                      'Nova with [service_credentials].'),
-            ('user', 'Servers are in the project of the user, and Trove '
-                     'calls Nova with the user\'s token and its own service '
-                     'token.')),
+        choices=tuple(SERVER_OWNERS.items()),
         help='Whose the servers are in Nova.'),
     cfg.StrOpt(
         'unlock',

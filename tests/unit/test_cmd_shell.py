@@ -57,6 +57,14 @@ def test_no_more_is_imported_than_the_command_needs():
     assert done.returncode == 3
 
 
+def test_drift_needs_neither_nova_nor_trove():
+    done = run('drift', '--help', after=(
+        'print([name for name in ("nova", "trove") '
+        'if name in sys.modules])\n'))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == '[]'
+
+
 def test_only_what_needs_nova_fails_without_it():
     done = run('explain', 'GET', '/servers', before=WITHOUT_NOVA)
     assert (done.returncode, done.stdout, done.stderr) == (

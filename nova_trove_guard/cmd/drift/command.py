@@ -15,6 +15,7 @@ from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import store
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.core import options
+from nova_trove_guard.trove import opts
 
 JOBS = 4
 # As many as a keystoneauth1 session has connections.
@@ -44,7 +45,8 @@ class Drift(clouds.Command, outcome.Findings):
             help='the marker, as in [trove_guard] of nova.conf (default: '
                  '%(default)s)')
         parser.add_argument(
-            '--server-owner', default='trove', choices=('trove', 'user'),
+            '--server-owner', default='trove',
+            choices=tuple(opts.SERVER_OWNERS),
             help='in whose project servers belong, as in [trove_guard] of '
                  'trove.conf (default: %(default)s)')
         parser.add_argument(

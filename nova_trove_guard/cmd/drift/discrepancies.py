@@ -6,9 +6,8 @@ import enum
 
 from oslo_utils import uuidutils
 
-# The states in which Nova is not done with a server: it can't be locked.
-BUILDING = 'BUILD'
-GOING = frozenset(('DELETED', 'SOFT_DELETED'))
+from nova_trove_guard.trove import locks
+
 # trove.instance.tasks.InstanceTasks: what Trove does with an instance while
 # it is doing nothing.
 IDLE = frozenset((None, 'No tasks for the instance.',
@@ -142,7 +141,7 @@ class Expectation:
             yield Discrepancy(code, instance.server or '', instance.id, detail)
 
     def _wrong(self, instance, server, has_owner_lock):
-        if server is None or server['status'] in GOING:
+        if server is None or server['status'] in locks.DELETED:
             if not instance.is_busy:
                 yield Code.SERVER_MISSING, (
                     'Nova has no such server' if server is None else
@@ -160,7 +159,7 @@ class Expectation:
         if server['tenant_id'] != expected:
             yield Code.WRONG_PROJECT, (
                 f'it is in {server["tenant_id"]} instead of {expected}')
-        if not instance.is_busy and server['status'] != BUILDING:
+        if not instance.is_busy and server['status'] != locks.BUILDING:
             yield from self._wrong_lock(server, has_owner_lock)
 
     @staticmethod

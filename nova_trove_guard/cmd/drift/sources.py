@@ -8,19 +8,13 @@ from troveclient.v1 import client as trove_client
 
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd import outcome
+from nova_trove_guard.trove import locks
 
-# Locks have a reason since (nova.api.openstack.rest_api_version_history).
-MICROVERSION = '2.73'
-# Trove tags all its servers with it.
-TAG = 'trove_instance'
 NOVA_PAGE = 500
 # Trove asks Nova for the servers of a page in one URL, 55 characters each.
 TROVE_PAGE = 100
 # By how much a page of Trove's begins before the end of the one before it.
 OVERLAP = 10
-
-# nova_trove_guard.trove.instances.lock_reason
-REASON = 'Trove: database instance {}'
 
 
 class Nova:
@@ -38,8 +32,8 @@ class Nova:
     def __init__(self, session, tagged_only=False, **endpoint):
         self._nova = adapter.Adapter(
             session, service_type='compute',
-            default_microversion=MICROVERSION, **endpoint)
-        self._filter = {'tags': TAG} if tagged_only else {}
+            default_microversion=locks.REASON_MICROVERSION, **endpoint)
+        self._filter = {'tags': locks.TAG} if tagged_only else {}
 
     def servers(self, marker):
         """Yield (list of servers, id of the last) of each page.
@@ -95,7 +89,7 @@ class Nova:
     def lock(self, server_id, instance_id):
         """Lock a server, whatever its lock is."""
         self._nova.post(f'/servers/{server_id}/action', json={
-            'lock': {'locked_reason': REASON.format(instance_id)}})
+            'lock': {'locked_reason': locks.reason(instance_id)}})
 
     def mark(self, server_id, instance_id, metadata_key):
         """Mark a server as a database instance's."""
