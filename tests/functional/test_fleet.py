@@ -135,25 +135,25 @@ def test_each_drift_is_found(fleet):
 
 
 def test_a_dry_run_changes_nothing(fleet):
-    would = {key: 'would be mended' if key[1] == 'open' else result
+    would = {key: 'would be fixed' if key[1] == 'open' else result
              for key, result in DRIFTED.items()}
     assert fleet.drift('--fix', '--dry-run') == would
     assert fleet.drift() == DRIFTED
 
 
-def test_only_the_trove_admin_can_mend(fleet):
+def test_only_the_trove_admin_can_fix(fleet):
     """The guard lets nobody else write the marker."""
     results = fleet.drift('--fix', '--yes', user='admin')
     assert 'only Trove may write it' in results['marker-missing', 'open']
     assert scenes.MARKER not in fleet.show('open')['metadata']
 
 
-def test_what_is_safe_is_mended(fleet):
+def test_discrepancies_are_fixed_where_that_is_safe(fleet):
     # The admin's try has locked the server: it had no marker.
     fleet.act('admin', 'open', {'unlock': None})
-    mended = {key: 'mended' if key[1] == 'open' else result
+    fixed = {key: 'fixed' if key[1] == 'open' else result
               for key, result in DRIFTED.items()}
-    assert fleet.drift('--fix', '--yes') == mended
+    assert fleet.drift('--fix', '--yes') == fixed
     server = fleet.show('open')
     instance = fleet.instances['open']
     assert server['metadata'][scenes.MARKER] == instance
@@ -169,7 +169,7 @@ def test_what_is_safe_is_mended(fleet):
 
 def test_another_marker(fleet):
     fleet.mark('open', str(uuid.uuid4()))
-    assert fleet.drift('--fix', '--yes')['marker-wrong', 'open'] == 'mended'
+    assert fleet.drift('--fix', '--yes')['marker-wrong', 'open'] == 'fixed'
     assert fleet.show('open')['metadata'][scenes.MARKER] == (
         fleet.instances['open'])
 
@@ -183,7 +183,7 @@ def test_a_lock_of_the_tenant_s(fleet):
     fleet.act('owner', 'open', {'lock': None})
     assert fleet.show('open')['locked']
     assert fleet.drift()['tenant-lock', 'open'] == 'found'
-    assert fleet.drift('--fix', '--yes')['tenant-lock', 'open'] == 'mended'
+    assert fleet.drift('--fix', '--yes')['tenant-lock', 'open'] == 'fixed'
     refusal = fleet.scene.ask(
         'owner', 'POST', f'/servers/{fleet.servers["open"]}/action',
         {'unlock': None}, region=state.UNGUARDED)
@@ -191,7 +191,7 @@ def test_a_lock_of_the_tenant_s(fleet):
     assert ('tenant-lock', 'open') not in fleet.drift()
 
 
-def test_who_may_not_list_everything_is_told(fleet):
+def test_credentials_that_may_not_list_everything_are_refused(fleet):
     done = fleet.run('drift', user='owner')
     assert done.returncode == 3
     assert 'admin privileges' in done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What drift finds and mends, by the real clients in a simulated cloud."""
+"""What drift finds and fixes, by the real clients in a simulated cloud."""
 
 import argparse
 import datetime
@@ -34,7 +34,7 @@ Code = discrepancies.Code
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    """Let nobody wait; return the list of pauses (seconds)."""
+    """Skip all pauses; return the list of them (seconds)."""
     pauses = []
     monkeypatch.setattr('tenacity.nap.time.sleep', pauses.append)
     return pauses
@@ -134,12 +134,12 @@ DRIFTS = [
     (silence, Code.UNREADABLE)]
 
 
-def test_all_is_well(compare):
+def test_a_healthy_fleet_has_no_discrepancies(compare):
     assert found(compare()) == set()
 
 
 @pytest.mark.parametrize('drift, code', DRIFTS)
-def test_each_drift_is_found(fleet, compare, drift, code):
+def test_each_drift_is_reported(fleet, compare, drift, code):
     drift(fleet, fleet.ids[3])
     server = fleet.instances[fleet.ids[3]]['server_id'] or ''
     assert found(compare()) == {(code, server)}
@@ -158,7 +158,7 @@ def test_a_finding_is_one_harmless_line(fleet, compare):
     one = compare()
     one.run()
     (discrepancy, _), = one.ledger.results()
-    assert discrepancy.detail == r"it is 'mine\n\x1b[2J'"
+    assert discrepancy.detail == r"the marker is 'mine\n\x1b[2J'"
     assert discrepancy.instance == fleet.ids[0]
 
 
@@ -179,7 +179,7 @@ def test_every_code_has_a_remedy():
     ('user', USER_PROJECT, 'owner', True),
     ('user', USER_PROJECT, 'admin', False),
 ])
-def test_a_lock_that_the_tenant_can_undo(
+def test_a_lock_that_the_tenant_can_remove(
         fleet, compare, owner, project, locked_by, is_found):
     fleet.instances.clear()
     fleet.servers.clear()
@@ -190,7 +190,8 @@ def test_a_lock_that_the_tenant_can_undo(
         {(Code.TENANT_LOCK, server)} if is_found else set())
 
 
-def test_who_may_not_ask_for_it_is_told(fleet, compare):
+def test_credentials_that_may_not_filter_by_locked_by_are_refused(
+        fleet, compare):
     """Nova ignores a filter that it does not allow."""
     fleet.filters = False
     with pytest.raises(outcome.Refused, match='allow_all_filters'):
@@ -201,14 +202,14 @@ def test_who_may_not_ask_for_it_is_told(fleet, compare):
     {'status': 'RESIZE', 'task_description': 'Resizing the instance.'},
     {'status': 'BACKUP'},
     {'status': 'SHUTDOWN', 'task_description': 'Deleting the instance.'}])
-def test_a_window_of_trove_s_is_no_discrepancy(fleet, compare, change):
+def test_servers_that_trove_works_on_are_not_reported(fleet, compare, change):
     for drift, instance in zip((unlock, lose), fleet.ids):
         drift(fleet, instance)
         fleet.instances[instance] |= change
     assert found(compare()) == set()
 
 
-def test_a_task_that_failed_is_over(fleet, compare):
+def test_an_instance_with_a_failed_task_is_not_busy(fleet, compare):
     unlock(fleet, fleet.ids[0])
     fleet.instances[fleet.ids[0]] |= {
         'status': 'ERROR', 'task_description': 'Build error: Server.'}
@@ -221,7 +222,7 @@ def test_a_server_that_is_built_is_not_locked_yet(fleet, compare):
     assert found(compare()) == set()
 
 
-def test_what_is_ignored_is_not_found(fleet, compare):
+def test_ignored_codes_are_not_reported(fleet, compare):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[0])
     assert {code for code, _ in found(compare(ignored=[Code.UNLOCKED]))} == {
@@ -305,7 +306,7 @@ def test_no_instance_is_missed_where_trove_s_list_moves(
         instance['server_id'] for instance in fleet.instances.values()}
 
 
-def test_instances_of_other_regions_are_no_business_of_this_one(
+def test_instances_of_other_regions_are_ignored(
         fleet, compare, small_pages):
     for instance in fleet.grow(40):
         fleet.instances[instance]['region'] = 'Two'
@@ -330,17 +331,17 @@ def test_an_instance_that_came_later_is_not_forged(fleet, compare):
     assert {code for code, _ in found(one)} == {Code.UNLOCKED}
 
 
-# Mending
+# Fixes
 
 def fix(one, for_real=True, project=TROVE_PROJECT):
-    """Run a Comparison and mend; return {(code, server): result}."""
+    """Run a Comparison and fix; return {(code, server): result}."""
     one.run()
     fixes.Fix(one, project, for_real).run()
     return {(discrepancy.code, discrepancy.server): result
             for discrepancy, result in one.ledger.results()}
 
 
-def test_what_is_safe_is_mended(fleet, compare):
+def test_discrepancies_are_fixed_where_that_is_safe(fleet, compare):
     first, second, third, fourth, *_ = fleet.ids
     unlock(fleet, first)
     unmark(fleet, first)
@@ -351,7 +352,7 @@ def test_what_is_safe_is_mended(fleet, compare):
 
     results = fix(compare())
     assert sorted(code for (code, _), result in results.items()
-                  if result == fixes.MENDED) == [
+                  if result == fixes.FIXED) == [
         'marker-missing', 'marker-wrong', 'tenant-lock', 'unlocked']
     assert sorted(code for (code, _), result in results.items()
                   if result == '') == [
@@ -375,11 +376,11 @@ def test_a_dry_run_changes_nothing(fleet, compare):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[1])
     assert set(fix(compare(), for_real=False).values()) == {
-        fixes.WOULD_BE_MENDED}
+        fixes.WOULD_BE_FIXED}
     assert writes(fleet) == 0
 
 
-def test_nothing_is_mended_that_is_well_again(fleet, compare):
+def test_nothing_is_fixed_that_is_ok_again(fleet, compare):
     unlock(fleet, fleet.ids[0])
     one = compare()
     one.run()
@@ -391,14 +392,14 @@ def test_nothing_is_mended_that_is_well_again(fleet, compare):
 
 
 @pytest.mark.parametrize('state', ['resize_prep', 'deleting'])
-def test_what_nova_works_on_is_left(fleet, compare, state):
+def test_servers_that_nova_works_on_are_skipped(fleet, compare, state):
     unlock(fleet, fleet.ids[0])
     fleet.server_of(fleet.ids[0])['OS-EXT-STS:task_state'] = state
     assert set(fix(compare()).values()) == {fixes.IN_TRANSITION}
     assert writes(fleet) == 0
 
 
-def test_no_lock_is_put_that_the_tenant_could_undo(fleet, compare):
+def test_no_lock_is_set_that_the_tenant_could_remove(fleet, compare):
     instance, = fleet.grow(1, USER_PROJECT)
     unlock(fleet, instance)
     results = fix(compare('user'), project=USER_PROJECT)
@@ -408,7 +409,7 @@ def test_no_lock_is_put_that_the_tenant_could_undo(fleet, compare):
     assert writes(fleet) == 0
 
 
-def test_a_refusal_is_told_and_the_rest_goes_on(fleet, compare):
+def test_fixing_continues_after_a_refusal(fleet, compare):
     for instance in fleet.ids[:2]:
         unlock(fleet, instance)
     one = compare()
@@ -424,12 +425,12 @@ def test_a_refusal_is_told_and_the_rest_goes_on(fleet, compare):
     one.nova.lock = lock
     fixes.Fix(one, TROVE_PROJECT, True).run()
     assert sorted(result for _, result in one.ledger.results()) == [
-        'failed: only Trove may (HTTP 403)', 'mended']
+        'failed: only Trove may (HTTP 403)', 'fixed']
 
 
 @pytest.mark.parametrize('answer, result', [
-    ('y\n', fixes.MENDED), ('n\n', ''), ('\n', ''), ('', '')])
-def test_it_asks(fleet, compare, answer, result):
+    ('y\n', fixes.FIXED), ('n\n', ''), ('\n', ''), ('', '')])
+def test_fixing_asks_for_confirmation(fleet, compare, answer, result):
     unlock(fleet, fleet.ids[0])
     one = compare()
     one.run()
@@ -438,13 +439,13 @@ def test_it_asks(fleet, compare, answer, result):
                                     stderr=io.StringIO())
     asking._fix(fixes.Fix(one, TROVE_PROJECT, True),
                 argparse.Namespace(yes=False))
-    assert asking.app.stderr.getvalue() == 'Mend 1 discrepancies? [y/N] '
-    assert [told for _, told in one.ledger.results()] == [result]
+    assert asking.app.stderr.getvalue() == 'Fix 1 discrepancies? [y/N] '
+    assert [now for _, now in one.ledger.results()] == [result]
 
 
 # Patience
 
-def test_a_busy_cloud_is_waited_for(fleet, compare, no_pauses):
+def test_calls_to_a_busy_cloud_are_retried(fleet, compare, no_pauses):
     fleet.trouble = lambda number: {
         0: (503, {}), 1: (429, {'Retry-After': '17'})}.get(number % 3)
     unlock(fleet, fleet.ids[0])
@@ -455,7 +456,7 @@ def test_a_busy_cloud_is_waited_for(fleet, compare, no_pauses):
 
 @pytest.mark.parametrize('status, error', [
     (503, exceptions.ServiceUnavailable), (429, exceptions.HttpError)])
-def test_patience_ends(fleet, compare, no_pauses, status, error):
+def test_retries_end(fleet, compare, no_pauses, status, error):
     one = compare()
     fleet.trouble = lambda number: (status, {})
     with pytest.raises(error):
@@ -463,7 +464,7 @@ def test_patience_ends(fleet, compare, no_pauses, status, error):
     assert len(no_pauses) == retries.ATTEMPTS - 1
 
 
-def test_other_errors_are_not_waited_for(fleet, compare, no_pauses):
+def test_other_errors_are_not_retried(fleet, compare, no_pauses):
     one = compare()
     fleet.trouble = lambda number: (500, {})
     with pytest.raises(exceptions.InternalServerError):
@@ -471,7 +472,7 @@ def test_other_errors_are_not_waited_for(fleet, compare, no_pauses):
     assert no_pauses == []
 
 
-def test_who_does_not_answer_is_tried_again(fleet, no_pauses, caplog):
+def test_connection_failures_are_retried(fleet, no_pauses, caplog):
     caplog.set_level('INFO', retries.__name__)
     with fleet.served() as url:
         session = retries.PatientSession(sessions.Session())
@@ -479,7 +480,7 @@ def test_who_does_not_answer_is_tried_again(fleet, no_pauses, caplog):
         session.get(url, authenticated=False)
     assert len(no_pauses) == retries.ATTEMPTS - 1
     assert [message.partition(' in ')[0] for message in caplog.messages] == (
-        ['No answer yet, asking again'] * len(no_pauses))
+        ['No response yet, retrying'] * len(no_pauses))
 
 
 @pytest.mark.parametrize('text, seconds', [
@@ -497,7 +498,7 @@ def test_retry_after_a_date():
     assert 50 < retries.asked_for({'Retry-After': text}) <= 60
 
 
-def test_no_pause_is_endless():
+def test_pauses_have_a_limit():
     class State:
         class outcome:
             failed = False
@@ -513,7 +514,7 @@ def test_no_pause_is_endless():
 
 # Jobs
 
-def test_no_more_than_so_many_jobs_at_a_time():
+def test_no_more_jobs_than_allowed_run_at_a_time():
     under_way, most, taken = [], [], []
 
     def take():
@@ -534,7 +535,7 @@ def test_no_more_than_so_many_jobs_at_a_time():
     assert max(most) <= 4
 
 
-def test_a_job_that_fails_ends_it():
+def test_a_failing_job_stops_the_others():
     begun = []
 
     def work(number):
@@ -553,7 +554,7 @@ class Cut(BaseException):
 
 
 @pytest.mark.parametrize('number', range(1, 40, 3))
-def test_it_goes_on_where_it_was_cut_off(
+def test_an_interrupted_run_continues(
         fleet, compare, small_pages, tmp_path, number, monkeypatch):
     fleet.ids += fleet.grow(20)
     for drift, instance in zip((drift for drift, _ in DRIFTS), fleet.ids):
@@ -586,9 +587,9 @@ def test_it_goes_on_where_it_was_cut_off(
     assert sum(fleet.requests.values()) <= whole + 6
 
 
-def test_what_belongs_together_is_written_together():
+def test_a_failed_transaction_writes_nothing():
     ledger = store.Ledger('', 'a test')
-    with pytest.raises(Cut), ledger.together():
+    with pytest.raises(Cut), ledger.transaction():
         ledger.add_owner_lock('a server')
         raise Cut
     assert not ledger.has_owner_lock('a server')
@@ -605,12 +606,12 @@ def test_a_state_in_use_is_refused(tmp_path):
     path = str(tmp_path / 'state')
     store.Ledger(path, 'one')
     ledger = store.Ledger(str(tmp_path / 'other'), 'one')
-    with ledger.together():
+    with ledger.transaction():
         with pytest.raises(outcome.Refused, match='locked'):
             store.Ledger(str(tmp_path / 'other'), 'one')
 
 
-def test_what_is_no_state_is_refused_and_left(tmp_path):
+def test_a_file_that_is_no_state_is_refused_and_unchanged(tmp_path):
     path = tmp_path / 'state'
     path.write_text('my only copy of something, in text\n' * 100)
     before = path.read_text()
@@ -630,7 +631,7 @@ def test_progress_is_for_terminals():
     for stream, is_shown in ((Terminal(), True), (io.StringIO(), False)):
         progress = progress_bar.Progress(stream)
         with progress.shown():
-            progress.tell('Servers', 5, 10)
+            progress.update('Servers', 5, 10)
         assert bool(stream.getvalue()) == is_shown
 
 

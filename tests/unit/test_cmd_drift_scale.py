@@ -117,7 +117,7 @@ def test_twenty_thousand_servers(fleet, operator):
     status, rows, errors = operator.run('--fix', '--yes', '--jobs', '8')
     assert status == 1, errors
     assert tally(rows) == expected
-    assert tally(rows, Result='mended') == {
+    assert tally(rows, Result='fixed') == {
         code: count for code, count in expected.items()
         if code in ('marker-missing', 'unlocked')}
     assert f'{MANY} database instances' in errors
@@ -129,7 +129,7 @@ def test_twenty_thousand_servers(fleet, operator):
 @pytest.mark.parametrize('service, number', [
     (('database', 'GET'), 3), (('compute', 'GET', 'detail'), 2),
     (('compute', 'POST', 'action'), 7)], ids=str)
-def test_it_goes_on_after_kill_9(fleet, operator, service, number):
+def test_a_killed_run_continues(fleet, operator, service, number):
     expected = drift(fleet, fleet.grow(FEW))
     arguments = ('--fix', '--yes', '--state', str(operator.state))
     process = operator.start(*arguments)
@@ -146,7 +146,7 @@ def test_it_goes_on_after_kill_9(fleet, operator, service, number):
     fleet.trouble = lambda number: None
     status, rows, errors = operator.run(*arguments)
     assert status == 1, errors
-    # What was under way was mended, but nobody took note of it.
+    # What was in progress was fixed, but its result was not recorded.
     assert tally(rows) == expected
     assert tally(rows, Result='found') == {
         code: count for code, count in expected.items()
@@ -164,7 +164,7 @@ def test_it_goes_on_after_kill_9(fleet, operator, service, number):
     assert fleet.requests[locks] <= expected['unlocked'] + 4
 
 
-def test_findings_that_could_not_be_told_are_kept(fleet, operator):
+def test_discrepancies_that_could_not_be_printed_are_kept(fleet, operator):
     ids = fleet.grow(3)
     fleet.lock(fleet.instances[ids[0]]['server_id'], None)
     arguments = '--fix', '--yes', '--state', str(operator.state)
@@ -174,7 +174,7 @@ def test_findings_that_could_not_be_told_are_kept(fleet, operator):
     assert process.returncode == 3
     assert 'No space left' in errors
     status, rows, errors = operator.run(*arguments)
-    assert (status, [row['Result'] for row in rows]) == (0, ['mended']), errors
+    assert (status, [row['Result'] for row in rows]) == (0, ['fixed']), errors
     assert not operator.state.exists()
 
 
@@ -186,25 +186,25 @@ def test_a_service_that_fails_is_no_discrepancy(fleet, operator):
     assert operator.state.exists()
 
 
-@pytest.mark.parametrize('arguments, status, told', [
-    (('--fix',), 1, 'mend with --yes'),
+@pytest.mark.parametrize('arguments, status, message', [
+    (('--fix',), 1, 'use --yes'),
     (('--jobs', '0'), 2, '--jobs'),
     (('--ignore', 'nothing'), 2, '--ignore'),
     (('--state', '/'), 1, 'unable to open')])
-def test_what_is_refused(fleet, operator, arguments, status, told):
+def test_wrong_usage_is_refused(fleet, operator, arguments, status, message):
     fleet.grow(1)
     ended, rows, errors = operator.run(*arguments)
     assert (ended, rows) == (status, [])
-    assert told in errors
+    assert message in errors
     assert not fleet.requests
 
 
-def test_a_dry_run_and_a_mended_fleet(fleet, operator):
+def test_a_dry_run_and_a_fixed_fleet(fleet, operator):
     ids = fleet.grow(3)
     fleet.lock(fleet.instances[ids[0]]['server_id'], None)
     for arguments, status, results in (
-            (['--fix', '--dry-run'], 1, ['would be mended']),
-            (['--fix', '--yes'], 0, ['mended']), ([], 0, [])):
+            (['--fix', '--dry-run'], 1, ['would be fixed']),
+            (['--fix', '--yes'], 0, ['fixed']), ([], 0, [])):
         ended, rows, errors = operator.run(*arguments)
         assert (ended, [row['Result'] for row in rows]) == (
             status, results), errors

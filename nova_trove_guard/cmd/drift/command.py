@@ -23,14 +23,14 @@ MOST_JOBS = 10
 FOUND = 'found'
 
 
-class Drift(clouds.Command, outcome.Findings):
-    """Compare what Trove says of its servers with what Nova says.
+class Drift(clouds.Command, outcome.CheckLister):
+    """Compare Trove's records with Nova's.
 
-    One line for each discrepancy, with its remedy. Use the Trove admin's
-    credentials: an admin may read all of it, but only the Trove admin may
-    mend it where the guard is on. Ends with 0 if all is well, 1 if there are
-    discrepancies left, 3 if a service can't be asked; with --state, another
-    run then goes on from there.
+    Prints one line per discrepancy, with the command that fixes it. Use the
+    Trove admin's credentials: any admin can run the comparison, but where
+    the guard is on, only the Trove admin can fix markers. The exit code is 0
+    if there are no discrepancies, 1 if some are left, and 3 if a service
+    fails; with --state, the next run then continues where this one stopped.
     """
 
     need_sort_by_cliff = False
@@ -42,61 +42,65 @@ class Drift(clouds.Command, outcome.Findings):
                             if opt.dest == 'metadata_key')
         parser.add_argument(
             '--metadata-key', default=metadata_key, metavar='<key>',
-            help='the marker, as in [trove_guard] of nova.conf (default: '
-                 '%(default)s)')
+            help='the marker: metadata_key in [trove_guard] of nova.conf '
+                 '(default: %(default)s)')
         parser.add_argument(
             '--server-owner', default='trove',
             choices=tuple(opts.SERVER_OWNERS),
-            help='in whose project servers belong, as in [trove_guard] of '
+            help='who owns the servers: server_owner in [trove_guard] of '
                  'trove.conf (default: %(default)s)')
         parser.add_argument(
             '--trove-project', metavar='<project>',
-            help='the id of Trove\'s own project (default: the project of '
+            help='the ID of Trove\'s own project (default: the project of '
                  'the credentials)')
         parser.add_argument(
             '--trove-region', metavar='<region>',
-            help='the region of Trove, if it is not that of Nova')
+            help='the region of Trove (default: the region of Nova)')
         parser.add_argument(
             '--other-trove', action='append', default=[], metavar='<region>',
             help='the region of another Trove with servers in the same '
-                 'Nova, so that they are not taken for forged; may be given '
-                 'several times')
+                 'Nova: their markers are not reported as forged; repeat '
+                 'for several')
         parser.add_argument(
             '--tagged-only', action='store_true',
-            help='have Nova list only servers with Trove\'s tag: less to '
-                 'read in a cloud with many others, but a forged marker is '
-                 'not found')
+            help='list only servers with Trove\'s tag: faster in a cloud '
+                 'with many other servers, but forged markers are not '
+                 'detected')
         parser.add_argument(
             '--ignore', action='append', default=[], metavar='<code>',
             choices=[code.value for code in discrepancies.Code],
-            help='do not look for a discrepancy, such as unlocked where Trove '
-                 'locks no servers; may be given several times')
+            help='do not report discrepancies with this code, such as '
+                 'unlocked where Trove does not lock servers; repeat for '
+                 'several')
         parser.add_argument(
             '--jobs', default=JOBS, type=int, metavar='<number>',
             choices=range(1, MOST_JOBS + 1),
-            help=f'how many calls may be under way at a time, at most '
-                 f'{MOST_JOBS} (default: %(default)s)')
+            help=f'the number of parallel calls, at most {MOST_JOBS} '
+                 f'(default: %(default)s)')
         parser.add_argument(
             '--state', default='', metavar='<file>',
-            help='keep in a file how far it is: a run that was cut off '
-                 'goes on from there; at its end the file goes')
+            help='save progress to a file, so that an interrupted run can '
+                 'continue; the file is removed at the end')
         parser.add_argument(
             '--fix', action='store_true',
-            help='mend what is safe: mark, and lock with a reason')
+            help='fix what is safe to fix: mark servers, and lock them with '
+                 'a reason')
         parser.add_argument(
             '--dry-run', action='store_true',
-            help='with --fix, tell what would be mended, and mend nothing')
+            help='with --fix, show what would be fixed, and change nothing')
         parser.add_argument(
-            '--yes', action='store_true', help='with --fix, do not ask')
+            '--yes', action='store_true',
+            help='with --fix, do not ask for confirmation')
         return parser
 
     def take_action(self, parsed_args):
-        """Compare, mend, and return the rows."""
+        """Compare, fix, and return the rows."""
         if parsed_args.fix and not (
                 parsed_args.dry_run or parsed_args.yes or
                 self.app.stdin.isatty()):
-            raise outcome.Refused('nobody is there to ask: mend with --yes, '
-                                  'or see with --dry-run')
+            raise outcome.Refused(
+                '--fix needs a terminal to ask for confirmation: use --yes '
+                'or --dry-run')
         connection = self.connect(parsed_args)
         with contextlib.closing(store.Ledger(
                 parsed_args.state,
@@ -112,15 +116,14 @@ class Drift(clouds.Command, outcome.Findings):
             rows = [(each.code, each.server, each.instance, each.detail,
                      result or FOUND, each.remedy(parsed_args.metadata_key))
                     for each, result in ledger.results()]
-            self.are_well = all(
-                row[4] in fixes.WELL for row in rows)
+            self.ok = all(row[4] in fixes.RESOLVED for row in rows)
             self._summary = _summary(ledger, rows)
         return ('Code', 'Server', 'Database Instance', 'Detail', 'Result',
                 'Remedy'), rows
 
     def _fix(self, fix, parsed_args):
         if fix.for_real and fix.count and not parsed_args.yes:
-            print(f'Mend {fix.count} discrepancies? [y/N] ', end='',
+            print(f'Fix {fix.count} discrepancies? [y/N] ', end='',
                   flush=True, file=self.app.stderr)
             if self.app.stdin.readline().strip().lower() != 'y':
                 return
@@ -128,17 +131,17 @@ class Drift(clouds.Command, outcome.Findings):
             fix.run()
 
     def produce_output(self, parsed_args, column_names, data):
-        """Print the rows, and the summary elsewhere."""
+        """Print the rows, and the summary to standard error."""
         super().produce_output(parsed_args, column_names, data)
         print(self._summary, file=self.app.stderr)
         self.app.stdout.flush()
         if parsed_args.state:
-            # Now that its discrepancies are told.
+            # Not before the discrepancies are printed.
             os.unlink(parsed_args.state)
 
 
 def _where(connection, service, region=None):
-    """Return where a service is, for a keystoneauth1 Adapter."""
+    """Return the arguments of a keystoneauth1 Adapter for a service."""
     config = connection.config
     return {'region_name': region or config.get_region_name(service),
             'interface': config.get_interface(service),
@@ -167,7 +170,7 @@ def _comparison(connection, parsed_args, ledger, stderr):
 
 
 def _subject(connection, parsed_args):
-    """Return what is compared, for the ledger."""
+    """Return what is compared (str), for the ledger."""
     return json.dumps([
         connection.config.get_auth_args().get('auth_url'),
         _where(connection, 'compute'),
@@ -180,7 +183,7 @@ def _subject(connection, parsed_args):
 def _summary(ledger, rows):
     tally = ', '.join(f'{code} {count}'
                       for code, count in ledger.tally().items())
-    left = sum(row[4] not in fixes.WELL for row in rows)
+    left = sum(row[4] not in fixes.RESOLVED for row in rows)
     return (f'{ledger.size("instances")} database instances: '
             f'{len(rows)} discrepancies'
             f'{f" ({tally})" if tally else ""}, {left} left')

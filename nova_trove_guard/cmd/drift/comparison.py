@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare Trove's records with Nova's, one phase after another.
 
-Each phase takes note of its progress together with what it has learned, a
-page at a time. So one that was cut off goes on where it was.
+Each phase stores its progress together with its results, page by page. So an
+interrupted run can continue.
 """
 
 import dataclasses
@@ -42,31 +42,31 @@ class Comparison:
     jobs: int
 
     def run(self):
-        """Take note of all discrepancies in the ledger.
+        """Record all discrepancies in the ledger.
 
-        :raises Exception: what a service that does not answer raises, after
-            some patience; another run goes on from there
+        :raises Exception: what the client of a failing service raises, after
+            some retries; the next run continues from there
         """
         for name, phase in self._PHASES.items():
             if not self.ledger.is_done(name):
                 phase(self, name)
-                self.ledger.reach(name, *self.ledger.position(name),
+                self.ledger.set_position(name, *self.ledger.position(name),
                                   done=True)
 
-    def _in_pages(self, name, pages, learn):
+    def _in_pages(self, name, pages, add):
         """Run a phase that reads a list.
 
         :param pages: callable: from a position, yields (items, position)
-        :param learn: what to do with each item
+        :param add: what to do with each item
         """
         start, count = self.ledger.position(name)
         for items, position in pages(start and json.loads(start)):
-            with self.ledger.together():
+            with self.ledger.transaction():
                 for item in items:
-                    learn(item)
+                    add(item)
                 count += len(items)
-                self.ledger.reach(name, json.dumps(position), count)
-            self.progress.tell(name, count)
+                self.ledger.set_position(name, json.dumps(position), count)
+            self.progress.update(name, count)
 
     def _list_instances(self, name):
         self._in_pages(name, self.trove.pages, self.ledger.add)
@@ -77,39 +77,39 @@ class Comparison:
                            server['id']))
 
     def _list_servers(self, name):
-        self._in_pages(name, self.nova.servers, self._look_at)
+        self._in_pages(name, self.nova.servers, self._check_listed)
 
-    def _look_at(self, server):
-        """Judge a server in Nova's list that is, or claims to be, Trove's."""
+    def _check_listed(self, server):
+        """Check a server of Nova's list that is managed or has a marker."""
         instance = self.ledger.instance_on(server['id'])
         if instance is not None:
-            self._judge(instance, server)
+            self._check(instance, server)
             return
         marker = self.expectation.marker(server)
         if marker is not None:
-            self.ledger.add_stranger(server['id'], marker)
+            self.ledger.add_unknown_marker(server['id'], marker)
 
-    def _judge(self, instance, server):
+    def _check(self, instance, server):
         for discrepancy in self.expectation.check(
                 instance, server,
                 self.ledger.has_owner_lock(instance.server)):
-            self._find(discrepancy)
-        self.ledger.judged(instance)
+            self._record(discrepancy)
+        self.ledger.set_checked(instance)
 
-    def _find(self, discrepancy):
+    def _record(self, discrepancy):
         if discrepancy.code not in self.ignored:
-            self.ledger.find(discrepancy)
+            self.ledger.record(discrepancy)
 
-    def _look_at_strangers(self, name):
-        """Judge markers that Trove's list does not bear out.
+    def _check_unknown_markers(self, name):
+        """Check the markers that name no server of Trove's list.
 
-        It may have missed an instance, or been too early for it.
+        The list may have missed an instance, or be older than it.
         """
         self._one_by_one(
-            name, self.ledger.strangers(),
-            self.ledger.size('strangers', 'NOT is_judged'),
-            lambda stranger: self._instance_of_marker(stranger[1]),
-            self._judge_stranger)
+            name, self.ledger.unknown_markers(),
+            self.ledger.size('unknown_markers', 'NOT is_checked'),
+            lambda unknown: self._instance_of_marker(unknown[1]),
+            self._check_marker)
 
     def _instance_of_marker(self, marker):
         """Return (Instance or None, whether it is this Trove's)."""
@@ -120,45 +120,45 @@ class Comparison:
                     return instance, trove is self.trove
         return None, True
 
-    def _judge_stranger(self, stranger, answer):
-        (server_id, marker), (instance, is_ours) = stranger, answer
-        self.ledger.judged_stranger(server_id)
+    def _check_marker(self, unknown, answer):
+        (server_id, marker), (instance, is_ours) = unknown, answer
+        self.ledger.set_marker_checked(server_id)
         if instance is not None and is_ours:
             self.ledger.add(instance)
         if instance is None:
-            self._find(discrepancies.forged(
+            self._record(discrepancies.forged(
                 server_id, marker, 'Trove has no database instance '
                 f'{discrepancies.quoted(marker)}'))
         elif instance.server != server_id and not instance.is_busy:
-            self._find(discrepancies.forged(
+            self._record(discrepancies.forged(
                 server_id, marker, f'the database instance\'s server is '
                 f'{instance.server or "none"}'))
 
-    def _look_for_the_rest(self, name):
-        """Judge the instances whose servers Nova's list does not have."""
+    def _check_the_rest(self, name):
+        """Check the instances whose servers are not in Nova's list."""
         self._one_by_one(
-            name, self.ledger.unjudged(),
-            self.ledger.size('instances', 'NOT is_judged'),
+            name, self.ledger.unchecked(),
+            self.ledger.size('instances', 'NOT is_checked'),
             lambda instance: (self.nova.show(instance.server)
                               if instance.server else None),
-            self._judge)
+            self._check)
 
-    def _one_by_one(self, name, items, total, ask, judge):
+    def _one_by_one(self, name, items, total, get, check):
         """Run a phase that asks for each item.
 
-        :param ask: callable: returns the answer for an item, in any thread
-        :param judge: what to do with an item and its answer
+        :param get: callable: returns the answer for an item, in any thread
+        :param check: what to do with an item and its answer
         """
         for count, (item, answer) in enumerate(
-                workers.each(ask, items, self.jobs), start=1):
-            with self.ledger.together():
-                judge(item, answer)
-            self.progress.tell(name, count, total)
+                workers.each(get, items, self.jobs), start=1):
+            with self.ledger.transaction():
+                check(item, answer)
+            self.progress.update(name, count, total)
 
     _PHASES = {
         'Database instances': _list_instances,
-        'Locks of tenants': _list_owner_locks,
+        'Locks by tenants': _list_owner_locks,
         'Servers': _list_servers,
-        'Markers that Trove did not tell of': _look_at_strangers,
-        'Servers that Nova did not list': _look_for_the_rest,
+        'Unknown markers': _check_unknown_markers,
+        'Servers missing from the list': _check_the_rest,
     }

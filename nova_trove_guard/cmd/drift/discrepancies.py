@@ -12,12 +12,12 @@ from nova_trove_guard.trove import locks
 # it is doing nothing.
 IDLE = frozenset((None, 'No tasks for the instance.',
                   'Instance requires a restart.'))
-# The statuses that tell more than the task: a backup is none, and a task
-# that has failed is over.
+# The statuses that say more than the task: a backup is not a task, and after
+# an error the task is over.
 BUSY_STATUS = 'BACKUP'
 FAILED_STATUS = 'ERROR'
 
-_MEND = 'nova-trove-guard drift --fix'
+_FIX = 'nova-trove-guard drift --fix'
 
 
 class Code(enum.StrEnum):
@@ -34,26 +34,27 @@ class Code(enum.StrEnum):
     UNREADABLE = 'unreadable'
 
 
-# What to do about it, with the database instance for {instance}, the server
-# for {server} and the marker for {metadata_key}.
+# What fixes it: {instance} is the database instance, {server} the server and
+# {metadata_key} the marker.
 REMEDIES = {
-    Code.UNLOCKED: _MEND,
-    Code.TENANT_LOCK: _MEND,
-    Code.MARKER_MISSING: _MEND,
-    Code.MARKER_WRONG: _MEND,
+    Code.UNLOCKED: _FIX,
+    Code.TENANT_LOCK: _FIX,
+    Code.MARKER_MISSING: _FIX,
+    Code.MARKER_WRONG: _FIX,
     Code.MARKER_FORGED:
-        'find out who made the server; if it is not Trove\'s, as the Trove '
+        'find out who created the server; if it was not Trove, as the Trove '
         'admin: openstack server unset --property {metadata_key} {server}',
     Code.SERVER_MISSING:
-        'restore a backup to a new instance, and: openstack database '
+        'restore a backup to a new instance, then: openstack database '
         'instance delete {instance}',
     Code.SERVER_ERROR:
-        'openstack server show {server}, then mend it through Trove: '
+        'openstack server show {server}, then fix it through Trove: '
         'openstack database instance rebuild {instance} <image>',
     Code.WRONG_PROJECT:
-        'compare with server_owner in trove.conf; Nova moves no server: '
+        'check server_owner in trove.conf; Nova cannot move a server: '
         'restore a backup to a new instance',
-    Code.UNREADABLE: 'compare again when the cell of the server answers',
+    Code.UNREADABLE:
+        'run nova-trove-guard drift again when the server\'s cell is up',
 }
 
 
@@ -123,7 +124,7 @@ class Expectation:
     trove_project: str
 
     def marker(self, server):
-        """Return a server's marker, None where it has none or none is told.
+        """Return a server's marker, None if Nova shows none.
 
         :param server: dict, as Nova shows it
         """
@@ -148,7 +149,7 @@ class Expectation:
                     f'the server is {server["status"]}')
             return
         if 'locked' not in server:
-            yield Code.UNREADABLE, 'the server\'s cell does not answer'
+            yield Code.UNREADABLE, 'the server\'s cell is down'
             return
         yield from self._wrong_marker(instance, self.marker(server))
         if server['status'] == 'ERROR':
@@ -158,24 +159,25 @@ class Expectation:
                     'user': instance.project}[self.server_owner]
         if server['tenant_id'] != expected:
             yield Code.WRONG_PROJECT, (
-                f'it is in {server["tenant_id"]} instead of {expected}')
+                f'the server is in project {server["tenant_id"]} instead of '
+                f'{expected}')
         if not instance.is_busy and server['status'] != locks.BUILDING:
             yield from self._wrong_lock(server, has_owner_lock)
 
     @staticmethod
     def _wrong_marker(instance, marker):
         if marker is None:
-            yield Code.MARKER_MISSING, 'the guard does not know the server'
+            yield Code.MARKER_MISSING, 'the server has no marker'
         elif marker != instance.id:
-            yield Code.MARKER_WRONG, f'it is {quoted(marker)}'
+            yield Code.MARKER_WRONG, f'the marker is {quoted(marker)}'
 
     def _wrong_lock(self, server, has_owner_lock):
         project = server['tenant_id']
         if not server['locked']:
-            yield Code.UNLOCKED, 'nothing but the guard keeps others off'
+            yield Code.UNLOCKED, 'the server is not locked'
         elif has_owner_lock and project != self.trove_project:
             yield Code.TENANT_LOCK, (
-                f'members of the project {project} can unlock it')
+                f'members of project {project} can unlock the server')
 
 
 def forged(server_id, marker, detail):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mends what is safe to mend: marks and locks."""
+"""Fix what is safe to fix: markers and locks."""
 
 import dataclasses
 
@@ -9,14 +9,15 @@ from nova_trove_guard.cmd.drift import comparison as comparisons
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import workers
 
-MENDED = 'mended'
-WOULD_BE_MENDED = 'would be mended'
-GONE = 'gone by itself'
-IN_TRANSITION = 'left: Nova is working on the server'
-SAME_PROJECT = ('left: the lock would be the tenant\'s; use credentials of '
-                'another project')
-# What counts as well, after that.
-WELL = (MENDED, GONE)
+# What became of a discrepancy.
+FIXED = 'fixed'
+WOULD_BE_FIXED = 'would be fixed'
+GONE = 'no longer there'
+IN_TRANSITION = 'skipped: Nova is working on the server'
+SAME_PROJECT = ('skipped: the tenant could remove the lock; use credentials '
+                'of another project')
+# The results after which nothing is left to do.
+RESOLVED = (FIXED, GONE)
 
 
 def _mark(nova, expectation, discrepancy):
@@ -28,8 +29,8 @@ def _lock(nova, expectation, discrepancy):
     nova.lock(discrepancy.server, discrepancy.instance)
 
 
-# In this order: the guard first.
-MENDS = {
+# In this order: the guard protects a server as soon as it is marked.
+FIXES = {
     discrepancies.Code.MARKER_MISSING: _mark,
     discrepancies.Code.MARKER_WRONG: _mark,
     discrepancies.Code.UNLOCKED: _lock,
@@ -39,7 +40,7 @@ MENDS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fix:
-    """Mends the discrepancies of a comparison.
+    """Fixes the discrepancies of a comparison.
 
     :ivar comparison: comparisons.Comparison
     :ivar project: the id of the project of the credentials
@@ -52,24 +53,24 @@ class Fix:
 
     @property
     def count(self):
-        """How many discrepancies there are to mend."""
+        """The number of discrepancies that can be fixed."""
         tally = self.comparison.ledger.tally()
-        return sum(tally.get(code, 0) for code in MENDS)
+        return sum(tally.get(code, 0) for code in FIXES)
 
     def run(self):
-        """Mend, and take note in the ledger of what became of each."""
-        # One code after the other: no server is mended twice at a time.
+        """Fix all discrepancies, and record each result in the ledger."""
+        # One code after the other: no two threads fix the same server.
         ledger = self.comparison.ledger
-        for code in MENDS:
+        for code in FIXES:
             for count, (discrepancy, result) in enumerate(
-                    workers.each(self._mend, ledger.unmended((code,)),
+                    workers.each(self._fix, ledger.unfixed((code,)),
                                  self.comparison.jobs), start=1):
-                ledger.mended(discrepancy, result)
-                self.comparison.progress.tell(
-                    f'Mending {code}', count, ledger.tally()[code])
+                ledger.set_result(discrepancy, result)
+                self.comparison.progress.update(
+                    f'Fixing {code}', count, ledger.tally()[code])
 
-    def _mend(self, discrepancy):
-        """Mend a discrepancy, if it is still there; return the result."""
+    def _fix(self, discrepancy):
+        """Fix a discrepancy if it is still there; return the result."""
         nova, expectation = self.comparison.nova, self.comparison.expectation
         try:
             server = nova.show(discrepancy.server)
@@ -86,20 +87,20 @@ class Fix:
                        for now in expectation.check(
                            instance, server, has_owner_lock)):
                 return GONE
-            if (MENDS[discrepancy.code] is _lock and
+            if (FIXES[discrepancy.code] is _lock and
                     server['tenant_id'] == self.project !=
                     expectation.trove_project):
                 return SAME_PROJECT
             if not self.for_real:
-                return WOULD_BE_MENDED
-            MENDS[discrepancy.code](nova, expectation, discrepancy)
+                return WOULD_BE_FIXED
+            FIXES[discrepancy.code](nova, expectation, discrepancy)
         except exceptions.HttpError as error:
             return f'failed: {_message(error)}'
-        return MENDED
+        return FIXED
 
 
 def _message(error):
-    """Return what Nova says of an error, which keystoneauth1 can't read."""
+    """Return Nova's own message, which keystoneauth1 does not parse."""
     try:
         fault, = error.response.json().values()
         return fault['message']

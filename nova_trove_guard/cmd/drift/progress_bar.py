@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A progress bar, for people only."""
+"""A progress bar for terminals."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ WIDTH = 30
 
 
 class Progress:
-    """Shows on a terminal how far the work is, and nothing elsewhere.
+    """Shows progress on a terminal, and nothing on any other stream.
 
     :param stream: text stream, such as sys.stderr
     """
@@ -16,12 +16,12 @@ class Progress:
         self._stream = stream
         self._is_shown = stream.isatty()
 
-    def tell(self, what, count, total=None):
-        """Show how far something is.
+    def update(self, what, count, total=None):
+        """Show the progress of a task.
 
-        :param what: what is being done
-        :param count: how much of it is done
-        :param total: how much there is to do, None where nobody knows
+        :param what: the name of the task
+        :param count: how many items are done
+        :param total: how many items there are, None if that is not known
         """
         if self._is_shown:
             self._stream.write(f'\r{line(what, count, total)}\x1b[K')
@@ -29,7 +29,7 @@ class Progress:
 
     @contextlib.contextmanager
     def shown(self):
-        """Take the line away at the end, however that comes."""
+        """Remove the bar when the block ends or fails."""
         try:
             yield self
         finally:
@@ -39,7 +39,7 @@ class Progress:
 
 
 def line(what, count, total):
-    """Return the text of a bar; without a total, of a counter."""
+    """Return the text of a bar, or of a counter if there is no total."""
     if not total:
         return f'{what}: {count}'
     full = WIDTH * count // total

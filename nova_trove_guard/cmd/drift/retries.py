@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session that waits for services that are too busy to answer."""
+"""A session that retries calls to services that are too busy."""
 
 import datetime
 import email.utils
@@ -18,13 +18,12 @@ _BACK_OFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
 
 class PatientSession(sessions.Session):
-    """A session that asks again, later, where it was told to.
+    """A session that retries calls when a service is busy or unreachable.
 
-    For calls that do no harm when they come twice. All clients that share it
-    are patient.
+    Use it only for calls that are safe to repeat.
 
     :param behind: the keystoneauth1 session whose credentials and settings
-        it takes
+        it uses
     """
 
     def __init__(self, behind):
@@ -36,30 +35,30 @@ class PatientSession(sessions.Session):
 
     def request(self, url, method, raise_exc=True, **kwargs):
         """Send a request, as keystoneauth1.session.Session does."""
-        answer = tenacity.Retrying(
+        response = tenacity.Retrying(
             retry=(tenacity.retry_if_result(is_too_busy) |
                    tenacity.retry_if_exception_type(
                        exceptions.RetriableConnectionFailure)),
             wait=pause,
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             before_sleep=lambda state: LOG.info(
-                'No answer yet, asking again in %.1f s: %s %s',
+                'No response yet, retrying in %.1f s: %s %s',
                 state.upcoming_sleep, method, url),
-            # What came last, be it an answer or an exception.
+            # After the last attempt: its response or its exception.
             retry_error_callback=lambda state: state.outcome.result(),
         )(super().request, url, method, raise_exc=False, **kwargs)
-        if raise_exc and answer.status_code >= 400:
-            raise exceptions.from_response(answer, method, url)
-        return answer
+        if raise_exc and response.status_code >= 400:
+            raise exceptions.from_response(response, method, url)
+        return response
 
 
-def is_too_busy(answer):
-    """Return whether an answer (requests.Response) asks for patience."""
-    return answer.status_code in TOO_BUSY
+def is_too_busy(response):
+    """Return whether a response asks the client to retry."""
+    return response.status_code in TOO_BUSY
 
 
 def pause(state):
-    """Return for how many seconds to wait: what was asked for, or more.
+    """Return how many seconds to wait: at least what Retry-After says.
 
     :param state: tenacity.RetryCallState
     """
@@ -70,7 +69,7 @@ def pause(state):
 
 
 def asked_for(headers):
-    """Return the seconds that an answer's Retry-After asks for, 0 for none.
+    """Return the seconds that a Retry-After header asks for, 0 for none.
 
     :param headers: mapping; Retry-After is a number or a date (RFC 9110)
     """

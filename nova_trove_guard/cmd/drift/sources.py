@@ -47,7 +47,7 @@ class Nova:
         """Yield (list of servers, id of the last) as servers() does.
 
         They are those whose lock their own project holds. No view of Nova's
-        tells who locked a server, but admins may ask for those that were
+        shows who locked a server, but admins may ask for those that were
         locked by ``owner`` or ``admin``, as Nova's database has it.
 
         :raises outcome.Refused: if Nova ignores what it is asked for
@@ -55,9 +55,9 @@ class Nova:
         if next(self._pages('/servers', None,
                             {'locked_by': 'nobody', 'limit': 1}))[0]:
             raise outcome.Refused(
-                'these credentials may not ask Nova who locked a server: it '
-                'takes what the policy os_compute_api:servers:'
-                'allow_all_filters demands, by default an admin')
+                'these credentials may not list servers by locked_by: the '
+                'policy os_compute_api:servers:allow_all_filters allows '
+                'that, by default to an admin')
         return self._pages('/servers', marker, {'locked_by': 'owner'})
 
     def _pages(self, path, marker, query):

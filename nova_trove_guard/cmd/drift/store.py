@@ -17,11 +17,11 @@ SCHEMA = """
         name TEXT PRIMARY KEY, position TEXT, count INTEGER, done INTEGER);
     CREATE TABLE IF NOT EXISTS instances (
         id TEXT PRIMARY KEY, server TEXT, project TEXT, is_busy INTEGER,
-        is_judged INTEGER DEFAULT 0);
+        is_checked INTEGER DEFAULT 0);
     CREATE INDEX IF NOT EXISTS servers ON instances (server);
     CREATE TABLE IF NOT EXISTS owner_locks (server TEXT PRIMARY KEY);
-    CREATE TABLE IF NOT EXISTS strangers (
-        server TEXT PRIMARY KEY, marker TEXT, is_judged INTEGER DEFAULT 0);
+    CREATE TABLE IF NOT EXISTS unknown_markers (
+        server TEXT PRIMARY KEY, marker TEXT, is_checked INTEGER DEFAULT 0);
     CREATE TABLE IF NOT EXISTS discrepancies (
         code TEXT, server TEXT, instance TEXT, detail TEXT,
         result TEXT DEFAULT '', PRIMARY KEY (code, server, instance));
@@ -49,7 +49,7 @@ class Ledger:
             self._db.executescript(f'BEGIN EXCLUSIVE; {SCHEMA} COMMIT;')
         except sqlite3.DatabaseError as error:
             raise outcome.Refused(
-                f'{path} can\'t hold the state of a comparison: {error}'
+                f'{path} cannot store the state of a comparison: {error}'
             ) from error
         known = self._value('SELECT text FROM subject')
         if known is None:
@@ -59,12 +59,12 @@ class Ledger:
                 f'{path} is the state of another comparison: {known}')
 
     def close(self):
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     @contextlib.contextmanager
-    def together(self):
-        """Write all that is written in the block, or nothing of it."""
+    def transaction(self):
+        """Commit what the block writes, or nothing if it fails."""
         self._db.execute('BEGIN')
         try:
             yield
@@ -73,10 +73,10 @@ class Ledger:
             raise
         self._db.execute('COMMIT')
 
-    # How far it is
+    # Progress
 
     def position(self, phase):
-        """Return (position, how much) of a phase, (None, 0) at its begin."""
+        """Return (position, count) of a phase, (None, 0) at its start."""
         return self._row('SELECT position, count FROM phases WHERE name = ?',
                          phase) or (None, 0)
 
@@ -85,15 +85,15 @@ class Ledger:
         return bool(self._value('SELECT done FROM phases WHERE name = ?',
                                 phase))
 
-    def reach(self, phase, position, count=0, done=False):
-        """Take note of how far a phase is."""
+    def set_position(self, phase, position, count=0, done=False):
+        """Record how far a phase is."""
         self._db.execute('INSERT OR REPLACE INTO phases VALUES (?, ?, ?, ?)',
                          (phase, position, count, done))
 
-    # What Trove says
+    # From Trove
 
     def add(self, instance):
-        """Take note of an Instance, in place of what it was before."""
+        """Record an Instance; replace an earlier record of it."""
         self._db.execute(
             'INSERT INTO instances (id, server, project, is_busy) '
             'VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET '
@@ -102,7 +102,7 @@ class Ledger:
              instance.is_busy))
 
     def instance(self, instance_id):
-        """Return the Instance of an id, None if Trove has not told of it."""
+        """Return the Instance with an id, None if Trove did not list it."""
         return self._instance('id', instance_id)
 
     def instance_on(self, server_id):
@@ -113,21 +113,21 @@ class Ledger:
         row = self._row(f'{_INSTANCE} WHERE {column} = ?', value)
         return row and discrepancies.Instance(*row[:3], bool(row[3]))
 
-    def judged(self, instance):
-        """Take note that an Instance is judged."""
-        self._db.execute('UPDATE instances SET is_judged = 1 WHERE id = ?',
+    def set_checked(self, instance):
+        """Record that an Instance was checked."""
+        self._db.execute('UPDATE instances SET is_checked = 1 WHERE id = ?',
                          (instance.id,))
 
-    def unjudged(self):
-        """Yield each Instance that is not judged yet."""
-        for row in self._all(f'{_INSTANCE} WHERE NOT is_judged AND id > ? '
+    def unchecked(self):
+        """Yield each Instance that is not checked yet."""
+        for row in self._all(f'{_INSTANCE} WHERE NOT is_checked AND id > ? '
                              f'ORDER BY id LIMIT {BATCH}', key=0):
             yield discrepancies.Instance(*row[:3], bool(row[3]))
 
-    # What Nova says
+    # From Nova
 
     def add_owner_lock(self, server_id):
-        """Take note of a server whose own project holds its lock."""
+        """Record a server whose own project holds its lock."""
         self._db.execute('INSERT OR IGNORE INTO owner_locks VALUES (?)',
                          (server_id,))
 
@@ -136,42 +136,44 @@ class Ledger:
         return self._row('SELECT 1 FROM owner_locks WHERE server = ?',
                          server_id) is not None
 
-    def add_stranger(self, server_id, marker):
-        """Take note of a server whose marker Trove has not told of."""
-        self._db.execute('INSERT OR IGNORE INTO strangers (server, marker) '
-                         'VALUES (?, ?)', (server_id, marker))
+    def add_unknown_marker(self, server_id, marker):
+        """Record a server whose marker is not in Trove's list."""
+        self._db.execute('INSERT OR IGNORE INTO unknown_markers '
+                         '(server, marker) VALUES (?, ?)',
+                         (server_id, marker))
 
-    def judged_stranger(self, server_id):
-        """Take note that a server's marker is judged."""
-        self._db.execute('UPDATE strangers SET is_judged = 1 '
+    def set_marker_checked(self, server_id):
+        """Record that a server's marker was checked."""
+        self._db.execute('UPDATE unknown_markers SET is_checked = 1 '
                          'WHERE server = ?', (server_id,))
 
-    def strangers(self):
-        """Yield (server id, marker) of each that is not judged yet."""
+    def unknown_markers(self):
+        """Yield (server id, marker) of each that is not checked yet."""
         return self._all(
-            'SELECT server, marker FROM strangers WHERE NOT is_judged '
-            f'AND server > ? ORDER BY server LIMIT {BATCH}', key=0)
+            'SELECT server, marker FROM unknown_markers '
+            'WHERE NOT is_checked AND server > ? '
+            f'ORDER BY server LIMIT {BATCH}', key=0)
 
-    # What is wrong
+    # Discrepancies
 
-    def find(self, discrepancy):
-        """Take note of a Discrepancy."""
+    def record(self, discrepancy):
+        """Record a Discrepancy."""
         self._db.execute(
             'INSERT OR REPLACE INTO discrepancies '
             '(code, server, instance, detail) VALUES (?, ?, ?, ?)',
             (discrepancy.code, discrepancy.server, discrepancy.instance,
              discrepancy.detail))
 
-    def mended(self, discrepancy, result):
-        """Take note of what became of a Discrepancy."""
+    def set_result(self, discrepancy, result):
+        """Record what became of a Discrepancy."""
         self._db.execute(
             'UPDATE discrepancies SET result = ? '
             'WHERE code = ? AND server = ? AND instance = ?',
             (result, discrepancy.code, discrepancy.server,
              discrepancy.instance))
 
-    def unmended(self, codes):
-        """Yield each Discrepancy of some codes of which nothing became yet.
+    def unfixed(self, codes):
+        """Yield each Discrepancy of some codes that has no result yet.
 
         They come in the order of the codes.
         """
@@ -183,7 +185,7 @@ class Ledger:
                 yield _discrepancy(row)
 
     def results(self):
-        """Yield (Discrepancy, what became of it) of all, by code."""
+        """Yield each (Discrepancy, result), sorted by code."""
         for row in self._db.execute(
                 'SELECT code, server, instance, detail, result '
                 'FROM discrepancies ORDER BY code, instance, server'):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work in parallel, no more of it at a time than is wanted."""
+"""Run a function on many items, a limited number at a time."""
 
 import collections
 from concurrent import futures
@@ -9,11 +9,11 @@ import itertools
 def each(function, items, jobs):
     """Yield (item, function(item)) of each item, in order.
 
-    No more than `jobs` items are under way, and no more are taken from
-    `items` than that ahead of what has been yielded.
+    At most `jobs` items are in progress, and at most that many are taken from
+    `items` ahead of what has been yielded.
 
-    :param function: callable; what it raises is raised here, and no more
-        items are begun
+    :param function: callable; if it raises, the exception is raised here and
+        no more items are started
     :param items: iterable
     :param jobs: how many threads
     """

@@ -67,7 +67,7 @@ class Remove(_Change):
     done = 'the guard is out of it'
 
 
-class Check(outcome.Findings):
+class Check(outcome.CheckLister):
     """Tell of every pipeline whether the guard is in it, where it must be.
 
     Ends with 1 if it is missing, or in the wrong place, in any of them.
@@ -82,7 +82,7 @@ class Check(outcome.Findings):
     def take_action(self, parsed_args):
         """Return the rows."""
         _, findings = files.understood(pipelines.check, parsed_args.file)
-        self.are_well = pipelines.are_well(findings)
+        self.ok = pipelines.are_ok(findings)
         return ('Place', 'Line', 'Guard'), [
             (finding.place, finding.line, str(finding.state))
             for finding in findings]

@@ -76,7 +76,7 @@ def check(text):
         section.name, ini.line_number(text, section.start), State.PRESENT)]
 
 
-def are_well(findings):
+def are_ok(findings):
     """Return whether the guard is wherever it must be."""
     return all(finding.state is State.PRESENT for finding in findings)
 
@@ -94,7 +94,7 @@ def insert(text):
         state = layout.state(pipeline)
         if state in (State.MISPLACED, State.WITHOUT_CONTEXT):
             raise outcome.Refused(
-                f'line {pipeline.line}, {pipeline.place}: {state}. Mend this '
+                f'line {pipeline.line}, {pipeline.place}: {state}. Fix this '
                 f'by hand: the guard belongs right after keystonecontext.')
         if state is State.MISSING:
             context, = pipeline.named(layout.contexts)
