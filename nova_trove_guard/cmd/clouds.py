@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that ask a cloud, with the options that all clients have."""
+"""Commands that connect to a cloud, with the options of all clients."""
 
 import argparse
 
+from cliff import command
 import openstack
 from osc_lib.cli import client_config
 
+from nova_trove_guard.cmd import shell
 
-class Command:
-    """Mixed into a command of cliff's, gives it a connection.
+
+class Command(command.Command):
+    """A command that connects to a cloud.
 
     It takes clouds.yaml, OS_* variables and keystoneauth1's options, with the
-    precedence that they have for ``openstack``: what stands on the command
-    line wins over the cloud that OS_CLOUD names.
+    precedence that they have for ``openstack``: an option on the command line
+    takes precedence over the cloud that OS_CLOUD names.
     """
 
-    def get_parser(self, prog_name):
+    app: shell.Shell
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
-        parser = super().get_parser(prog_name)
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
         self._config = client_config.OSC_Config()
         self._options = argparse.ArgumentParser(add_help=False)
         for each in (parser, self._options):
@@ -25,9 +30,10 @@ class Command:
                 each, list(self.app.arguments))
         return parser
 
-    def connect(self, parsed_args):
-        """Return an openstack.connection.Connection; nothing is asked yet."""
-        # It takes any option for one of its own, and what stands in braces
+    def connect(self, parsed_args: argparse.Namespace
+                ) -> openstack.connection.Connection:
+        """Return a connection; no request is sent yet."""
+        # openstacksdk takes any option for one of its own, and text in braces
         # for the name of another.
         options = argparse.Namespace(**{
             name: getattr(parsed_args, name)

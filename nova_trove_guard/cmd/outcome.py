@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command ends."""
+"""How a command ends: exit codes, and the refusal to run."""
+
+import argparse
 
 from cliff import lister
 
@@ -23,7 +25,9 @@ class CheckLister(lister.Lister):
     :ivar ok: whether all checks passed; take_action sets it
     """
 
-    def run(self, parsed_args):
+    ok: bool
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
         """Print the list, and return the exit code: 1 unless all is ok."""
         super().run(parsed_args)
         return OK if self.ok else NOT_OK

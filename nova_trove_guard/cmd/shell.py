@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard``, and how ``nova-trove-guard-status`` starts.
+"""The entry points of ``nova-trove-guard`` and ``nova-trove-guard-status``.
 
-Another command is one more line in ``[options.entry_points]
-nova_trove_guard.cli`` of setup.cfg; one that asks a cloud is a clouds.Command,
-too.
+To add a command, add a line to ``[options.entry_points]
+nova_trove_guard.cli`` of setup.cfg. A command that connects to a cloud is a
+clouds.Command.
 """
 
 import importlib.metadata
+import io
 import logging
 import os
 import sys
 import warnings
 
 from cliff import app
+from cliff import command
 from cliff import commandmanager
 
 from nova_trove_guard.cmd import outcome
@@ -21,87 +23,93 @@ COMMANDS = 'nova_trove_guard.cli'
 
 
 class _Commands(commandmanager.CommandManager):
-    """Commands that are imported when they are run, and not before.
+    """Commands that are imported when they are run, not before.
 
     Importing all of them takes seconds, and one of them needs Nova, which is
-    not on every host.
+    not installed on every host.
     """
 
-    def load_commands(self, namespace):
-        """Take note of the commands in a group of entry points."""
+    def load_commands(self, namespace: str) -> None:
+        """Record the commands in a group of entry points."""
         self.group_list.append(namespace)
-        for command in importlib.metadata.entry_points(group=namespace):
-            self.commands[command.name.replace('_', ' ')] = command
+        for entry in importlib.metadata.entry_points(group=namespace):
+            self.commands[entry.name.replace('_', ' ')] = entry
 
 
 class Shell(app.App):
     """Runs one command."""
 
-    # What libraries say of their work is for those who ask with -v.
+    # Libraries log at INFO: -v shows that.
     DEFAULT_VERBOSE_LEVEL = 0
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(
-            description='Installs nova-trove-guard, and looks after it.',
+            description='Install and operate nova-trove-guard.',
             version=importlib.metadata.version('nova-trove-guard'),
             command_manager=_Commands(COMMANDS),
             deferred_help=True)
-        self._error = None
+        self.arguments: list[str] = []
+        self._error: BaseException | None = None
 
-    def initialize_app(self, argv):
-        """Show the help where no command is named."""
+    def initialize_app(self, argv: list[str]) -> None:
+        """Show the help if no command is named."""
         self.options.deferred_help |= not argv
 
-    def run_subcommand(self, argv):
+    def run_subcommand(self, argv: list[str]) -> int:
         """Run a command, and return its exit code."""
-        # Options that depend on others are looked for before parsing.
+        # Some options depend on others: commands read them before parsing.
         self.arguments = argv
         try:
-            status = super().run_subcommand(argv)
+            status: int = super().run_subcommand(argv)
         except ModuleNotFoundError as error:
             self.LOG.error('%s needs the Python package %s, which is not '
                            'installed here', argv[0],
-                           error.name.partition('.')[0])
+                           (error.name or '').partition('.')[0])
             return outcome.FAILED
         if self._error is None or isinstance(self._error, outcome.Refused):
             return status
         return outcome.FAILED
 
-    def clean_up(self, cmd, result, err):
-        """Take note of what a command raised."""
+    def clean_up(self, cmd: command.Command, result: int,
+                 err: BaseException | None) -> None:
+        """Record the exception that a command raised."""
         self._error = err
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command line.
 
-    :param argv: list of arguments, None for the process's own
+    :param argv: the arguments, None for those of the process
     :returns: the exit code
     """
     _quieten_libraries()
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        # Whatever Nova or a file says, it can be told in any locale.
-        stream.reconfigure(errors='backslashreplace')
-    return Shell().run(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # Text from Nova or a file can be printed in any locale.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+    exit_code: int = Shell().run(sys.argv[1:] if argv is None else argv)
+    return exit_code
 
 
-def status():
+def status() -> int:
     """Run the command line of ``nova-trove-guard-status``.
 
     :returns: the exit code
     """
     _quieten_libraries()
-    # Not before: it imports Nova.
+    # Not at the top: it imports Nova.
     from nova_trove_guard.cmd import upgrade_check
-    return upgrade_check.main()
+    exit_code: int = (
+        upgrade_check.main())  # type: ignore[no-untyped-call,unused-ignore]
+    return exit_code
 
 
-def _quieten_libraries():
-    """Keep from operators what libraries tell their developers."""
+def _quieten_libraries() -> None:
+    """Hide warnings of libraries that only developers need."""
     if not sys.warnoptions:
         warnings.simplefilter('ignore')
     # Nova 2025.1 would patch this process for eventlet when it is imported,
-    # and say that it is too late.
+    # and warn that it is too late.
     os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
     # Nova 2025.2 would warn that a service is starting without eventlet.
     logging.getLogger('nova.monkey_patch').setLevel(logging.ERROR)
