@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be wrong with a managed server, and the rules to detect it."""
 
+from collections import abc
 import dataclasses
 import enum
+import typing
 
 from oslo_utils import uuidutils
 
 from nova_trove_guard.trove import locks
+
+# A server, as Nova shows it.
+Server = dict[str, typing.Any]
 
 # trove.instance.tasks.InstanceTasks: what Trove does with an instance while
 # it is doing nothing.
@@ -60,9 +65,8 @@ REMEDIES = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """Something that is wrong.
+    """A difference between Trove's records and Nova's.
 
-    :ivar code: Code
     :ivar server: the server's id, '' where there is none
     :ivar instance: the id of the database instance, '' where there is none
     :ivar detail: what there is, as a sentence's beginning
@@ -73,8 +77,8 @@ class Discrepancy:
     instance: str
     detail: str
 
-    def remedy(self, metadata_key):
-        """Return what to do about it.
+    def remedy(self, metadata_key: str) -> str:
+        """Return what fixes it.
 
         :param metadata_key: the marker
         """
@@ -85,13 +89,12 @@ class Discrepancy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Instance:
-    """A database instance, as Trove has it.
+    """A database instance, as Trove shows it.
 
-    :ivar id: its id
     :ivar server: the id of its server, None while it has none
-    :ivar project: the project whose it is
+    :ivar project: the id of the project that owns it
     :ivar is_busy: whether Trove is working on it: then its server may be
-        unlocked, missing or half made
+        unlocked, missing or incomplete
     """
 
     id: str
@@ -100,8 +103,8 @@ class Instance:
     is_busy: bool
 
     @classmethod
-    def of(cls, shown):
-        """Make one of what Trove's management API shows (dict)."""
+    def from_api(cls, shown: dict[str, typing.Any]) -> typing.Self:
+        """Create an Instance from what Trove's management API shows."""
         status = shown['status']
         return cls(
             shown['id'], shown['server_id'], shown['tenant_id'],
@@ -121,27 +124,26 @@ class Expectation:
 
     metadata_key: str
     server_owner: str
-    trove_project: str
+    trove_project: str | None
 
-    def marker(self, server):
-        """Return a server's marker, None if Nova shows none.
+    def marker(self, server: Server) -> str | None:
+        """Return a server's marker, None if Nova shows none."""
+        marker: str | None = server.get('metadata', {}).get(self.metadata_key)
+        return marker
 
-        :param server: dict, as Nova shows it
-        """
-        return server.get('metadata', {}).get(self.metadata_key)
+    def check(self, instance: Instance, server: Server | None,
+              has_owner_lock: bool) -> abc.Iterator[Discrepancy]:
+        """Yield what differs between a database instance and its server.
 
-    def check(self, instance, server, has_owner_lock):
-        """Yield the Discrepancies about a database instance and its server.
-
-        :param instance: Instance
-        :param server: dict, as Nova shows it; None where it is missing
-        :param has_owner_lock: whether its lock counts, in Nova, as one by
-            the project that owns it
+        :param server: None if it is missing
+        :param has_owner_lock: whether Nova treats the server's lock as one by
+            the project that owns the server
         """
         for code, detail in self._wrong(instance, server, has_owner_lock):
             yield Discrepancy(code, instance.server or '', instance.id, detail)
 
-    def _wrong(self, instance, server, has_owner_lock):
+    def _wrong(self, instance: Instance, server: Server | None,
+               has_owner_lock: bool) -> abc.Iterator[tuple[Code, str]]:
         if server is None or server['status'] in locks.DELETED:
             if not instance.is_busy:
                 yield Code.SERVER_MISSING, (
@@ -165,13 +167,15 @@ class Expectation:
             yield from self._wrong_lock(server, has_owner_lock)
 
     @staticmethod
-    def _wrong_marker(instance, marker):
+    def _wrong_marker(instance: Instance, marker: str | None
+                      ) -> abc.Iterator[tuple[Code, str]]:
         if marker is None:
             yield Code.MARKER_MISSING, 'the server has no marker'
         elif marker != instance.id:
             yield Code.MARKER_WRONG, f'the marker is {quoted(marker)}'
 
-    def _wrong_lock(self, server, has_owner_lock):
+    def _wrong_lock(self, server: Server, has_owner_lock: bool
+                    ) -> abc.Iterator[tuple[Code, str]]:
         project = server['tenant_id']
         if not server['locked']:
             yield Code.UNLOCKED, 'the server is not locked'
@@ -180,16 +184,16 @@ class Expectation:
                 f'members of project {project} can unlock the server')
 
 
-def forged(server_id, marker, detail):
-    """Return the Discrepancy about a marker on a server that is not Trove's.
+def forged(server_id: str, marker: str, detail: str) -> Discrepancy:
+    """Return the Discrepancy of a marker that Trove does not confirm.
 
-    :param marker: its value, which may be anything
+    :param marker: its value, which may be any text
     """
     return Discrepancy(
         Code.MARKER_FORGED, server_id,
         marker if uuidutils.is_uuid_like(marker) else '', detail)
 
 
-def quoted(marker):
-    """Return a marker's value, by whomever, for one line of text."""
+def quoted(marker: str) -> str:
+    """Return a marker's value, which anyone may have written, in one line."""
     return marker if uuidutils.is_uuid_like(marker) else ascii(marker)[:80]

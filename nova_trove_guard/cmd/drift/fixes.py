@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fix what is safe to fix: markers and locks."""
 
+from collections import abc
 import dataclasses
 
 from keystoneauth1 import exceptions
 
 from nova_trove_guard.cmd.drift import comparison as comparisons
 from nova_trove_guard.cmd.drift import discrepancies
+from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import workers
 
 # What became of a discrepancy.
@@ -20,17 +22,21 @@ SAME_PROJECT = ('skipped: the tenant could remove the lock; use credentials '
 RESOLVED = (FIXED, GONE)
 
 
-def _mark(nova, expectation, discrepancy):
+def _mark(nova: sources.Nova, expectation: discrepancies.Expectation,
+          discrepancy: discrepancies.Discrepancy) -> None:
     nova.mark(discrepancy.server, discrepancy.instance,
               expectation.metadata_key)
 
 
-def _lock(nova, expectation, discrepancy):
+def _lock(nova: sources.Nova, expectation: discrepancies.Expectation,
+          discrepancy: discrepancies.Discrepancy) -> None:
     nova.lock(discrepancy.server, discrepancy.instance)
 
 
 # In this order: the guard protects a server as soon as it is marked.
-FIXES = {
+FIXES: dict[discrepancies.Code, abc.Callable[
+        [sources.Nova, discrepancies.Expectation, discrepancies.Discrepancy],
+        None]] = {
     discrepancies.Code.MARKER_MISSING: _mark,
     discrepancies.Code.MARKER_WRONG: _mark,
     discrepancies.Code.UNLOCKED: _lock,
@@ -42,34 +48,33 @@ FIXES = {
 class Fix:
     """Fixes the discrepancies of a comparison.
 
-    :ivar comparison: comparisons.Comparison
     :ivar project: the id of the project of the credentials
     :ivar for_real: whether to change anything
     """
 
     comparison: comparisons.Comparison
-    project: str
+    project: str | None
     for_real: bool
 
     @property
-    def count(self):
+    def count(self) -> int:
         """The number of discrepancies that can be fixed."""
         tally = self.comparison.ledger.tally()
         return sum(tally.get(code, 0) for code in FIXES)
 
-    def run(self):
+    def run(self) -> None:
         """Fix all discrepancies, and record each result in the ledger."""
         # One code after the other: no two threads fix the same server.
         ledger = self.comparison.ledger
         for code in FIXES:
             for count, (discrepancy, result) in enumerate(
-                    workers.each(self._fix, ledger.unfixed((code,)),
+                    workers.each(self._fix, ledger.unfixed(code),
                                  self.comparison.jobs), start=1):
                 ledger.set_result(discrepancy, result)
                 self.comparison.progress.update(
                     f'Fixing {code}', count, ledger.tally()[code])
 
-    def _fix(self, discrepancy):
+    def _fix(self, discrepancy: discrepancies.Discrepancy) -> str:
         """Fix a discrepancy if it is still there; return the result."""
         nova, expectation = self.comparison.nova, self.comparison.expectation
         try:
@@ -99,10 +104,12 @@ class Fix:
         return FIXED
 
 
-def _message(error):
+def _message(error: exceptions.HttpError) -> str:
     """Return Nova's own message, which keystoneauth1 does not parse."""
+    if error.response is None:
+        return str(error)
     try:
         fault, = error.response.json().values()
-        return fault['message']
+        return str(fault['message'])
     except (AttributeError, KeyError, TypeError, ValueError):
         return str(error)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A progress bar for terminals."""
 
+from collections import abc
 import contextlib
+import typing
 
 WIDTH = 30
 
@@ -9,14 +11,15 @@ WIDTH = 30
 class Progress:
     """Shows progress on a terminal, and nothing on any other stream.
 
-    :param stream: text stream, such as sys.stderr
+    :param stream: such as sys.stderr
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream: typing.TextIO) -> None:
         self._stream = stream
         self._is_shown = stream.isatty()
 
-    def update(self, what, count, total=None):
+    def update(self, what: str, count: int,
+               total: int | None = None) -> None:
         """Show the progress of a task.
 
         :param what: the name of the task
@@ -28,17 +31,17 @@ class Progress:
             self._stream.flush()
 
     @contextlib.contextmanager
-    def shown(self):
+    def shown(self) -> abc.Iterator[None]:
         """Remove the bar when the block ends or fails."""
         try:
-            yield self
+            yield
         finally:
             if self._is_shown:
                 self._stream.write('\r\x1b[K')
                 self._stream.flush()
 
 
-def line(what, count, total):
+def line(what: str, count: int, total: int | None) -> str:
     """Return the text of a bar, or of a counter if there is no total."""
     if not total:
         return f'{what}: {count}'

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A session that retries calls to services that are too busy."""
 
+from collections import abc
 import datetime
 import email.utils
 import logging
+import typing
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import session as sessions
@@ -17,24 +19,35 @@ LONGEST_PAUSE = 300  # seconds
 _BACK_OFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
 
+class Response(typing.Protocol):
+    """What the retries depend on of a requests.Response."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> abc.Mapping[str, str]: ...
+
+
 class PatientSession(sessions.Session):
     """A session that retries calls when a service is busy or unreachable.
 
     Use it only for calls that are safe to repeat.
 
-    :param behind: the keystoneauth1 session whose credentials and settings
-        it uses
+    :param behind: the session whose credentials and settings it uses
     """
 
-    def __init__(self, behind):
+    def __init__(self, behind: sessions.Session) -> None:
         super().__init__(
             auth=behind.auth, session=behind.session, verify=behind.verify,
             cert=behind.cert, timeout=behind.timeout,
             app_name=behind.app_name, app_version=behind.app_version,
             additional_headers=behind.additional_headers)
 
-    def request(self, url, method, raise_exc=True, **kwargs):
+    def request(self, url: str, method: str, *args: typing.Any,
+                **kwargs: typing.Any) -> typing.Any:
         """Send a request, as keystoneauth1.session.Session does."""
+        raise_exc = kwargs.pop('raise_exc', True)
         response = tenacity.Retrying(
             retry=(tenacity.retry_if_result(is_too_busy) |
                    tenacity.retry_if_exception_type(
@@ -45,33 +58,35 @@ class PatientSession(sessions.Session):
                 'No response yet, retrying in %.1f s: %s %s',
                 state.upcoming_sleep, method, url),
             # After the last attempt: its response or its exception.
-            retry_error_callback=lambda state: state.outcome.result(),
-        )(super().request, url, method, raise_exc=False, **kwargs)
+            retry_error_callback=lambda state: _outcome(state).result(),
+        )(super().request, url, method, *args, raise_exc=False, **kwargs)
         if raise_exc and response.status_code >= 400:
             raise exceptions.from_response(response, method, url)
         return response
 
 
-def is_too_busy(response):
+def is_too_busy(response: Response) -> bool:
     """Return whether a response asks the client to retry."""
     return response.status_code in TOO_BUSY
 
 
-def pause(state):
-    """Return how many seconds to wait: at least what Retry-After says.
-
-    :param state: tenacity.RetryCallState
-    """
-    seconds = _BACK_OFF(state)
-    if not state.outcome.failed:
-        seconds += asked_for(state.outcome.result().headers)
+def pause(state: tenacity.RetryCallState) -> float:
+    """Return how many seconds to wait: at least what Retry-After says."""
+    seconds: float = _BACK_OFF(state)
+    if not _outcome(state).failed:
+        seconds += asked_for(_outcome(state).result().headers)
     return min(seconds, LONGEST_PAUSE)
 
 
-def asked_for(headers):
+def _outcome(state: tenacity.RetryCallState) -> tenacity.Future:
+    # It is None only before the first attempt.
+    return typing.cast(tenacity.Future, state.outcome)
+
+
+def asked_for(headers: abc.Mapping[str, str]) -> float:
     """Return the seconds that a Retry-After header asks for, 0 for none.
 
-    :param headers: mapping; Retry-After is a number or a date (RFC 9110)
+    :param headers: Retry-After is a number or a date (RFC 9110)
     """
     text = headers.get('Retry-After', '')
     try:

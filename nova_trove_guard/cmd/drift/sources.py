@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova and Trove, as the comparison reads them: in pages, and one by one."""
+"""Read servers from Nova and database instances from Trove."""
+
+from collections import abc
+import typing
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
+from keystoneauth1 import session as sessions
 from troveclient import exceptions as trove_exceptions
 from troveclient.v1 import client as trove_client
 
@@ -11,46 +15,53 @@ from nova_trove_guard.cmd import outcome
 from nova_trove_guard.trove import locks
 
 NOVA_PAGE = 500
-# Trove asks Nova for the servers of a page in one URL, 55 characters each.
+# Trove lists the servers of a page by one request to Nova, with 55 characters
+# of its URL for each.
 TROVE_PAGE = 100
-# By how much a page of Trove's begins before the end of the one before it.
+# By how much each page of Trove's list overlaps the one before it.
 OVERLAP = 10
+
+# Where to continue in Trove's list: the offset of the next page, the time of
+# the latest change when the list began, and the ids of the last page.
+Position = tuple[int | None, str | None, abc.Sequence[str]]
+
+# Servers and the id of the last one, for each page.
+_Pages = abc.Iterator[tuple[list[discrepancies.Server], str | None]]
 
 
 class Nova:
     """Nova's servers.
 
-    All calls raise keystoneauth1.exceptions.ClientException where Nova does
-    not answer, or refuses.
+    All calls raise keystoneauth1.exceptions.ClientException if Nova fails or
+    refuses.
 
-    :param session: keystoneauth1 session
-    :param tagged_only: whether to list no servers but those with Trove's tag
+    :param tagged_only: whether to list only servers with Trove's tag
     :param endpoint: more arguments of keystoneauth1.adapter.Adapter that say
         where Nova is
     """
 
-    def __init__(self, session, tagged_only=False, **endpoint):
+    def __init__(self, session: sessions.Session, tagged_only: bool = False,
+                 **endpoint: typing.Any) -> None:
         self._nova = adapter.Adapter(
             session, service_type='compute',
             default_microversion=locks.REASON_MICROVERSION, **endpoint)
         self._filter = {'tags': locks.TAG} if tagged_only else {}
 
-    def servers(self, marker):
-        """Yield (list of servers, id of the last) of each page.
+    def servers(self, marker: str | None) -> _Pages:
+        """Yield (servers, id of the last) of each page.
 
-        :param marker: the id of the server behind which to begin, None for
-            the first
+        :param marker: the id of the server after which to start, None to
+            start at the first
         """
         return self._pages('/servers/detail', marker, self._filter)
 
-    def owner_locks(self, marker):
-        """Yield (list of servers, id of the last) as servers() does.
+    def owner_locks(self, marker: str | None) -> _Pages:
+        """Yield the servers whose lock their own project holds, as servers().
 
-        They are those whose lock their own project holds. No view of Nova's
-        shows who locked a server, but admins may ask for those that were
-        locked by ``owner`` or ``admin``, as Nova's database has it.
+        Nova's API does not show who locked a server, but admins can filter
+        its list by ``locked_by``: ``owner`` or ``admin``.
 
-        :raises outcome.Refused: if Nova ignores what it is asked for
+        :raises outcome.Refused: if Nova ignores the filter
         """
         if next(self._pages('/servers', None,
                             {'locked_by': 'nobody', 'limit': 1}))[0]:
@@ -60,8 +71,9 @@ class Nova:
                 'that, by default to an admin')
         return self._pages('/servers', marker, {'locked_by': 'owner'})
 
-    def _pages(self, path, marker, query):
-        query = {'all_tenants': '1', 'limit': NOVA_PAGE} | query
+    def _pages(self, path: str, marker: str | None,
+               query: abc.Mapping[str, str | int]) -> _Pages:
+        query = {'all_tenants': '1', 'limit': NOVA_PAGE, **query}
         while True:
             if marker is not None:
                 query['marker'] = marker
@@ -73,26 +85,29 @@ class Nova:
             if not page.get('servers_links'):
                 return
 
-    def show(self, server_id):
-        """Return a server (dict), None if there is none."""
+    def show(self, server_id: str) -> discrepancies.Server | None:
+        """Return a server, None if there is none."""
         try:
-            return self._nova.get(f'/servers/{server_id}').json()['server']
+            server: discrepancies.Server = self._nova.get(
+                f'/servers/{server_id}').json()['server']
         except exceptions.NotFound:
             return None
+        return server
 
-    def has_owner_lock(self, server_id):
+    def has_owner_lock(self, server_id: str) -> bool:
         """Return whether a server's own project holds its lock."""
         servers, _ = next(self._pages(
             '/servers', None, {'locked_by': 'owner', 'uuid': server_id}))
         return bool(servers)
 
-    def lock(self, server_id, instance_id):
-        """Lock a server, whatever its lock is."""
+    def lock(self, server_id: str, instance_id: str) -> None:
+        """Lock a server, which may be locked already."""
         self._nova.post(f'/servers/{server_id}/action', json={
             'lock': {'locked_reason': locks.reason(instance_id)}})
 
-    def mark(self, server_id, instance_id, metadata_key):
-        """Mark a server as a database instance's."""
+    def mark(self, server_id: str, instance_id: str,
+             metadata_key: str) -> None:
+        """Write the marker of a database instance on a server."""
         self._nova.post(f'/servers/{server_id}/metadata', json={
             'metadata': {metadata_key: instance_id}})
 
@@ -100,31 +115,36 @@ class Nova:
 class Trove:
     """Trove's database instances, by its management API.
 
-    All calls raise troveclient.exceptions.ClientException where Trove
-    refuses, and keystoneauth1's where it does not answer.
+    All calls raise troveclient.exceptions.ClientException if Trove refuses,
+    and keystoneauth1.exceptions.ClientException if it fails.
 
-    :param session: keystoneauth1 session
-    :param compute_region: the region whose servers are asked for; Trove may
-        have instances in others
+    :param compute_region: the region of the servers; instances with servers
+        in other regions are left out
     :param endpoint: more arguments of troveclient.v1.client.Client that say
         where Trove is
     """
 
-    def __init__(self, session, compute_region, **endpoint):
+    def __init__(self, session: sessions.Session, compute_region: str | None,
+                 **endpoint: typing.Any) -> None:
         self._trove = trove_client.Client(
             session=session, **endpoint).mgmt_instances
         self._regions = {None, compute_region}
 
-    def pages(self, position):
-        """Yield (list of Instance, position behind it) of each page.
+    def pages(self, position: Position | None) -> abc.Iterator[
+            tuple[list[discrepancies.Instance], Position]]:
+        """Yield (instances, position after them) of each page.
 
-        Trove lists by the time of the last change, latest first, and counts
-        from the front: while it is read, what is deleted moves the rest to
-        the front and what changes goes there itself. So each page overlaps
-        with the one before, and in the end the front is read again.
+        Trove sorts by the time of the last change, latest first, and counts
+        from the front. While the list is read, a deleted instance moves the
+        rest to the front, and a changed one moves to the front itself. So
+        each page overlaps the one before, and at the end the front is read
+        again.
 
-        :param position: where to begin, None for the front
+        :param position: where to start, None for the front
         """
+        offset: int | None
+        began: str | None
+        before: abc.Sequence[str]
         offset, began, before = position or (0, None, ())
         while offset is not None:
             page = self._page(offset)
@@ -138,10 +158,11 @@ class Trove:
             yield self._of_region(page), (
                 offset if following is None else following, began, ids)
             offset, before = following, ids
-        yield from self._changed_since(began)
+        yield from self._changed_since(began or '')
 
-    def _changed_since(self, began):
-        offset = 0
+    def _changed_since(self, began: str) -> abc.Iterator[
+            tuple[list[discrepancies.Instance], Position]]:
+        offset: int | None = 0
         while offset is not None:
             page = self._page(offset)
             yield self._of_region(page), (0, began, ())
@@ -150,24 +171,26 @@ class Trove:
                 return
             offset = page.next and int(page.next)
 
-    def _page(self, offset):
+    def _page(self, offset: int) -> typing.Any:
+        """Return a page of dict, with the offset of the `next` one."""
         page = self._trove.list(limit=TROVE_PAGE, marker=offset,
                                 deleted=False, include_clustered=True)
         page[:] = [shown.to_dict() for shown in page]
         return page
 
-    def _of_region(self, page):
-        return [discrepancies.Instance.of(shown) for shown in page
+    def _of_region(self, page: abc.Iterable[dict[str, typing.Any]]
+                   ) -> list[discrepancies.Instance]:
+        return [discrepancies.Instance.from_api(shown) for shown in page
                 if shown['region'] in self._regions]
 
-    def show(self, instance_id):
+    def show(self, instance_id: str) -> discrepancies.Instance | None:
         """Return an Instance, None if there is none (any more)."""
         try:
-            return discrepancies.Instance.of(
+            return discrepancies.Instance.from_api(
                 self._trove.show(instance_id).to_dict())
         except trove_exceptions.NotFound:
             return None
 
 
-def _latest(page):
+def _latest(page: abc.Iterable[dict[str, typing.Any]]) -> str:
     return max((shown['updated'] for shown in page), default='')

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a comparison has learned so far, in a file that outlives its process.
+"""The state of a comparison, in a file that outlives its process.
 
-An SQLite database: what belongs together is written together or not at all,
-even where the process is killed, and memory does not grow with the fleet.
+The file is an SQLite database: a transaction is written completely or not at
+all, even if the process is killed, and memory use does not grow with the
+fleet.
 """
 
+from collections import abc
 import contextlib
 import sqlite3
+import typing
 
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd import outcome
@@ -34,14 +37,14 @@ BATCH = 500
 class Ledger:
     """The state of one comparison.
 
-    :param path: its file; '' for one that nobody sees and that ends with it
-    :param subject: what is compared (str), so that a run does not go on
-        with another's ledger
+    :param path: the file; '' for a temporary one
+    :param subject: what is compared, so that a run does not continue with
+        the file of another comparison
     :raises outcome.Refused: if the file belongs to another comparison, is in
         use, or is no state file
     """
 
-    def __init__(self, path, subject):
+    def __init__(self, path: str, subject: str) -> None:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
             # Only one process at a time.
@@ -58,12 +61,12 @@ class Ledger:
             raise outcome.Refused(
                 f'{path} is the state of another comparison: {known}')
 
-    def close(self):
+    def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     @contextlib.contextmanager
-    def transaction(self):
+    def transaction(self) -> abc.Iterator[None]:
         """Commit what the block writes, or nothing if it fails."""
         self._db.execute('BEGIN')
         try:
@@ -75,24 +78,27 @@ class Ledger:
 
     # Progress
 
-    def position(self, phase):
+    def position(self, phase: str) -> tuple[str | None, int]:
         """Return (position, count) of a phase, (None, 0) at its start."""
-        return self._row('SELECT position, count FROM phases WHERE name = ?',
-                         phase) or (None, 0)
+        position, count = self._row(
+            'SELECT position, count FROM phases WHERE name = ?',
+            phase) or (None, 0)
+        return position, count
 
-    def is_done(self, phase):
+    def is_done(self, phase: str) -> bool:
         """Return whether a phase is done."""
         return bool(self._value('SELECT done FROM phases WHERE name = ?',
                                 phase))
 
-    def set_position(self, phase, position, count=0, done=False):
+    def set_position(self, phase: str, position: str | None, count: int,
+                     done: bool = False) -> None:
         """Record how far a phase is."""
         self._db.execute('INSERT OR REPLACE INTO phases VALUES (?, ?, ?, ?)',
                          (phase, position, count, done))
 
     # From Trove
 
-    def add(self, instance):
+    def add(self, instance: discrepancies.Instance) -> None:
         """Record an Instance; replace an earlier record of it."""
         self._db.execute(
             'INSERT INTO instances (id, server, project, is_busy) '
@@ -101,53 +107,46 @@ class Ledger:
             (instance.id, instance.server, instance.project,
              instance.is_busy))
 
-    def instance(self, instance_id):
-        """Return the Instance with an id, None if Trove did not list it."""
-        return self._instance('id', instance_id)
-
-    def instance_on(self, server_id):
+    def instance_on(self, server_id: str) -> discrepancies.Instance | None:
         """Return the Instance on a server, None for none."""
-        return self._instance('server', server_id)
+        row = self._row(f'{_INSTANCE} WHERE server = ?', server_id)
+        return None if row is None else _instance(row)
 
-    def _instance(self, column, value):
-        row = self._row(f'{_INSTANCE} WHERE {column} = ?', value)
-        return row and discrepancies.Instance(*row[:3], bool(row[3]))
-
-    def set_checked(self, instance):
+    def set_checked(self, instance: discrepancies.Instance) -> None:
         """Record that an Instance was checked."""
         self._db.execute('UPDATE instances SET is_checked = 1 WHERE id = ?',
                          (instance.id,))
 
-    def unchecked(self):
+    def unchecked(self) -> abc.Iterator[discrepancies.Instance]:
         """Yield each Instance that is not checked yet."""
         for row in self._all(f'{_INSTANCE} WHERE NOT is_checked AND id > ? '
                              f'ORDER BY id LIMIT {BATCH}', key=0):
-            yield discrepancies.Instance(*row[:3], bool(row[3]))
+            yield _instance(row)
 
     # From Nova
 
-    def add_owner_lock(self, server_id):
+    def add_owner_lock(self, server_id: str) -> None:
         """Record a server whose own project holds its lock."""
         self._db.execute('INSERT OR IGNORE INTO owner_locks VALUES (?)',
                          (server_id,))
 
-    def has_owner_lock(self, server_id):
+    def has_owner_lock(self, server_id: str) -> bool:
         """Return whether a server's own project holds its lock."""
         return self._row('SELECT 1 FROM owner_locks WHERE server = ?',
                          server_id) is not None
 
-    def add_unknown_marker(self, server_id, marker):
+    def add_unknown_marker(self, server_id: str, marker: str) -> None:
         """Record a server whose marker is not in Trove's list."""
         self._db.execute('INSERT OR IGNORE INTO unknown_markers '
                          '(server, marker) VALUES (?, ?)',
                          (server_id, marker))
 
-    def set_marker_checked(self, server_id):
+    def set_marker_checked(self, server_id: str) -> None:
         """Record that a server's marker was checked."""
         self._db.execute('UPDATE unknown_markers SET is_checked = 1 '
                          'WHERE server = ?', (server_id,))
 
-    def unknown_markers(self):
+    def unknown_markers(self) -> abc.Iterator[tuple[str, str]]:
         """Yield (server id, marker) of each that is not checked yet."""
         return self._all(
             'SELECT server, marker FROM unknown_markers '
@@ -156,7 +155,7 @@ class Ledger:
 
     # Discrepancies
 
-    def record(self, discrepancy):
+    def record(self, discrepancy: discrepancies.Discrepancy) -> None:
         """Record a Discrepancy."""
         self._db.execute(
             'INSERT OR REPLACE INTO discrepancies '
@@ -164,7 +163,8 @@ class Ledger:
             (discrepancy.code, discrepancy.server, discrepancy.instance,
              discrepancy.detail))
 
-    def set_result(self, discrepancy, result):
+    def set_result(self, discrepancy: discrepancies.Discrepancy,
+                   result: str) -> None:
         """Record what became of a Discrepancy."""
         self._db.execute(
             'UPDATE discrepancies SET result = ? '
@@ -172,40 +172,40 @@ class Ledger:
             (result, discrepancy.code, discrepancy.server,
              discrepancy.instance))
 
-    def unfixed(self, codes):
-        """Yield each Discrepancy of some codes that has no result yet.
+    def unfixed(self, code: discrepancies.Code
+                ) -> abc.Iterator[discrepancies.Discrepancy]:
+        """Yield each Discrepancy with a code that has no result yet."""
+        for row in self._all(
+                f'{_DISCREPANCIES} WHERE server > ? AND code = ? '
+                f'AND result = \'\' ORDER BY server LIMIT {BATCH}',
+                code, key=1):
+            yield _discrepancy(row)
 
-        They come in the order of the codes.
-        """
-        for code in codes:
-            for row in self._all(
-                    f'{_DISCREPANCIES} WHERE server > ? AND code = ? '
-                    f'AND result = \'\' ORDER BY server LIMIT {BATCH}',
-                    code, key=1):
-                yield _discrepancy(row)
-
-    def results(self):
+    def results(self) -> abc.Iterator[tuple[discrepancies.Discrepancy, str]]:
         """Yield each (Discrepancy, result), sorted by code."""
         for row in self._db.execute(
                 'SELECT code, server, instance, detail, result '
                 'FROM discrepancies ORDER BY code, instance, server'):
             yield _discrepancy(row[:4]), row[4]
 
-    def tally(self):
-        """Return a dict of the number of Discrepancies by code."""
+    def tally(self) -> dict[str, int]:
+        """Return the number of discrepancies by code."""
         return dict(self._db.execute(
             'SELECT code, COUNT(*) FROM discrepancies GROUP BY code '
             'ORDER BY code'))
 
-    def size(self, table, condition='1'):
+    def size(self, table: str, condition: str = '1') -> int:
         """Return the number of rows in a table."""
-        return self._value(
+        size: int = self._value(
             f'SELECT COUNT(*) FROM {table} WHERE {condition}')
+        return size
 
-    def _all(self, select, *values, key):
-        """Yield all rows, a batch at a time, so that they may change.
+    def _all(self, select: str, *values: str, key: int
+             ) -> abc.Iterator[tuple[typing.Any, ...]]:
+        """Yield all rows in batches, so that they may change meanwhile.
 
-        :param select: takes the last batch's last key, and values
+        :param select: its parameters are the last key of the last batch, and
+            `values`
         :param key: the index of the key in a row
         """
         last = ''
@@ -216,12 +216,20 @@ class Ledger:
                 return
             last = batch[-1][key]
 
-    def _row(self, select, *values):
-        return self._db.execute(select, values).fetchone()
+    def _row(self, select: str, *values: str) -> tuple[typing.Any, ...] | None:
+        row: tuple[typing.Any, ...] | None = self._db.execute(
+            select, values).fetchone()
+        return row
 
-    def _value(self, select, *values):
+    def _value(self, select: str, *values: str) -> typing.Any:
         return next(iter(self._row(select, *values) or ()), None)
 
 
-def _discrepancy(row):
+def _instance(row: tuple[typing.Any, ...]) -> discrepancies.Instance:
+    instance_id, server, project, is_busy = row
+    return discrepancies.Instance(
+        instance_id, server, project, bool(is_busy))
+
+
+def _discrepancy(row: tuple[typing.Any, ...]) -> discrepancies.Discrepancy:
     return discrepancies.Discrepancy(discrepancies.Code(row[0]), *row[1:])

@@ -2,32 +2,37 @@
 """Run a function on many items, a limited number at a time."""
 
 import collections
+from collections import abc
 from concurrent import futures
 import itertools
+import typing
+
+Item = typing.TypeVar('Item')
+Result = typing.TypeVar('Result')
 
 
-def each(function, items, jobs):
+def each(function: abc.Callable[[Item], Result], items: abc.Iterable[Item],
+         jobs: int) -> abc.Iterator[tuple[Item, Result]]:
     """Yield (item, function(item)) of each item, in order.
 
     At most `jobs` items are in progress, and at most that many are taken from
     `items` ahead of what has been yielded.
 
-    :param function: callable; if it raises, the exception is raised here and
-        no more items are started
-    :param items: iterable
-    :param jobs: how many threads
+    :param function: if it raises, the exception is raised here and no more
+        items are started
+    :param jobs: the number of threads
     """
-    items = iter(items)
+    left = iter(items)
     with futures.ThreadPoolExecutor(jobs) as pool:
         waiting = collections.deque(
             (item, pool.submit(function, item))
-            for item in itertools.islice(items, jobs))
+            for item in itertools.islice(left, jobs))
         try:
             while waiting:
                 item, future = waiting.popleft()
                 yield item, future.result()
                 waiting.extend((item, pool.submit(function, item))
-                               for item in itertools.islice(items, 1))
+                               for item in itertools.islice(left, 1))
         finally:
             for _, future in waiting:
                 future.cancel()
