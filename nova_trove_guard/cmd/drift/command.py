@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard drift``: compare Trove's records with Nova's."""
 
+import argparse
+from collections import abc
 import contextlib
 import json
 import os
+import typing
+
+import openstack
 
 from nova_trove_guard.cmd import clouds
 from nova_trove_guard.cmd.drift import comparison as comparisons
@@ -18,7 +23,7 @@ from nova_trove_guard.core import options
 from nova_trove_guard.trove import opts
 
 JOBS = 4
-# As many as a keystoneauth1 session has connections.
+# A keystoneauth1 session has no more connections.
 MOST_JOBS = 10
 FOUND = 'found'
 
@@ -35,7 +40,7 @@ class Drift(clouds.Command, outcome.CheckLister):
 
     need_sort_by_cliff = False
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
         metadata_key = next(opt.default for opt in options.GUARD_OPTS
@@ -93,7 +98,8 @@ class Drift(clouds.Command, outcome.CheckLister):
             help='with --fix, do not ask for confirmation')
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[
+            abc.Sequence[str], abc.Iterable[typing.Any]]:
         """Compare, fix, and return the rows."""
         if parsed_args.fix and not (
                 parsed_args.dry_run or parsed_args.yes or
@@ -121,7 +127,7 @@ class Drift(clouds.Command, outcome.CheckLister):
         return ('Code', 'Server', 'Database Instance', 'Detail', 'Result',
                 'Remedy'), rows
 
-    def _fix(self, fix, parsed_args):
+    def _fix(self, fix: fixes.Fix, parsed_args: argparse.Namespace) -> None:
         if fix.for_real and fix.count and not parsed_args.yes:
             print(f'Fix {fix.count} discrepancies? [y/N] ', end='',
                   flush=True, file=self.app.stderr)
@@ -130,17 +136,22 @@ class Drift(clouds.Command, outcome.CheckLister):
         with fix.comparison.progress.shown():
             fix.run()
 
-    def produce_output(self, parsed_args, column_names, data):
+    def produce_output(
+            self, parsed_args: argparse.Namespace,
+            column_names: abc.Sequence[str],
+            data: abc.Iterable[abc.Sequence[typing.Any]]) -> int:
         """Print the rows, and the summary to standard error."""
-        super().produce_output(parsed_args, column_names, data)
+        status: int = super().produce_output(parsed_args, column_names, data)
         print(self._summary, file=self.app.stderr)
         self.app.stdout.flush()
         if parsed_args.state:
             # Not before the discrepancies are printed.
             os.unlink(parsed_args.state)
+        return status
 
 
-def _where(connection, service, region=None):
+def _where(connection: openstack.connection.Connection, service: str,
+           region: str | None = None) -> dict[str, typing.Any]:
     """Return the arguments of a keystoneauth1 Adapter for a service."""
     config = connection.config
     return {'region_name': region or config.get_region_name(service),
@@ -149,11 +160,13 @@ def _where(connection, service, region=None):
                 None if region else config.get_endpoint(service))}
 
 
-def _comparison(connection, parsed_args, ledger, stderr):
+def _comparison(connection: openstack.connection.Connection,
+                parsed_args: argparse.Namespace, ledger: store.Ledger,
+                stderr: typing.TextIO) -> comparisons.Comparison:
     session = retries.PatientSession(connection.session)
     compute = _where(connection, 'compute')
 
-    def trove(region):
+    def trove(region: str | None) -> sources.Trove:
         return sources.Trove(
             session, compute['region_name'],
             **_where(connection, 'database', region))
@@ -166,11 +179,13 @@ def _comparison(connection, parsed_args, ledger, stderr):
             parsed_args.metadata_key, parsed_args.server_owner,
             parsed_args.trove_project or connection.current_project_id),
         ledger=ledger, progress=progress_bar.Progress(stderr),
-        ignored=frozenset(parsed_args.ignore), jobs=parsed_args.jobs)
+        ignored=frozenset(map(discrepancies.Code, parsed_args.ignore)),
+        jobs=parsed_args.jobs)
 
 
-def _subject(connection, parsed_args):
-    """Return what is compared (str), for the ledger."""
+def _subject(connection: openstack.connection.Connection,
+             parsed_args: argparse.Namespace) -> str:
+    """Return what is compared, for the ledger."""
     return json.dumps([
         connection.config.get_auth_args().get('auth_url'),
         _where(connection, 'compute'),
@@ -180,7 +195,8 @@ def _subject(connection, parsed_args):
         parsed_args.tagged_only, parsed_args.ignore])
 
 
-def _summary(ledger, rows):
+def _summary(ledger: store.Ledger,
+             rows: abc.Collection[abc.Sequence[str]]) -> str:
     tally = ', '.join(f'{code} {count}'
                       for code, count in ledger.tally().items())
     left = sum(row[4] not in fixes.RESOLVED for row in rows)
