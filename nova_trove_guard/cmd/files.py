@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes configuration files: whole or not at all, and to nobody new."""
+"""Write configuration files atomically, without new readers."""
 
+from collections import abc
 import contextlib
 import os
 import pathlib
 import shutil
 import stat
 import tempfile
+import typing
 
 from nova_trove_guard.cmd import outcome
+
+Path = str | os.PathLike[str]
+Result = typing.TypeVar('Result')
 
 BACKUP_SUFFIX = '.bak'
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def read(path):
-    """Read a text file, line ends as they are.
+def read(path: Path) -> str:
+    """Return the text of a file, with its own line ends.
 
-    :param path: its path
-    :returns: its text
-    :raises outcome.Refused: for what is no file, or no text in UTF-8
+    :raises outcome.Refused: if it is not a file, or not text in UTF-8
     :raises OSError: if it can't be read
     """
     path = pathlib.Path(path)
@@ -32,13 +35,12 @@ def read(path):
             f'{path} can\'t be decoded as UTF-8: {error}') from error
 
 
-def understood(function, path):
+def understood(function: abc.Callable[[str], Result],
+               path: Path) -> tuple[str, Result]:
     """Call a function with the text of a file.
 
-    :param function: what takes a text, and may raise outcome.Refused
-    :param path: the file
-    :returns: the text, and what the function returns
-    :raises outcome.Refused: as the function, with the path in its message
+    :returns: the text, and what the function returned
+    :raises outcome.Refused: if the function does; the message has the path
     """
     text = read(path)
     try:
@@ -47,11 +49,10 @@ def understood(function, path):
         raise outcome.Refused(f'{path}: {error}') from error
 
 
-def read_secret(path):
-    """Read the first line of a file that nobody else can read.
+def read_secret(path: Path) -> str:
+    """Return the first line of a file that only its owner can read.
 
-    :param path: its path; it may be a pipe
-    :returns: the line, without its end
+    :param path: may be a pipe
     :raises outcome.Refused: if others can read the file, or it is empty
     :raises OSError: if it can't be read
     """
@@ -59,25 +60,21 @@ def read_secret(path):
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISREG(mode) and mode & OTHERS:
             raise outcome.Refused(
-                f'{path} can be read by others than its owner: chmod 600 it, '
-                f'and think of another password')
+                f'others than its owner can read {path}: run chmod 600, and '
+                f'choose another password')
         secret = file.readline().rstrip('\r\n')
     if not secret:
         raise outcome.Refused(f'{path} has no password in its first line')
     return secret
 
 
-def rewrite(path, text):
-    """Give a file another text, and keep the one that it had beside it.
+def rewrite(path: Path, text: str) -> str:
+    """Replace the text of a file, and keep the original file as a backup.
 
-    Owner, mode and extended attributes stay, and a symbolic link goes on
-    leading to the file.
+    Owner, mode, extended attributes and symbolic links are kept.
 
-    :param path: the file
-    :param text: its new text
-    :returns: the path (str) of the backup, which holds what the file was
-        right before
-    :raises OSError: if that fails; then the file is as it was
+    :returns: the path of the backup
+    :raises OSError: if that fails; the file is not changed then
     """
     path = os.path.realpath(path)
     backup = path + BACKUP_SUFFIX
@@ -88,21 +85,19 @@ def rewrite(path, text):
 
 
 @contextlib.contextmanager
-def secret_file(path, text):
-    """Write a file for its owner alone (0600), unless the block fails.
+def secret_file(path: Path, text: str) -> abc.Iterator[None]:
+    """Write a file for its owner only (0600), unless the block fails.
 
-    It is there under another name while the block runs, so that nothing is
-    done with a secret that could not be kept.
+    The file has another name while the block runs, so that the block uses no
+    secret that could not be saved.
 
-    :param path: its path
-    :param text: what it is to say
     :raises OSError: if it can't be written
     """
     with _unfinished(os.path.realpath(path), text.encode()):
         yield
 
 
-def _replace(path, content, like):
+def _replace(path: str, content: bytes, like: str) -> None:
     with _unfinished(path, content) as unfinished:
         status = os.stat(like)
         os.chown(unfinished, status.st_uid, status.st_gid)
@@ -111,10 +106,10 @@ def _replace(path, content, like):
 
 
 @contextlib.contextmanager
-def _unfinished(path, content):
-    """Write a new file (0600), which takes a path's place after the block.
+def _unfinished(path: str, content: bytes) -> abc.Iterator[str]:
+    """Write a new file (0600), and move it to a path after the block.
 
-    :returns: the path under which it is there until then
+    :returns: the path of the file until then
     """
     directory, name = os.path.split(path)
     descriptor, unfinished = tempfile.mkstemp(

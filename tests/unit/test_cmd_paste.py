@@ -419,7 +419,7 @@ def test_the_command_refuses(run, paste, command):
     paste.write_text('nothing\n')
     status, output, errors = run('paste', command, paste)
     assert (status, output) == (1, '')
-    assert errors.startswith(f'{paste}: it can\'t be read: ')
+    assert errors.startswith(f'{paste}: it can\'t be parsed: ')
     assert os.listdir(paste.parent) == [paste.name]
 
 

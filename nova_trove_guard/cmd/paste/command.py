@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard paste insert | remove | check FILE``."""
 
+import argparse
+from collections import abc
 import difflib
+import typing
 
 from cliff import command
 
@@ -10,7 +13,7 @@ from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
 
 
-def _add_file(parser):
+def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('file', metavar='FILE',
                         help='Nova\'s api-paste.ini')
 
@@ -18,21 +21,24 @@ def _add_file(parser):
 class _Change(command.Command):
     """A command that changes the file.
 
-    :cvar change: the function of pipelines that does
-    :cvar done: what has happened then
+    :cvar change: the function that returns the new text
+    :cvar done: the message after a change
     """
 
-    def get_parser(self, prog_name):
+    change: abc.Callable[[str], str]
+    done: str
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
-        parser = super().get_parser(prog_name)
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
         _add_file(parser)
         parser.add_argument(
             '--dry-run', action='store_true',
             help='print the change as a unified diff, and change nothing')
         return parser
 
-    def take_action(self, parsed_args):
-        """Change the file, or print how it would."""
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Change the file, or print the change."""
         path = parsed_args.file
         before, after = files.understood(type(self).change, path)
         if after == before:
@@ -41,45 +47,47 @@ class _Change(command.Command):
             self.app.stdout.writelines(_diff(before, after, path))
         else:
             backup = files.rewrite(path, after)
-            print(f'{path}: {self.done}; before that it was {backup}. '
-                  f'Restart nova-api.', file=self.app.stdout)
+            print(f'{path}: {self.done}; the original file is kept as '
+                  f'{backup}. Restart nova-api.', file=self.app.stdout)
 
 
 class Insert(_Change):
-    """Put the guard into every pipeline of Nova's Compute API.
+    """Insert the guard into every pipeline of Nova's Compute API.
 
-    It goes right after keystonecontext. Comments, order and spacing stay as
-    they are, and what the file was is kept beside it. A file that is not
-    understood stays as it is.
+    The guard is inserted right after keystonecontext. Comments, order and
+    spacing are kept, and the original file is kept as <name>.bak. A file with
+    a layout that is not supported is refused and not changed.
     """
 
     change = staticmethod(pipelines.insert)
-    done = 'the guard is in it'
+    done = 'the guard is in every pipeline'
 
 
 class Remove(_Change):
-    """Take the guard out of every pipeline of an api-paste.ini.
+    """Remove the guard from every pipeline of an api-paste.ini.
 
-    Undoes what "paste insert" does, and keeps what the file was beside it.
+    Reverts "paste insert". The original file is kept as <name>.bak.
     """
 
     change = staticmethod(pipelines.remove)
-    done = 'the guard is out of it'
+    done = 'the guard is removed'
 
 
 class Check(outcome.CheckLister):
-    """Tell of every pipeline whether the guard is in it, where it must be.
+    """Check whether every pipeline has the guard in the right place.
 
-    Ends with 1 if it is missing, or in the wrong place, in any of them.
+    The exit code is 1 if the guard is missing or in the wrong place in any
+    pipeline.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the argument."""
-        parser = super().get_parser(prog_name)
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
         _add_file(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[
+            abc.Sequence[str], abc.Iterable[typing.Any]]:
         """Return the rows."""
         _, findings = files.understood(pipelines.check, parsed_args.file)
         self.ok = pipelines.are_ok(findings)
@@ -88,7 +96,7 @@ class Check(outcome.CheckLister):
             for finding in findings]
 
 
-def _diff(before, after, path):
+def _diff(before: str, after: str, path: str) -> abc.Iterator[str]:
     for line in difflib.unified_diff(
             before.splitlines(keepends=True), after.splitlines(keepends=True),
             path, path):

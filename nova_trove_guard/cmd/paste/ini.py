@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An INI file as paste.deploy reads it, and edits that leave all else alone.
+"""Parse an INI file as paste.deploy does, and edit it without other changes.
 
-paste.deploy reads with configparser, which doesn't tell where in a text a
-value stands. read() does, by the same rules, and takes only what both read
-alike. An edit is (start, end, new text); edited() makes it.
+paste.deploy uses configparser, which does not report where in the text a value
+is. read() does, by the same rules, and accepts only texts that both parse
+alike. An edit is (start, end, new text); edited() applies it.
 """
 
+from collections import abc
 import configparser
 import dataclasses
 import io
@@ -17,10 +18,13 @@ _HEADER = re.compile(r'\[(.+)\]')
 _NAME = re.compile(r'\s*(.*?)\s*[=:]')
 _WORD = re.compile(r'\S+')
 _COMMENT = ('#', ';')
-# What stands right before an offset.
+# What is right before an offset.
 _END_BEFORE = re.compile(r'(\r\n|\r|\n)?\Z')
 _ENDS_BEFORE = re.compile(r'((\r\n|\r|\n)(\r\n|\r|\n)?)?\Z')
 _LINE_BEFORE = re.compile(r'[^\r\n]*\Z')
+
+
+Edit = tuple[int, int, str]
 
 
 class ParseError(Exception):
@@ -31,34 +35,33 @@ class ParseError(Exception):
 class Word:
     """A part of a value, between blanks.
 
-    :ivar text: the word
-    :ivar start: the offset where it begins
+    :ivar start: the offset where it starts
     """
 
     text: str
     start: int
 
     @property
-    def end(self):
+    def end(self) -> int:
         """The offset where it ends."""
         return self.start + len(self.text)
 
 
 @dataclasses.dataclass(slots=True)
 class Option:
-    """An option: a name and a value, which may go over several lines.
+    """An option: a name and a value, which may have several lines.
 
     :ivar name: the name, as it is spelled
-    :ivar words: list of Word
-    :ivar end: the offset where its last line ends, less blanks and line end
+    :ivar words: the words of the value
+    :ivar end: the offset where its last line ends, without trailing blanks
     """
 
     name: str
-    words: list
+    words: list[Word]
     end: int
 
     @property
-    def value(self):
+    def value(self) -> str:
         """The value, with one blank between its words."""
         return ' '.join(word.text for word in self.words)
 
@@ -67,34 +70,33 @@ class Option:
 class Section:
     """A section.
 
-    :ivar name: what stands in brackets
+    :ivar name: the text in brackets
     :ivar start: the offset of the line with its name
-    :ivar header_end: the offset where its name's line ends, as Option.end
-    :ivar options: list of Option
+    :ivar header_end: the offset where the line with its name ends, as
+        Option.end
     """
 
     name: str
     start: int
     header_end: int
-    options: list
+    options: list[Option]
 
     @property
-    def end(self):
-        """The offset where it ends, less what follows its last option."""
+    def end(self) -> int:
+        """The offset where its last option ends."""
         return self.options[-1].end if self.options else self.header_end
 
     @property
-    def values(self):
-        """A dict of value by option name."""
+    def values(self) -> dict[str, str]:
+        """The values by option name."""
         return {option.name: option.value for option in self.options}
 
 
-def read(text):
-    """Read a file.
+def read(text: str) -> list[Section]:
+    """Parse the text of a file.
 
-    :param text: its text
-    :returns: list of Section
-    :raises ParseError: for what paste.deploy doesn't read
+    :raises ParseError: if paste.deploy does not accept the text, or the text
+        is ambiguous
     """
     expected = _as_paste_reads(text)
     sections = list(_sections(text))
@@ -103,66 +105,66 @@ def read(text):
     return sections
 
 
-def edited(text, edits):
-    """Return a text with edits in it.
+def edited(text: str, edits: abc.Iterable[Edit]) -> str:
+    """Return a text with edits applied.
 
-    :param text: the text
-    :param edits: list of edits that don't overlap
+    :param edits: they do not overlap
     """
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
 
 
-def line_number(text, offset):
-    """Return the number of the line in which an offset is."""
+def line_number(text: str, offset: int) -> int:
+    """Return the number of the line that contains an offset."""
     return len(_LINE_END.findall(text, 0, offset)) + 1
 
 
-def word_after(text, word, new):
-    """Return the edit that puts a new word after one, in the same manner."""
+def word_after(text: str, word: Word, new: str) -> Edit:
+    """Return the edit that inserts a word after one, in the same layout."""
     before, after = _around(text, word)
     if before.strip() or after.strip():
         return word.end, word.end, f' {new}'
-    # Each has a line of its own.
+    # Each word has a line of its own.
     return word.end, word.end, _line_end(text, word.end) + before + new
 
 
-def without_word(text, word):
-    """Return the edit that takes a word away, with what set it apart."""
+def without_word(text: str, word: Word) -> Edit:
+    """Return the edit that removes a word and its separator."""
     before, after = _around(text, word)
     start = word.start - len(before)
     if not before.strip() and not after.strip():
-        return _END_BEFORE.search(text, 0, start).start(), word.end, ''
+        return _found(_END_BEFORE.search(text, 0, start)).start(), word.end, ''
     if before.strip() and not before.rstrip().endswith(('=', ':')):
         return start + len(before.rstrip()), word.end, ''
     return word.start, word.end + len(after) - len(after.lstrip()), ''
 
 
-def section_after(text, section, name, option):
-    """Return the edit that puts a new section with one option after one."""
+def section_after(text: str, section: Section, name: str,
+                  option: str) -> Edit:
+    """Return the edit that inserts a section with one option after one."""
     line_end = _line_end(text, section.end)
     return section.end, section.end, line_end.join(
         ('', '', f'[{name}]', option))
 
 
-def without_section(text, section):
-    """Return the edit that takes a section away, with what set it apart.
+def without_section(text: str, section: Section) -> Edit:
+    """Return the edit that removes a section and its separator.
 
     Comments before it, and after its last option, stay.
     """
     if section.start == 0:
-        return 0, _LINE.match(text, section.end).end(), ''
-    return (_ENDS_BEFORE.search(text, 0, section.start).start(),
+        return 0, _found(_LINE.match(text, section.end)).end(), ''
+    return (_found(_ENDS_BEFORE.search(text, 0, section.start)).start(),
             section.end, '')
 
 
-def _as_paste_reads(text):
-    """Return dict of dict: values by section and option name."""
+def _as_paste_reads(text: str) -> dict[str, dict[str, str]]:
+    """Return the values by section and option name."""
     parser = configparser.ConfigParser(
-        # Nothing is inherited, and [DEFAULT] is one like the others.
+        # Without inheritance: [DEFAULT] is a section like the others.
         interpolation=None, default_section='\n')
-    parser.optionxform = str
+    parser.optionxform = str  # type: ignore[assignment]
     try:
         parser.read_file(io.StringIO(text, newline=None))
     except configparser.Error as error:
@@ -172,9 +174,11 @@ def _as_paste_reads(text):
             for name in parser.sections()}
 
 
-def _sections(text):
-    """Yield each Section of a text that configparser reads."""
-    section, option, indentation = None, None, 0
+def _sections(text: str) -> abc.Iterator[Section]:
+    """Yield each section of a text that configparser accepts."""
+    section: Section | None = None
+    option: Option | None = None
+    indentation = 0
     for line in _LINE.finditer(text):
         content, start = line['content'], line.start()
         stripped = content.strip()
@@ -193,26 +197,34 @@ def _sections(text):
                 yield section
             section, option = Section(header[1], start, end, []), None
             continue
-        name = _NAME.match(content)
+        name = _found(_NAME.match(content))
         option = Option(name[1], _words(content, start, name.end()), end)
-        section.options.append(option)
+        if section:
+            section.options.append(option)
     if section:
         yield section
 
 
-def _words(content, start, value=0):
-    """Return the Words of a line, from where its value begins."""
+def _words(content: str, start: int, value: int = 0) -> list[Word]:
+    """Return the words of a line, from where its value starts."""
     return [Word(word[0], start + word.start())
             for word in _WORD.finditer(content, value)]
 
 
-def _around(text, word):
-    """Return what stands in a word's line before and after it."""
-    return (_LINE_BEFORE.search(text, 0, word.start)[0],
-            _LINE.match(text, word.end)['content'])
+def _around(text: str, word: Word) -> tuple[str, str]:
+    """Return what is before and after a word in its line."""
+    return (_found(_LINE_BEFORE.search(text, 0, word.start))[0],
+            _found(_LINE.match(text, word.end))['content'])
 
 
-def _line_end(text, offset):
+def _line_end(text: str, offset: int) -> str:
     """Return the line end of the line at an offset, or of the first one."""
-    return (_LINE.match(text, offset)['end'] or _LINE.match(text)['end'] or
-            '\n')
+    return (_found(_LINE.match(text, offset))['end'] or
+            _found(_LINE.match(text))['end'] or '\n')
+
+
+def _found(match: re.Match[str] | None) -> re.Match[str]:
+    """Return a match of a pattern that matches any text that gets here."""
+    if match is None:
+        raise ParseError('a line has another form than expected')
+    return match

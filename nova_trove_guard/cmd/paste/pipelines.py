@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard in the pipelines of an api-paste.ini: from text to text.
+"""Check and edit the guard in the pipelines of an api-paste.ini.
 
-A pipeline is a line of filters with an application at its end: the option
+A pipeline is a list of filters with an application at its end: the option
 ``pipeline`` of a ``[pipeline:...]`` section, or one option for each way to
-authenticate of a ``[composite:...]`` section that is Nova's own
-(nova.api.auth.pipeline_factory_v21). The guard belongs into those that make
-Nova's request context from what Keystone says, right after the filter that
-does: mostly it is called keystonecontext, but it is known by its factory.
+authenticate in one of Nova's own ``[composite:...]`` sections
+(nova.api.auth.pipeline_factory_v21). The guard belongs into the pipelines that
+create Nova's request context from Keystone's token data, right after the
+filter that does. That filter is usually called keystonecontext; it is
+recognized by its factory.
 """
 
+from collections import abc
 import dataclasses
 import enum
 import re
@@ -20,11 +22,11 @@ NAME = 'trove_guard'
 SECTION = f'filter:{NAME}'
 FACTORY = 'egg:nova-trove-guard#trove_guard'
 
-# The options that say what a filter is.
+# The options that name the factory of a filter.
 _WHAT_IT_IS = ('use', 'paste.filter_factory')
 _COMPOSITES = ('composite', 'composit')
 _PIPELINE_FACTORY = re.compile(r'call:nova\.api\.auth:pipeline_factory\w*')
-# Each role of a filter, by the factories that have it.
+# The factories of each kind of filter.
 _GUARD = re.compile(r'egg:nova[-_]trove[-_]guard#trove_guard|'
                     r'nova_trove_guard\.core\.guard:filter_factory')
 _CONTEXT = re.compile(r'nova\.api\.auth:NovaKeystoneContext\.factory')
@@ -34,7 +36,7 @@ _AUTHTOKEN = re.compile(r'keystone(middleware|client\.middleware|'
 
 
 class State(enum.StrEnum):
-    """How it stands with the guard in a pipeline."""
+    """The state of the guard in a pipeline."""
 
     PRESENT = 'present'
     MISSING = 'missing'
@@ -44,11 +46,10 @@ class State(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """What is so in one place of the file.
+    """The state of one place in the file.
 
     :ivar place: the section, and in a composite the option
-    :ivar line: the number of the line, None for what isn't there
-    :ivar state: State
+    :ivar line: the line number, None if the place is missing
     """
 
     place: str
@@ -56,13 +57,12 @@ class Finding:
     state: State
 
 
-def check(text):
-    """Look where the guard is.
+def check(text: str) -> list[Finding]:
+    """Check where the guard is in the text of an api-paste.ini.
 
-    :param text: of an api-paste.ini
-    :returns: list of Finding: one for each pipeline that needs the guard or
-        has it, and one for its own section
-    :raises outcome.Refused: for a file that is not understood
+    :returns: one Finding for each pipeline that needs the guard or has it, and
+        one for the guard's own section
+    :raises outcome.Refused: for a layout that is not supported
     """
     layout = _Layout(text)
     findings = [
@@ -76,17 +76,16 @@ def check(text):
         section.name, ini.line_number(text, section.start), State.PRESENT)]
 
 
-def are_ok(findings):
+def are_ok(findings: abc.Iterable[Finding]) -> bool:
     """Return whether the guard is wherever it must be."""
     return all(finding.state is State.PRESENT for finding in findings)
 
 
-def insert(text):
-    """Put the guard into every pipeline that needs it.
+def insert(text: str) -> str:
+    """Insert the guard into every pipeline that needs it.
 
-    :param text: of an api-paste.ini
-    :returns: the new text; the same where nothing is missing
-    :raises outcome.Refused: for a file that is not understood
+    :returns: the new text; the same if nothing is missing
+    :raises outcome.Refused: for a layout that is not supported
     """
     layout = _Layout(text)
     edits = []
@@ -105,12 +104,11 @@ def insert(text):
     return ini.edited(text, edits)
 
 
-def remove(text):
-    """Take the guard out of every pipeline, and its section away.
+def remove(text: str) -> str:
+    """Remove the guard from every pipeline, and its section.
 
-    :param text: of an api-paste.ini
-    :returns: the new text; the same where the guard is not in it
-    :raises outcome.Refused: for a file that is not understood
+    :returns: the new text; the same if the guard is not in it
+    :raises outcome.Refused: for a layout that is not supported
     """
     layout = _Layout(text)
     for pipeline in layout.pipelines:
@@ -122,12 +120,11 @@ def remove(text):
         text, [ini.without_section(text, layout.guard_section)])
 
 
-def settings(text):
-    """Return the guard's options in its own section.
+def settings(text: str) -> dict[str, str]:
+    """Return the values in the guard's own section, by option name.
 
-    :param text: of an api-paste.ini
-    :returns: dict of value (str) by option name, empty without a section
-    :raises outcome.Refused: for a file that is not understood
+    :returns: empty if there is no such section
+    :raises outcome.Refused: for a layout that is not supported
     """
     section = _Layout(text).guard_section
     return {name: value
@@ -141,36 +138,35 @@ class _Pipeline:
 
     :ivar place: as Finding.place
     :ivar line: as Finding.line
-    :ivar words: list of ini.Word: the filters, and the application
+    :ivar words: the filters and the application
     """
 
     place: str
     line: int
-    words: list
+    words: list[ini.Word]
 
-    def named(self, names):
-        """Return the words that are any of these names."""
+    def named(self, names: abc.Container[str]) -> list[ini.Word]:
+        """Return the words that are any of some names."""
         return [word for word in self.words if word.text in names]
 
 
 class _Layout:
-    """What of an api-paste.ini has to do with the guard.
+    """The parts of an api-paste.ini that concern the guard.
 
-    :param text: the file's text
-    :raises outcome.Refused: for a file that is not understood
+    :raises outcome.Refused: for a layout that is not supported
     :ivar contexts: the names of the filters that are keystonecontext
     :ivar guard: the name of the guard's filter
-    :ivar context_section: the ini.Section of the first of `contexts` in use
-    :ivar guard_section: the ini.Section of the guard's filter, or None
-    :ivar pipelines: list of _Pipeline, all there are
+    :ivar context_section: the section of the first of `contexts` in use
+    :ivar guard_section: the section of the guard's filter, or None
+    :ivar pipelines: all pipelines
     """
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self._text = text
         try:
             sections = ini.read(text)
         except ini.ParseError as error:
-            raise outcome.Refused(f'it can\'t be read: {error}') from error
+            raise outcome.Refused(f'it can\'t be parsed: {error}') from error
         filters = {
             name.strip(): section for section in sections
             for kind, _, name in (section.name.partition(':'),)
@@ -181,8 +177,8 @@ class _Layout:
         if NAME in filters.keys() - guards or len(guards) > 1:
             raise outcome.Refused(
                 f'there must be no more than one filter that is {FACTORY}, '
-                f'and no other may be called {NAME}: see the sections of '
-                f'{", ".join(sorted({*guards, NAME}))}')
+                f'and no other filter may have the name {NAME}: check the '
+                f'sections of {", ".join(sorted({*guards, NAME}))}')
         self.guard = next(iter(guards), NAME)
         self.guard_section = filters.get(self.guard)
         self.pipelines = [pipeline for section in sections
@@ -196,8 +192,8 @@ class _Layout:
                 'nova.api.auth:NovaKeystoneContext.factory)')
         self.context_section = filters[used[0]]
 
-    def _pipelines(self, section):
-        """Yield the _Pipelines of a section."""
+    def _pipelines(self, section: ini.Section) -> abc.Iterator[_Pipeline]:
+        """Yield the pipelines of a section."""
         kind = section.name.partition(':')[0]
         if kind == 'pipeline':
             options = {'pipeline': section.name}
@@ -211,39 +207,39 @@ class _Layout:
             verb = option.name.partition(' ')[0]
             if verb == 'get' or '%(' in option.value:
                 raise outcome.Refused(
-                    f'[{section.name}] {option.name} = {option.value}: it '
-                    f'can\'t be told what filters that are')
+                    f'[{section.name}] {option.name} = {option.value}: could '
+                    f'not determine what filters these are')
             if verb != 'set' and option.name in options and option.words:
                 yield _Pipeline(options[option.name],
                                 self._line(option.words[0]), option.words)
 
-    def _refuse_strays(self, sections):
-        """Refuse a file that has more pipelines than are understood."""
-        understood = {word.start for pipeline in self.pipelines
-                      for word in pipeline.words}
+    def _refuse_strays(self, sections: abc.Iterable[ini.Section]) -> None:
+        """Refuse a file that uses the filters outside of known pipelines."""
+        known = {word.start for pipeline in self.pipelines
+                 for word in pipeline.words}
         for section in sections:
             for option in section.options:
                 watched = {*self.contexts, self.guard}
                 if section.name.startswith('filter:') and option.name == 'use':
-                    # One may be made of keystonecontext, under its own
+                    # A filter may be based on keystonecontext, under another
                     # name; nothing but a pipeline may use the guard.
                     watched = {self.guard}
                 for word in option.words:
                     if (word.text in watched and
-                            word.start not in understood):
+                            word.start not in known):
                         raise outcome.Refused(
                             f'line {self._line(word)}, [{section.name}] '
-                            f'{option.name}: it names {word.text}, but is no '
-                            f'pipeline of Nova\'s')
+                            f'{option.name}: it names {word.text}, but is not '
+                            f'a pipeline of Nova')
 
-    def _line(self, word):
+    def _line(self, word: ini.Word) -> int:
         return ini.line_number(self._text, word.start)
 
-    def state(self, pipeline):
-        """Return the State of a pipeline, None if it doesn't need the guard.
+    def state(self, pipeline: _Pipeline) -> State | None:
+        """Return the state of a pipeline, None if it does not need the guard.
 
-        Such a one authenticates nobody: it answers what versions there are,
-        or is for tests.
+        A pipeline without authentication does not need it: it lists the API
+        versions, or is for tests.
         """
         contexts = pipeline.named(self.contexts)
         guards = pipeline.named((self.guard,))
@@ -259,19 +255,19 @@ class _Layout:
         return State.MISPLACED
 
 
-def _made_by(factory, filters):
-    """Return the names of the filters that a factory makes (set).
+def _made_by(factory: re.Pattern[str],
+             filters: abc.Mapping[str, ini.Section]) -> set[str]:
+    """Return the names of the filters whose factory matches a pattern.
 
-    :param factory: re.Pattern
-    :param filters: dict of ini.Section by name
+    :param filters: the sections of all filters, by name
     """
-    def makes(name, seen=()):
+    def makes(name: str, seen: tuple[str, ...] = ()) -> bool:
         if name not in filters or name in seen:
             return False
         values = filters[name].values
         what = next((values[option] for option in _WHAT_IT_IS
                      if option in values), '').removeprefix('call:')
-        # A filter may be another one, with other options.
+        # A filter may be based on another one, with other options.
         return bool(factory.fullmatch(what)) or makes(what, (*seen, name))
 
     return {name for name in filters if makes(name)}
