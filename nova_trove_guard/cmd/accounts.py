@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Trove admin in Keystone: project, user, roles and assignments.
 
-What there is, is looked at first, and what is to be done follows from that;
-only then is anything changed.
+All of it is read first. What is to be done follows from that; only then is
+anything changed.
 """
 
+from collections import abc
 import dataclasses
+import typing
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import identity as plugins
@@ -20,8 +22,8 @@ class Grant:
     """A role that the Trove admin needs in its project.
 
     :ivar role: the role's name
-    :ivar why: what for
-    :ivar is_ours: whether the role may be missing in Keystone, and is made
+    :ivar why: what needs the role
+    :ivar is_ours: whether to create the role if Keystone does not have it
     """
 
     role: str
@@ -30,39 +32,43 @@ class Grant:
 
 
 TROVE_ADMIN = Grant(
-    'trove_admin', 'the guard lets it work on servers of Trove\'s (policy '
-    'rule trove_guard:trove_admin)')
+    'trove_admin', 'the guard lets it change managed servers (policy rule '
+    'trove_guard:trove_admin)')
 ADMIN = Grant(
-    'admin', 'Nova, Neutron and Cinder let Trove work for all projects: its '
-    'lock is an admin\'s, and it lists servers and makes ports anywhere',
+    'admin', 'Nova, Neutron and Cinder let Trove work for all projects: only '
+    'admins can remove its locks, and it lists servers and creates ports '
+    'anywhere',
     is_ours=False)
 SERVICE = Grant(
-    'service', 'Nova takes its token as the service token behind a user\'s '
-    '([keystone_authtoken] service_token_roles)')
+    'service', 'Nova accepts its token as a service token with a user\'s '
+    'token ([keystone_authtoken] service_token_roles)')
 
-# The least that is needed, by server_owner in the [trove_guard] of trove.conf.
+# The roles that are needed, by server_owner in [trove_guard] of trove.conf.
 GRANTS = {
     'trove': (TROVE_ADMIN, ADMIN),
     'user': (TROVE_ADMIN, ADMIN, SERVICE),
 }
 
 
-# As whom Neutron, Cinder and Nova itself call Nova, in the usual deployments.
+# The users of Nova, Neutron and Cinder for calls to Nova, by default.
 SERVICE_USERS = ('nova', 'neutron', 'cinder')
 SERVICE_ROLE = SERVICE.role
 
 
-def lacking_role(keystone, names, domain_id, roles):
+def lacking_role(
+        keystone: typing.Any, names: abc.Iterable[str], domain_id: str,
+        roles: abc.Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the names of the users who have none of some roles anywhere.
 
     :param keystone: openstacksdk's identity proxy (v3)
     :param names: the users' names
     :param domain_id: the id of their domain
     :param roles: the roles' names
-    :returns: list of those that lack it, and list of those that do not exist
+    :returns: those that lack the roles, and those that do not exist
     """
     wanted = {role.id for name in roles for role in keystone.roles(name=name)}
-    lacking, missing = [], []
+    lacking: list[str] = []
+    missing: list[str] = []
     for name in names:
         user = _first(keystone.users(name=name, domain_id=domain_id))
         if user is None:
@@ -74,8 +80,8 @@ def lacking_role(keystone, names, domain_id, roles):
     return lacking, missing
 
 
-def grants(names, project, domain):
-    """Return the commands (str) that give users the role of services.
+def grants(names: abc.Iterable[str], project: str, domain: str) -> str:
+    """Return the commands that grant users the role of services.
 
     :param names: the users' names
     :param project: the name of the project of services
@@ -89,12 +95,12 @@ def grants(names, project, domain):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
-    """Something that must be in Keystone.
+    """An object that Keystone must have.
 
     :ivar what: ``role``, ``project``, ``user`` or ``assignment``
     :ivar name: its name; an assignment's is its role's
-    :ivar is_there: whether it was there before
-    :ivar why: what for
+    :ivar is_there: whether it existed before
+    :ivar why: what needs it
     """
 
     what: str
@@ -104,23 +110,22 @@ class Step:
 
 
 class Accounts:
-    """The Trove admin's accounts, as Keystone has them.
+    """The Trove admin's accounts in Keystone.
 
-    Everything raises openstack.exceptions.SDKException where Keystone
-    refuses, and keystoneauth1's exceptions where it does not answer.
+    All methods raise openstack.exceptions.SDKException if Keystone refuses,
+    and keystoneauth1.exceptions.ClientException if it fails.
 
     :param keystone: openstacksdk's identity proxy (v3)
     :param domain: the name or id of the domain of project and user
     :param project: the project's name
     :param user: the user's name
-    :param grants: iterable of Grant
-    :raises outcome.Refused: if what is there can't be used
-    :ivar domain: the domain
+    :raises outcome.Refused: if an existing object can't be used
     :ivar project: the project, None while it is missing
     :ivar user: the user, None while it is missing
     """
 
-    def __init__(self, keystone, domain, project, user, grants):
+    def __init__(self, keystone: typing.Any, domain: str, project: str,
+                 user: str, grants: abc.Sequence[Grant]) -> None:
         self._keystone = keystone
         self._names = {'project': project, 'user': user}
         self._grants = grants
@@ -134,7 +139,7 @@ class Accounts:
         self.user = _first(keystone.users(
             name=user, domain_id=self.domain.id))
         self._refuse_unusable()
-        held = set()
+        held: set[str] = set()
         if self.user and self.project:
             held = {assignment.role['id']
                     for assignment in keystone.role_assignments(
@@ -143,7 +148,7 @@ class Accounts:
         self._held = {name for name, role in self._roles.items()
                       if role and role.id in held}
 
-    def _refuse_unusable(self):
+    def _refuse_unusable(self) -> None:
         for grant in self._grants:
             if not (grant.is_ours or self._roles[grant.role]):
                 raise outcome.Refused(f'there is no role {grant.role}')
@@ -152,8 +157,8 @@ class Accounts:
                 raise outcome.Refused(f'{found.name} is disabled')
 
     @property
-    def steps(self):
-        """List of Step: all that must be there, in the order to make it."""
+    def steps(self) -> list[Step]:
+        """All that Keystone must have, in the order of creation."""
         return [
             *(Step('role', grant.role, self._roles[grant.role] is not None)
               for grant in self._grants if grant.is_ours),
@@ -162,40 +167,40 @@ class Accounts:
             *(Step('assignment', grant.role, grant.role in self._held,
                    grant.why) for grant in self._grants)]
 
-    def refuse_to_widen(self):
-        """Refuse if a user who was there before would get more rights.
+    def refuse_to_widen(self) -> None:
+        """Refuse to grant more roles to a user who existed before.
 
-        :raises outcome.Refused: then
+        :raises outcome.Refused: if the user lacks a role
         """
         lacking = [step.name for step in self.steps
                    if step.what == 'assignment' and not step.is_there]
         if self.user and lacking:
             raise outcome.Refused(
-                f'the user {self._names["user"]} was there before and has '
-                f'not the role {", ".join(lacking)} in the project '
+                f'the user {self._names["user"]} exists, and lacks the role '
+                f'{", ".join(lacking)} in the project '
                 f'{self._names["project"]}. If this is the Trove admin, '
                 f'grant it with --grant-existing.')
 
-    def make(self, *whats, password=None):
-        """Make what is missing.
+    def make(self, *whats: str, password: str | None = None) -> None:
+        """Create what is missing.
 
-        :param whats: what of it, as Step.what; users after projects, and
-            assignments after all else
-        :param password: for the user
+        :param whats: the kinds to create, as Step.what; users after projects,
+            and assignments after all others
+        :param password: the user's password
         """
         for step in self.steps:
             if step.what in whats and not step.is_there:
                 self._MAKE[step.what](self, step.name, password)
 
-    def _make_role(self, name, _):
+    def _make_role(self, name: str, _: str | None) -> None:
         self._roles[name] = self._keystone.create_role(name=name)
 
-    def _make_project(self, name, _):
+    def _make_project(self, name: str, _: str | None) -> None:
         self.project = self._keystone.create_project(
             name=name, domain_id=self.domain.id,
             description='Trove\'s own')
 
-    def _make_user(self, name, password):
+    def _make_user(self, name: str, password: str | None) -> None:
         self._send('post', '/users', {
             'name': name, 'domain_id': self.domain.id,
             'default_project_id': self.project.id,
@@ -203,24 +208,25 @@ class Accounts:
         self.user = _first(self._keystone.users(
             name=name, domain_id=self.domain.id))
 
-    def _make_assignment(self, name, _):
+    def _make_assignment(self, name: str, _: str | None) -> None:
         self._keystone.assign_project_role_to_user(
             self.project, self.user, self._roles[name])
 
     _MAKE = {'role': _make_role, 'project': _make_project,
              'user': _make_user, 'assignment': _make_assignment}
 
-    def set_password(self, password):
-        """Give the user another password; its tokens end."""
+    def set_password(self, password: str | None) -> None:
+        """Change the user's password, which revokes its tokens."""
         self._send('patch', f'/users/{self.user.id}', {'password': password})
 
-    def _send(self, method, path, user):
-        """Send what holds a password, which openstacksdk would log."""
+    def _send(self, method: str, path: str,
+              user: dict[str, str | None]) -> None:
+        """Send a request with a password, which openstacksdk would log."""
         answer = getattr(self._keystone, method)(
             path, json={'user': user}, log=False)
         openstack_exceptions.raise_from_response(answer)
 
-    def is_password(self, password, auth_url):
+    def is_password(self, password: str, auth_url: str) -> bool:
         """Return whether a password is the user's.
 
         :param auth_url: Keystone's URL
@@ -238,5 +244,5 @@ class Accounts:
         return True
 
 
-def _first(found):
+def _first(found: abc.Iterable[typing.Any]) -> typing.Any:
     return next(iter(found), None)

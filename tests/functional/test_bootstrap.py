@@ -226,7 +226,7 @@ def test_another_password_than_the_user_s_is_refused(operator, tmp_path):
     done = operator.run('--password-file',
                         secret(tmp_path / 'password', 'another'))
     assert done.returncode == 1
-    assert 'has another password than that' in done.stderr
+    assert 'exists and has another password' in done.stderr
     assert operator.password == before
 
 
@@ -241,7 +241,7 @@ def test_a_password_that_others_can_read_is_refused(operator, tmp_path):
 def test_a_generated_password_must_go_somewhere(operator):
     done = operator.run(write=False)
     assert done.returncode == 1
-    assert 'tell where with --write' in done.stderr
+    assert 'is written to a file: give --write' in done.stderr
     assert not list(operator.keystone.projects(name=operator.name))
 
 

@@ -148,7 +148,7 @@ def test_a_prompt_that_nobody_answers_is_refused(monkeypatch):
         raise EOFError
 
     monkeypatch.setattr(getpass, 'getpass', end)
-    with pytest.raises(outcome.Refused, match='nobody is there'):
+    with pytest.raises(outcome.Refused, match='without a terminal'):
         command._given_password(argparse.Namespace(
             password_file=None, password_prompt=True))
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard bootstrap``."""
 
+import argparse
+from collections import abc
 import contextlib
 import getpass
 import pathlib
 import secrets
+import typing
 
 from cliff import lister
+import openstack
 
 from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd.bootstrap import snippets
@@ -17,24 +21,24 @@ from nova_trove_guard.cmd import outcome
 PASSWORD_BYTES = 32
 UNCHANGED = 'unchanged'
 ROTATED = 'rotated'
-# What happens to what is missing.
+# The result for each kind of missing object.
 DONE = {'role': 'created', 'project': 'created', 'user': 'created',
         'assignment': 'granted', 'file': 'written'}
 TROVE_CONF = 'trove.conf'
-UNKNOWN = ('it is not known here: put it into trove.conf, or make '
-           'another with --rotate-password')
+UNKNOWN = ('it is not known here: set it in trove.conf, or create a new one '
+           'with --rotate-password')
 
 
 class Bootstrap(clouds.Command, lister.Lister):
-    """Make the Trove admin in Keystone, and the configuration to go with it.
+    """Create the Trove admin in Keystone, and its configuration.
 
-    Makes the role trove_admin, the Trove admin's project and user, and its
-    assignments, as far as they are missing. The configuration for Nova and
-    Trove is printed, or with --write written; the password stands only in
-    the file that is written, which nobody else can read.
+    Creates the role trove_admin, the Trove admin's project and user, and its
+    role assignments, unless they exist. The configuration for Nova and Trove
+    is printed, or written with --write. The password is never printed; it is
+    written to a file that only its owner can read.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
@@ -48,19 +52,19 @@ class Bootstrap(clouds.Command, lister.Lister):
             help='the name or id of their domain (default: %(default)s)')
         parser.add_argument(
             '--server-owner', default='trove', choices=tuple(accounts.GRANTS),
-            help='in whose project Trove makes servers, as in [trove_guard] '
-                 'of trove.conf; decides which roles are needed (default: '
+            help='who owns the servers: server_owner in [trove_guard] of '
+                 'trove.conf; determines which roles are needed (default: '
                  '%(default)s)')
         parser.add_argument(
             '--grant-existing', action='store_true',
-            help='grant roles also to a user who was there before')
+            help='grant roles also to a user who exists already')
         parser.add_argument(
             '--rotate-password', action='store_true',
-            help='give a user who was there before another password')
+            help='set a new password for a user who exists already')
         parser.add_argument(
             '--service-user', action='append', metavar='<name>',
-            help='a user as whom a service calls Nova, who must have the '
-                 'role service; may be given several times (default: '
+            help='a user with which a service calls Nova; the user must have '
+                 'the role service; repeat for several (default: '
                  f'{", ".join(accounts.SERVICE_USERS)})')
         parser.add_argument(
             '--service-project', default='service', metavar='<name>',
@@ -68,25 +72,27 @@ class Bootstrap(clouds.Command, lister.Lister):
         password = parser.add_mutually_exclusive_group()
         password.add_argument(
             '--password-file', metavar='<file>',
-            help='read the password from the first line of a file that '
-                 'nobody else can read; without it, a new one is generated')
+            help='read the password from the first line of a file that only '
+                 'its owner can read (default: generate a password)')
         password.add_argument(
             '--password-prompt', action='store_true',
-            help='ask for the password')
+            help='prompt for the password')
         parser.add_argument(
             '--trove-auth-url', metavar='<url>',
-            help='Keystone\'s URL for Trove (default: the one in use)')
+            help='Keystone\'s URL for Trove (default: the URL in use)')
         parser.add_argument(
             '--write', type=pathlib.Path, metavar='<directory>',
-            help='write nova.conf, api-paste.ini and trove.conf, with what '
-                 'belongs into those of the services, into a directory')
+            help='write nova.conf, api-paste.ini and trove.conf, with the '
+                 'options to add to the files of the services, to a '
+                 'directory')
         parser.add_argument(
             '--dry-run', action='store_true',
-            help='tell what would be done, and do nothing')
+            help='show what would be done, and change nothing')
         return parser
 
-    def take_action(self, parsed_args):
-        """Do it, and return the rows that tell what was done."""
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[
+            abc.Sequence[str], abc.Iterable[typing.Any]]:
+        """Create what is missing, and return the rows of results."""
         connection = self.connect(parsed_args)
         auth_url = parsed_args.trove_auth_url or _auth_url(connection)
         admin = accounts.Accounts(
@@ -124,34 +130,39 @@ class Bootstrap(clouds.Command, lister.Lister):
         return ('What', 'Name', 'Result', 'Why'), [
             *((step.what, step.name,
                'exists' if step.is_there else
-               _told(DONE[step.what], for_real), step.why)
+               _result(DONE[step.what], for_real), step.why)
               for step in steps),
             ('password', parsed_args.user,
-             fate if fate == UNCHANGED else _told(fate, for_real),
+             fate if fate == UNCHANGED else _result(fate, for_real),
              UNKNOWN if parsed_args.write and password is None else ''),
             *(('file', str(path),
-               _told(DONE['file'], for_real) if path in stale else UNCHANGED,
-               '') for path in paths)]
+               _result(DONE['file'], for_real) if path in stale
+               else UNCHANGED, '') for path in paths)]
 
-    def produce_output(self, parsed_args, column_names, data):
-        """Print the rows, and the configuration unless it is written."""
+    def produce_output(
+            self, parsed_args: argparse.Namespace,
+            column_names: abc.Sequence[str],
+            data: abc.Iterable[abc.Sequence[typing.Any]]) -> int:
+        """Print the rows, and the configuration unless it was written."""
         if parsed_args.formatter != 'table':
-            # It must stay what its reader expects: one document.
+            # The output must be one document, which programs can parse.
             data = [*data, *(('configuration', name, text, '')
                              for name, text in self._texts.items())]
             self._texts = {}
-        super().produce_output(parsed_args, column_names, data)
+        status: int = super().produce_output(parsed_args, column_names, data)
         for text in self._texts.values():
             print(f'\n{text}', end='', file=self.app.stdout)
+        return status
 
 
-def _require_services(keystone, domain, parsed_args):
-    """Refuse while services would be kept from driving managed servers.
+def _require_services(keystone: typing.Any, domain: typing.Any,
+                      parsed_args: argparse.Namespace) -> None:
+    """Check that the guard will let services drive managed servers.
 
-    One refused batch of events keeps interfaces from being plugged and volumes
-    from growing.
+    A single refused batch of events prevents Nova from plugging interfaces and
+    extending volumes.
 
-    :raises outcome.Refused: while a service user lacks the role
+    :raises outcome.Refused: if a service user lacks the role
     """
     names = parsed_args.service_user or accounts.SERVICE_USERS
     lacking, missing = accounts.lacking_role(
@@ -159,39 +170,39 @@ def _require_services(keystone, domain, parsed_args):
     if missing:
         raise outcome.Refused(
             f'there is no user {" or ".join(missing)} in the domain '
-            f'{domain.name}. Name the users as whom services call Nova with '
+            f'{domain.name}. Name the users of services that call Nova with '
             f'--service-user.')
     if lacking:
         raise outcome.Refused(
             f'{", ".join(lacking)} must have the role '
-            f'{accounts.SERVICE_ROLE}: by it the guard knows the services '
-            f'that drive servers (policy rule trove_guard:service_api). '
+            f'{accounts.SERVICE_ROLE}: the guard lets services with this '
+            f'role drive servers (policy rule trove_guard:service_api). '
             f'Grant it with: ' + accounts.grants(
                 lacking, parsed_args.service_project, domain.name))
 
 
-def _auth_url(connection):
-    """Return the URL at which a connection's Keystone is."""
-    url = connection.config.get_auth_args().get('auth_url')
+def _auth_url(connection: openstack.connection.Connection) -> str:
+    """Return the URL of a connection's Keystone."""
+    url: str | None = connection.config.get_auth_args().get('auth_url')
     if not url:
-        raise outcome.Refused('tell Keystone\'s URL for Trove with '
+        raise outcome.Refused('give Keystone\'s URL for Trove with '
                               '--trove-auth-url')
     return url
 
 
-def _password(admin, auth_url, parsed_args):
-    """Return the Trove admin's password to be, and what becomes of it.
+def _password(admin: accounts.Accounts, auth_url: str,
+              parsed_args: argparse.Namespace) -> tuple[str | None, str]:
+    """Return the Trove admin's new password, and the result to print.
 
-    :returns: the password, None where it stays as it is and is not known;
-        and how it is to be told
+    :returns: the password, None if it does not change and is not known; and
+        the result
     """
     given = _given_password(parsed_args)
     if admin.user is None or parsed_args.rotate_password:
         if given is None and parsed_args.write is None:
             raise outcome.Refused(
-                'a generated password needs a file to stand in, and is not '
-                'shown: tell where with --write, or give one with '
-                '--password-file')
+                'a generated password is written to a file: give --write DIR '
+                'or --password-file FILE')
         fate = ('set' if given else 'generated') if (
             admin.user is None) else ROTATED
         return given or secrets.token_urlsafe(PASSWORD_BYTES), fate
@@ -200,13 +211,13 @@ def _password(admin, auth_url, parsed_args):
         known = snippets.password(parsed_args.write / TROVE_CONF)
     if known is not None and not admin.is_password(known, auth_url):
         raise outcome.Refused(
-            f'the user {parsed_args.user} was there before, and has another '
-            f'password than that. Give it the right one with '
-            f'--password-file, or a new one with --rotate-password.')
+            f'the user {parsed_args.user} exists and has another password. '
+            f'Give the right one with --password-file, or set a new one with '
+            f'--rotate-password.')
     return known, UNCHANGED
 
 
-def _given_password(parsed_args):
+def _given_password(parsed_args: argparse.Namespace) -> str | None:
     if parsed_args.password_file:
         return files.read_secret(parsed_args.password_file)
     if not parsed_args.password_prompt:
@@ -215,21 +226,24 @@ def _given_password(parsed_args):
         password = getpass.getpass('Password: ')
         is_sure = password and getpass.getpass('Again: ') == password
     except EOFError as error:
-        raise outcome.Refused('nobody is there to tell the password: give it '
-                              'with --password-file') from error
+        raise outcome.Refused(
+            'cannot prompt for the password without a terminal: use '
+            '--password-file') from error
     if not is_sure:
-        raise outcome.Refused('that was not the same twice, or nothing')
+        raise outcome.Refused('the passwords differ, or are empty')
     return password
 
 
-def _is_written(path, text):
-    """Return whether a file says something, to its owner alone."""
+def _is_written(path: pathlib.Path, text: str) -> bool:
+    """Return whether a file has a text, and only its owner can read it."""
     return (path.exists() and path.read_text(encoding='utf-8') == text and
             not path.stat().st_mode & files.OTHERS)
 
 
-def _carry_out(admin, stale, password, fate):
-    """Make user, assignments and files, or no file if Keystone refuses."""
+def _carry_out(admin: accounts.Accounts,
+               stale: abc.Mapping[pathlib.Path, str], password: str | None,
+               fate: str) -> None:
+    """Create user, assignments and files, or no file if Keystone refuses."""
     with contextlib.ExitStack() as unfinished:
         for path, text in stale.items():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -239,5 +253,5 @@ def _carry_out(admin, stale, password, fate):
             admin.set_password(password)
 
 
-def _told(done, for_real):
+def _result(done: str, for_real: bool) -> str:
     return done if for_real else f'would be {done}'

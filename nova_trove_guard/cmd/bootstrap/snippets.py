@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration that Nova and Trove need for the guard."""
 
+from collections import abc
+import pathlib
+
 from oslo_config import cfg
 
 from nova_trove_guard.cmd import outcome
@@ -45,13 +48,14 @@ server_owner = {server_owner}
 _CREDENTIALS = 'service_credentials'
 
 
-def trove(server_owner, credentials):
-    """Return what belongs into trove.conf.
+def trove(server_owner: str,
+          credentials: abc.Mapping[str, str | None]) -> str:
+    """Return the options for trove.conf.
 
-    :param server_owner: the option of that name in ``[trove_guard]``
-    :param credentials: dict of value (str) by option of
-        ``[service_credentials]``, None for what is not known
-    :raises outcome.Refused: if no configuration file can hold a value
+    :param server_owner: the value of that option in ``[trove_guard]``
+    :param credentials: the values of ``[service_credentials]`` by option, None
+        for a value that is not known
+    :raises outcome.Refused: if a configuration file cannot hold a value
     """
     return _TROVE.format(server_owner=server_owner, credentials='\n'.join(
         f'# {name} is not shown here' if value is None
@@ -59,27 +63,24 @@ def trove(server_owner, credentials):
         for name, value in credentials.items()))
 
 
-def password(path):
-    """Return the password in a file with what trove() returns.
-
-    :param path: its path (pathlib.Path)
-    :returns: str, None where there is none
-    """
+def password(path: pathlib.Path) -> str | None:
+    """Return the password in a file that trove() made, None for none."""
     if not path.exists():
         return None
     conf = cfg.ConfigOpts()
     conf.register_opt(cfg.StrOpt('password', secret=True), _CREDENTIALS)
     conf([], project='trove', default_config_files=[str(path)],
          default_config_dirs=[])
-    return conf[_CREDENTIALS].password
+    value: str | None = conf[_CREDENTIALS].password
+    return value
 
 
-def _written(name, value):
-    """Return a value in the manner that oslo.config reads it back."""
+def _written(name: str, value: str) -> str:
+    """Return a value in the form that oslo.config reads back unchanged."""
     if not value.isprintable() or '\\$' in value:
         raise outcome.Refused(
-            f'no configuration file can hold this {name}: it has control '
-            f'characters in it, or \\$')
+            f'a configuration file cannot hold this {name}: it contains '
+            f'control characters or \\$')
     if value.strip('\'" ') != value:
         value = f'"{value}"'
     return value.replace('$', '$$')
