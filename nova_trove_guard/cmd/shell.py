@@ -99,9 +99,7 @@ def status() -> int:
     _quieten_libraries()
     # Not at the top: it imports Nova.
     from nova_trove_guard.cmd import upgrade_check
-    exit_code: int = (
-        upgrade_check.main())  # type: ignore[no-untyped-call,unused-ignore]
-    return exit_code
+    return upgrade_check.main()
 
 
 def _quieten_libraries() -> None:

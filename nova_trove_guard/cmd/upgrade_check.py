@@ -59,7 +59,7 @@ class Checks(upgradecheck.UpgradeCommands):
         wrong = [f'{finding.place}: {finding.state}' for finding in findings
                  if finding.state is not pipelines.State.PRESENT]
         if wrong:
-            return _failure(f'{path}: {"; ".join(wrong)}. Mend it with '
+            return _failure(f'{path}: {"; ".join(wrong)}. Fix it with '
                             f'"nova-trove-guard paste insert".')
         return _success()
 
@@ -124,7 +124,7 @@ def paste_path() -> str:
     path = name if os.path.isabs(name) else CONF.find_file(name)
     if not path:
         raise outcome.Refused(f'there is no {name}')
-    return path
+    return str(path)
 
 
 def _settings() -> options.Settings:
@@ -165,7 +165,7 @@ def _check_roles(
     try:
         answer = question(openstack.connection.Connection(
             session=authenticated, oslo_conf=CONF,
-            service_types={'identity'}).identity, roles)
+            service_types=['identity']).identity, roles)
     except (exceptions.ClientException,
             openstack_exceptions.SDKException) as error:
         return _warning(f'Keystone can\'t be asked: {error}')

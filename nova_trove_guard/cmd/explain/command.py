@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard explain METHOD PATH``: what the guard does, and why."""
 
+import argparse
+from collections.abc import Iterator
 import functools
 import os
 import pathlib
 import sys
+import typing
 import urllib.parse
 
 from cliff import show
@@ -20,6 +23,7 @@ from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.core import documents
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import principals
@@ -31,15 +35,15 @@ STANDARD_INPUT = '-'
 
 
 class Explain(clouds.Command, show.ShowOne):
-    """Tell what the guard makes of a request, and why.
+    """Show what the guard decides about a request, and why.
 
-    It is judged by the guard's own code, with the policy of a nova.conf.
-    Nothing is asked of Nova but to show the server, and not even that with
-    --managed or --unmanaged. Where a token is given, Keystone is asked for
-    it with the credentials in [keystone_authtoken].
+    The guard's own code judges it, with the policy of a nova.conf. Nova is
+    asked only to show the server, and not even that with --managed or
+    --unmanaged. A token is checked in Keystone, with the credentials in
+    [keystone_authtoken].
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
         parser.add_argument('method', metavar='METHOD',
@@ -87,7 +91,8 @@ class Explain(clouds.Command, show.ShowOne):
         server.add_argument('--server-user-id', metavar='<id>')
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace,
+                    ) -> tuple[tuple[str, ...], tuple[typing.Any, ...]]:
         """Have it judged, and return the columns."""
         environ, authenticate = self._who(parsed_args)
         settings = _configure(parsed_args)
@@ -101,9 +106,11 @@ class Explain(clouds.Command, show.ShowOne):
             servers, authenticate)
         if servers.error is not None:
             raise servers.error
-        return tuple(zip(*_told(verdict, settings)))
+        columns, values = zip(*_columns(verdict, settings))
+        return columns, values
 
-    def _who(self, parsed_args):
+    def _who(self, parsed_args: argparse.Namespace) -> tuple[
+            documents.Environ, verdicts.Filter | None]:
         """Return what goes into the environ, and what verifies it."""
         if parsed_args.token_from is None:
             if parsed_args.service_token_from is not None:
@@ -125,9 +132,11 @@ class Explain(clouds.Command, show.ShowOne):
         return environ, lambda application: auth_token.AuthProtocol(
             application, {'oslo_config_config': CONF})
 
-    def _servers(self, parsed_args, settings):
+    def _servers(self, parsed_args: argparse.Namespace,
+                 settings: options.Settings,
+                 ) -> lookups.Given | lookups.LookedUp:
         if parsed_args.managed is None and not parsed_args.unmanaged:
-            # What a token could not do, it is not used for.
+            # With the operator's own credentials, not the token under test.
             connection = self.connect(parsed_args)
             return lookups.LookedUp(adapter.Adapter(
                 connection.session, service_type='compute',
@@ -142,9 +151,9 @@ class Explain(clouds.Command, show.ShowOne):
             parsed_args.managed)
 
 
-def _configure(parsed_args):
-    """Read the configuration as nova-api does; return options.Settings."""
-    overrides = {}
+def _configure(parsed_args: argparse.Namespace) -> options.Settings:
+    """Read the configuration as nova-api does."""
+    overrides: dict[str, str] = {}
     if parsed_args.paste_file:
         _, overrides = files.understood(pipelines.settings,
                                         parsed_args.paste_file)
@@ -156,13 +165,11 @@ def _configure(parsed_args):
         raise outcome.Refused(str(error)) from error
 
 
-def _request(parsed_args):
-    """Return the request (webob.Request)."""
-    body = parsed_args.body
-    if body.startswith('@'):
-        body = pathlib.Path(body[1:]).read_bytes()
-    else:
-        body = body.encode()
+def _request(parsed_args: argparse.Namespace) -> webob.Request:
+    """Return the request."""
+    text: str = parsed_args.body
+    body = (pathlib.Path(text[1:]).read_bytes() if text.startswith('@')
+            else text.encode())
     try:
         url = urllib.parse.urlsplit(parsed_args.path)
         path = url._replace(scheme='', netloc='', fragment='').geturl()
@@ -178,7 +185,7 @@ def _request(parsed_args):
     return request
 
 
-def _secret(source, stdin=sys.stdin):
+def _secret(source: str, stdin: typing.TextIO = sys.stdin) -> str:
     """Return a token from where an option says it is."""
     if source == STANDARD_INPUT:
         return stdin.readline().strip()
@@ -190,8 +197,9 @@ def _secret(source, stdin=sys.stdin):
     return files.read_secret(source)
 
 
-def _told(verdict, settings):
-    """Yield (column, value)."""
+def _columns(verdict: verdicts.Verdict, settings: options.Settings,
+             ) -> Iterator[tuple[str, typing.Any]]:
+    """Yield each column with its value."""
     call, decision, rule = verdict.call, verdict.decision, verdict.rule
     yield 'operation', call.operation.name if call else None
     yield 'guarded', rule is not None

@@ -28,7 +28,7 @@ _COMPOSITES = ('composite', 'composit')
 _PIPELINE_FACTORY = re.compile(r'call:nova\.api\.auth:pipeline_factory\w*')
 # The factories of each kind of filter.
 _GUARD = re.compile(r'egg:nova[-_]trove[-_]guard#trove_guard|'
-                    r'nova_trove_guard\.core\.guard:filter_factory')
+                    r'nova_trove_guard\.nova\.filter:filter_factory')
 _CONTEXT = re.compile(r'nova\.api\.auth:NovaKeystoneContext\.factory')
 _AUTHTOKEN = re.compile(r'keystone(middleware|client\.middleware|'
                         r'\.middleware)\.auth_token:filter_factory|'
