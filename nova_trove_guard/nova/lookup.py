@@ -7,8 +7,8 @@ marker. ``nova.compute.api.API.get``, which Nova's controllers use, takes four
 and builds objects of what they return; a server that is in no cell yet is
 left to it.
 
-Statements run on the primary databases, never on a ``slave_connection``,
-which may not have the marker yet.
+Statements run on the engines of the primary databases, never on a
+``slave_connection``, which may not have the marker yet.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -18,6 +18,7 @@ import nova.compute.api
 from nova import context as nova_context
 from nova.db.api import api as api_db
 from nova.db.api import models as api_models
+from nova.db.main import api as main_db
 from nova.db.main import models
 from nova import exception
 from nova.network import neutron
@@ -76,8 +77,7 @@ _F = typing.TypeVar('_F', bound=Collection[typing.Any])
 class Lookup:
     """Tell managed servers from others.
 
-    The caller has no say in what is found: each statement has an admin
-    context of its own.
+    The caller's context has no say in what is found.
 
     :param metadata_key: the marker
     :param measures: times and counts lookups
@@ -147,9 +147,7 @@ class Lookup:
 
         Servers that have no instance mapping do not exist for Nova, either.
         """
-        context = nova_context.get_admin_context()
-        with api_db.context_manager.reader.connection.using(
-                context) as connection:
+        with api_db.get_engine().connect() as connection:
             rows = connection.execute(
                 _CELLS_OF_SERVERS, {'server_ids': list(server_ids)})
             return {server_id.lower(): cell for server_id, cell in rows}
@@ -161,17 +159,16 @@ class Lookup:
             server_ids = [server_id for server_id, its_cell in cells.items()
                           if its_cell == cell]
             found |= (self._in_no_cell(server_ids) if cell is None else
-                      self._rows(_in_cell(cell), _SERVERS_BY_ID,
+                      self._rows(_engine(cell), _SERVERS_BY_ID,
                                  server_ids=server_ids))
         return found
 
-    def _rows(self, context: nova_context.RequestContext,
+    def _rows(self, engine: sqlalchemy.Engine,
               statement: sqlalchemy.Executable, **parameters: typing.Any,
               ) -> dict[str, Server]:
         """Return the servers that a statement finds in a cell, by id."""
         found: dict[str, Server] = {}
-        with context.db_connection.reader.connection.using(
-                context) as connection:
+        with engine.connect() as connection:
             for server_id, project_id, user_id, key, value in (
                     connection.execute(statement, {
                         'metadata_key': self._metadata_key, **parameters})):
@@ -207,7 +204,8 @@ class Lookup:
         found: dict[str, Server] = {}
         for context in _each_cell():
             found |= self._rows(
-                context, _SERVERS_OF_VOLUME, volume_id=volume_id)
+                main_db.get_engine(context=context), _SERVERS_OF_VOLUME,
+                volume_id=volume_id)
         return found.values()
 
     def _of_floating_ip(self, floating_ip_id: str) -> services.Found:
@@ -252,15 +250,14 @@ class Lookup:
         return self._servers([server_id]).values() if server_id else ()
 
 
-def _in_cell(cell: str) -> nova_context.RequestContext:
-    """Return an admin context for a cell's database."""
-    context = nova_context.get_admin_context()
-    if cell in nova_context.CELL_CACHE:
-        context.db_connection, _ = nova_context.CELL_CACHE[cell]
-    else:
+def _engine(cell: str) -> sqlalchemy.Engine:
+    """Return the engine of a cell's primary database."""
+    if cell not in nova_context.CELL_CACHE:
+        context = nova_context.get_admin_context()
         nova_context.set_target_cell(
             context, objects.CellMapping.get_by_uuid(context, cell))
-    return context
+    database, _ = nova_context.CELL_CACHE[cell]
+    return database.writer.get_engine()
 
 
 def _each_cell() -> Iterator[nova_context.RequestContext]:

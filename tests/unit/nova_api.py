@@ -114,7 +114,7 @@ def each_cell():
     return ('cell',)
 
 
-def rows(self, context, statement, *, server_ids=(), volume_id=None):
+def rows(self, engine, statement, *, server_ids=(), volume_id=None):
     """Stand in for nova_trove_guard.nova.lookup.Lookup._rows."""
     from nova import exception
     if BROKEN in server_ids:

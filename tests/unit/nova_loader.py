@@ -99,7 +99,8 @@ class _Patched:
             stand_ins += [
                 (lookup.Lookup, '_cells', nova_api.cells),
                 (lookup.Lookup, '_rows', nova_api.rows),
-                (lookup, '_in_cell', lambda cell: cell),
+                (lookup, '_engine', lambda cell: cell),
+                (lookup.main_db, 'get_engine', lambda context: context),
                 (lookup, '_each_cell', nova_api.each_cell),
                 (nova.objects.ConsoleAuthToken, 'validate',
                  nova_api.console_token)]
