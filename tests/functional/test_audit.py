@@ -118,6 +118,6 @@ def test_audit_mode_lets_pass_and_tells_everybody(
 
     assert [statsd.recv(1000).decode().partition(':')[0]
             for _ in range(3)] == [
-        'nova.trove_guard.lookup.time', 'nova.trove_guard.lookup.miss',
+        'nova.trove_guard.lookup.time', 'nova.trove_guard.lookup.found',
         'nova.trove_guard.decision.audit.would_refuse.os-lock-server-lock']
     scene.remove([server])
