@@ -44,8 +44,8 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str,
             return application
         measures = metrics.create(settings)
         return guard.TroveGuard(
-            application, service.Nova(application),
-            lookup.Lookup(settings.metadata_key, measures,
+            application, service.NovaService(application),
+            lookup.NovaLookup(settings.metadata_key, measures,
                           deadline.Deadline()),
             policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
             observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE))

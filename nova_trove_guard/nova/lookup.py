@@ -74,7 +74,7 @@ _A = typing.TypeVar('_A')
 _F = typing.TypeVar('_F', bound=Collection[typing.Any])
 
 
-class Lookup:
+class NovaLookup:
     """Tell managed servers from others.
 
     The caller's context has no say in what is found.
@@ -257,7 +257,8 @@ def _engine(cell: str) -> sqlalchemy.Engine:
         nova_context.set_target_cell(
             context, objects.CellMapping.get_by_uuid(context, cell))
     database, _ = nova_context.CELL_CACHE[cell]
-    return database.writer.get_engine()
+    engine: sqlalchemy.Engine = database.writer.get_engine()
+    return engine
 
 
 def _each_cell() -> Iterator[nova_context.RequestContext]:

@@ -35,7 +35,7 @@ _NOT_FOUND = {
 }
 
 
-class Nova:
+class NovaService:
     """Nova: see nova_trove_guard.core.services.Service.
 
     :param application: what is behind the guard in the pipeline

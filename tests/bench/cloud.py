@@ -146,8 +146,8 @@ def _server():
 def guarding(application):
     """Return a guard in front of an application, with its defaults."""
     return guard.TroveGuard(
-        application, service.Nova(application),
-        lookup.Lookup(MARKER, metrics.Off(), deadline.Deadline()),
+        application, service.NovaService(application),
+        lookup.NovaLookup(MARKER, metrics.Off(), deadline.Deadline()),
         policies.enforcer(cfg.CONF), MARKER)
 
 

@@ -39,7 +39,7 @@ def _found(self, server_ids):
 def grow():
     """Judge calls on many servers; print by how much the process grew."""
     with (cloud.running() as here,
-          unittest.mock.patch.object(lookup.Lookup, '_servers', _found)):
+          unittest.mock.patch.object(lookup.NovaLookup, '_servers', _found)):
         _, fresh = here.call(('DELETE', '', None), here.free)
         guarding = cloud.guarding(cloud.answer)
         for number in range(WARM_UP + IDS):

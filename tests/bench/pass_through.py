@@ -51,8 +51,9 @@ def _filters():
     conf([])
     return {
         'nothing': application,
-        GUARD: guard.TroveGuard(application, service.Nova(application), None,
-                                None, 'trove_instance_id'),
+        GUARD: guard.TroveGuard(
+            application, service.NovaService(application), None, None,
+            'trove_instance_id'),
         'empty wsgify filter': empty,
         'oslo.middleware request_id': request_id.RequestId(application),
         'oslo.middleware sizelimit': sizelimit.RequestBodySizeLimiter(

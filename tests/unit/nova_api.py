@@ -104,7 +104,7 @@ class Dispatch:
 
 
 def cells(self, server_ids):
-    """Stand in for nova_trove_guard.nova.lookup.Lookup._cells."""
+    """Stand in for nova_trove_guard.nova.lookup.NovaLookup._cells."""
     return {server_id: 'cell' for server_id in SERVERS
             if server_id in [each.lower() for each in server_ids]}
 
@@ -115,7 +115,7 @@ def each_cell():
 
 
 def rows(self, engine, statement, *, server_ids=(), volume_id=None):
-    """Stand in for nova_trove_guard.nova.lookup.Lookup._rows."""
+    """Stand in for nova_trove_guard.nova.lookup.NovaLookup._rows."""
     from nova import exception
     if BROKEN in server_ids:
         raise exception.NovaException('Cell is not responding')

@@ -97,8 +97,8 @@ class _Patched:
              nova_api.server_of_address)]
         if not self.has_databases:
             stand_ins += [
-                (lookup.Lookup, '_cells', nova_api.cells),
-                (lookup.Lookup, '_rows', nova_api.rows),
+                (lookup.NovaLookup, '_cells', nova_api.cells),
+                (lookup.NovaLookup, '_rows', nova_api.rows),
                 (lookup, '_engine', lambda cell: cell),
                 (lookup.main_db, 'get_engine', lambda context: context),
                 (lookup, '_each_cell', nova_api.each_cell),

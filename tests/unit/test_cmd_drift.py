@@ -14,7 +14,7 @@ from keystoneauth1 import session as sessions
 import pytest
 
 from nova_trove_guard.cmd.drift import command
-from nova_trove_guard.cmd.drift import comparison
+from nova_trove_guard.cmd.drift import comparisons
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import fixes
 from nova_trove_guard.cmd.drift import progress_bar
@@ -64,7 +64,7 @@ def compare(fleet):
                 return sources.Trove(session, 'One',
                                            region_name=region)
 
-            return comparison.Comparison(
+            return comparisons.Comparison(
                 sources.Nova(session, tagged_only, region_name='One'),
                 trove('One'), tuple(map(trove, others)),
                 discrepancies.Expectation(MARKER, owner, TROVE_PROJECT),

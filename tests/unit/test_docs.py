@@ -34,7 +34,7 @@ WHOLE = '\n'.join(PAGES.values())
 
 SERVER = resources.ManagedResource(
     policies.KIND, 'server', 'project', 'user', 'instance')
-NOVA = service.Nova(None)
+NOVA = service.NovaService(None)
 FAULTS = (
     faults.forbidden(operations.UNKNOWN, SERVER),
     faults.marker_forbidden(policies.KIND, 'trove_instance_id'),

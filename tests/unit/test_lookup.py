@@ -129,7 +129,7 @@ def servers(databases):
 
 def looking(seconds=10):
     """Return the Lookup, with a deadline."""
-    return Lookup(lookup.Lookup('trove_instance_id', metrics.Off(),
+    return Lookup(lookup.NovaLookup('trove_instance_id', metrics.Off(),
                                 deadline.Deadline(seconds)))
 
 
@@ -618,7 +618,7 @@ def test_a_key_in_another_case_neither_marks_nor_hides_the_marker(
 def test_a_server_that_moves_to_another_cell_under_the_lookup_is_found(
         databases, servers, monkeypatch, moves):
     server_id = databases.server(MARKED, 'cell1')
-    cells_of, targets = lookup.Lookup._cells, ['cell2', 'cell1'][:moves]
+    cells_of, targets = lookup.NovaLookup._cells, ['cell2', 'cell1'][:moves]
 
     def too_early(self, server_ids):
         cells = cells_of(self, server_ids)
@@ -626,7 +626,7 @@ def test_a_server_that_moves_to_another_cell_under_the_lookup_is_found(
             databases.move(server_id, targets.pop(0))
         return cells
 
-    monkeypatch.setattr(lookup.Lookup, '_cells', too_early)
+    monkeypatch.setattr(lookup.NovaLookup, '_cells', too_early)
     found = servers.managed([('server', server_id)])
     # Twice in the time of one lookup it does not happen; it is not a pass
     # either, as Nova is not asked about what is not found.
@@ -636,7 +636,7 @@ def test_a_server_that_moves_to_another_cell_under_the_lookup_is_found(
 def test_a_server_that_is_deleted_under_the_lookup_is_not_found(
         databases, servers, monkeypatch):
     server_id = databases.server(MARKED)
-    cells_of = lookup.Lookup._cells
+    cells_of = lookup.NovaLookup._cells
 
     def too_early(self, server_ids):
         cells = cells_of(self, server_ids)
@@ -645,7 +645,7 @@ def test_a_server_that_is_deleted_under_the_lookup_is_not_found(
         databases.purge(server_id, 'cell1')
         return cells
 
-    monkeypatch.setattr(lookup.Lookup, '_cells', too_early)
+    monkeypatch.setattr(lookup.NovaLookup, '_cells', too_early)
     assert servers.managed([('server', server_id)]) == []
 
 

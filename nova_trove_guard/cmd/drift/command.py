@@ -11,7 +11,7 @@ import typing
 import openstack
 
 from nova_trove_guard.cmd import clouds
-from nova_trove_guard.cmd.drift import comparison as comparisons
+from nova_trove_guard.cmd.drift import comparisons
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import fixes
 from nova_trove_guard.cmd.drift import progress_bar

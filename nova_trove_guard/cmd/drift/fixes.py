@@ -6,7 +6,7 @@ import dataclasses
 
 from keystoneauth1 import exceptions
 
-from nova_trove_guard.cmd.drift import comparison as comparisons
+from nova_trove_guard.cmd.drift import comparisons
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import workers

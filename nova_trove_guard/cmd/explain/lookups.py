@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which servers are managed: as it is given, or as Nova's API says.
 
-In place of nova_trove_guard.nova.lookup.Lookup, which asks Nova's databases.
+In place of nova_trove_guard.nova.lookup.NovaLookup, which asks Nova's
+databases.
 """
 
 from collections.abc import Collection, Iterator

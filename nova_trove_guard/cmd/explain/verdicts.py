@@ -124,7 +124,7 @@ def verdict(environ: documents.Environ, settings: options.Settings,
 
     :param environ: as Nova's urlmap gets it, with either keystone.token_auth
         in it or tokens for `authenticate`
-    :param lookup: in place of nova_trove_guard.nova.lookup.Lookup
+    :param lookup: in place of nova_trove_guard.nova.lookup.NovaLookup
     :param authenticate: puts auth_token in front of an application
     """
     read: list[calls.Call | None] = []
@@ -132,8 +132,8 @@ def verdict(environ: documents.Environ, settings: options.Settings,
     answered: list[str] = []
     behind = Behind()
     application = guard.TroveGuard(
-        behind, service.Nova(behind), lookup, enforcer, settings.metadata_key,
-        settings.mode, (decided.append,))
+        behind, service.NovaService(behind), lookup, enforcer,
+        settings.metadata_key, settings.mode, (decided.append,))
 
     def watched(environ: documents.Environ,
                 start_response: services.StartResponse) -> Iterable[bytes]:
