@@ -77,7 +77,7 @@ def _of_kind(options, arguments):
                 *_workers()]
     chosen = [argument for argument in arguments
               if argument.startswith('tests')]
-    if chosen in ([], ['tests/functional'], ['tests/unit']):
+    if not chosen or any(map(os.path.isdir, chosen)):
         return _workers()
     # Some tests, for somebody who looks at them: one process.
     return []

@@ -2,6 +2,8 @@
 """The time that a caller waits for what may hang."""
 
 import contextlib
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -66,3 +68,33 @@ def test_callers_side_by_side_all_get_their_results():
     for caller in callers:
         caller.join()
     assert sorted(results) == [number * 2 for number in range(50)]
+
+
+GREEN = """
+import eventlet
+eventlet.monkey_patch()
+import time
+from nova_trove_guard.core import deadline
+
+bounded = deadline.Deadline(0.3, threads=2)
+assert bounded.call(divmod, 7, 2) == (3, 1)
+ticks = []
+ticking = eventlet.spawn(
+    lambda: [(ticks.append(each), time.sleep(0.01)) for each in range(20)])
+try:
+    bounded.call(time.sleep, 60)
+except TimeoutError:
+    pass
+else:
+    raise AssertionError('it waits')
+# Other requests go on meanwhile: they are green threads of this thread.
+assert len(ticks) > 5, ticks
+assert bounded.call(divmod, 7, 2) == (3, 1)
+"""
+
+
+def test_green_threads_are_threads_to_it():
+    """As in a nova-api of Nova before 34 that runs on eventlet."""
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', GREEN],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
