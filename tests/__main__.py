@@ -84,8 +84,8 @@ def _of_kind(options, arguments):
 
 
 def _workers():
-    # More than cores would only be slower: clouds keep one busy, too.
-    number = len(os.sched_getaffinity(0))
+    # One more than cores: now and then a cloud waits.
+    number = len(os.sched_getaffinity(0)) + 1
     # Groups are given out in the order in which conftest.py has them.
     return [f'-n{number}', '--dist=loadgroup', '--no-loadscope-reorder']
 
