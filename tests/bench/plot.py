@@ -19,7 +19,7 @@ def svg(results):
     for result in results:
         y += 2 * LINE
         parts.append(_text(0, y, result.title, 'title'))
-        most = max(row.value for row in result.rows)
+        most = max(row.value for row in result.rows) or 1
         for row in result.rows:
             y += LINE
             kind = 'guard' if row.name.startswith(GUARD) else 'other'
