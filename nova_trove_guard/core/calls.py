@@ -57,7 +57,7 @@ class Target:
     """
 
     kind: str
-    where: tuple[str | documents._Each, ...] | None = None
+    where: documents.Keys | None = None
     query: str | None = None
     is_validated: bool = False
     canonical: Callable[[str | None], str | None] = canonical_id

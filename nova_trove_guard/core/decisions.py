@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the guard decides about a call: the value that travels."""
 
+from collections.abc import Callable
 import dataclasses
 import enum
 import typing
@@ -91,3 +92,7 @@ class Decision:
         """Return this, with an outcome."""
         return dataclasses.replace(
             self, outcome=outcome, rule=rule, fault=fault, absent=absent)
+
+
+# What gets each decision; it never raises.
+Observer: typing.TypeAlias = Callable[[Decision], None]

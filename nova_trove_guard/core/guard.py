@@ -25,7 +25,6 @@ from nova_trove_guard.core import faults
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
-from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 
@@ -51,7 +50,7 @@ class TroveGuard:
                  service: services.Service, lookup: services.Lookup,
                  enforcer: enforcement.Enforcer, metadata_key: str,
                  mode: decisions.Mode = decisions.Mode.ENFORCE,
-                 observers: Iterable[metrics.Observer] = ()) -> None:
+                 observers: Iterable[decisions.Observer] = ()) -> None:
         self._application = application
         self._service = service
         self._read = service.read

@@ -23,8 +23,7 @@ def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
 
     :raises enforcement.PolicyUnreadable: for a mistake in the policy file
     """
-    return enforcement.Enforcer(
-        conf, [*nova.policies.list_rules(), *list_rules()], KIND)
+    return enforcement.Enforcer(conf, _defaults(), KIND)
 
 
 def get_enforcer() -> policy.Enforcer:
@@ -33,6 +32,9 @@ def get_enforcer() -> policy.Enforcer:
     They have read the configuration already: give them ``--config-file
     /etc/nova/nova.conf``.
     """
-    return enforcement.registered(
-        policy.Enforcer(cfg.CONF),
-        [*nova.policies.list_rules(), *list_rules()])
+    return enforcement.registered(policy.Enforcer(cfg.CONF), _defaults())
+
+
+def _defaults() -> list[policy.RuleDefault]:
+    """Return Nova's rules, which the guard's can refer to, and the guard's."""
+    return [*nova.policies.list_rules(), *list_rules()]

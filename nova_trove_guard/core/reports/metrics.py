@@ -13,7 +13,6 @@ import typing
 from nova_trove_guard.core import decisions
 from nova_trove_guard.core import options
 
-Observer: typing.TypeAlias = Callable[[decisions.Decision], None]
 _R = typing.TypeVar('_R', bound=Collection[typing.Any])
 
 
@@ -21,7 +20,7 @@ class Metrics(typing.Protocol):
     """Measure what the guard does."""
 
     @property
-    def observers(self) -> tuple[Observer, ...]:
+    def observers(self) -> tuple[decisions.Observer, ...]:
         """What gets each decision."""
 
     def timed(self, lookup: Callable[[], _R]) -> _R:
@@ -51,7 +50,7 @@ def create(settings: options.Settings) -> Metrics:
 class Off:
     """Measure nothing, and add nothing to a request's way."""
 
-    observers: tuple[Observer, ...] = ()
+    observers: tuple[decisions.Observer, ...] = ()
 
     def timed(self, lookup: Callable[[], _R]) -> _R:
         """Return what a lookup finds."""
@@ -72,7 +71,7 @@ class Statsd:
     def __init__(self, client: typing.Any, mode: decisions.Mode) -> None:
         self._client = client
         self._mode = mode
-        self.observers: tuple[Observer, ...] = (self._count,)
+        self.observers: tuple[decisions.Observer, ...] = (self._count,)
 
     def _count(self, decision: decisions.Decision) -> None:
         operation = decision.operation.name.replace(':', '-')
