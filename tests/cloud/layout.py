@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where things are: repository, virtual environment, state directory."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+import sqlite3
 import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -104,6 +106,19 @@ class Layout:
         :returns: its path
         """
         return self.run / f'{name}.sqlite'
+
+    @contextlib.contextmanager
+    def open_database(self, name, mode='ro'):
+        """Open a database file that a service uses.
+
+        :param name: see database()
+        :param mode: 'ro', or 'rw' to write
+        :returns: (yields) its connection, which is closed in the end
+        """
+        with contextlib.closing(sqlite3.connect(
+                f'file:{self.database(name)}?mode={mode}', timeout=60,
+                uri=True)) as connection:
+            yield connection
 
     def conf(self, service):
         """Name a service's configuration directory.

@@ -225,11 +225,6 @@ class Trove:
                         SHORT_PAUSE_SECONDS)
         return self.scene.show(server)
 
-    def await_unlocked(self, server):
-        """Wait until Nova has a server unlocked."""
-        await_condition(lambda: not self.is_locked(server), bool,
-                        SHORT_PAUSE_SECONDS)
-
     def relocks(self, server):
         """Return how often the reconciler has logged that it locked a server.
 

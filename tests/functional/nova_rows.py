@@ -6,8 +6,6 @@ answer costs more than a hundred times what a row does.
 """
 
 import collections
-import contextlib
-import sqlite3
 
 from tests.cloud import layout
 
@@ -25,8 +23,7 @@ class NovaRows:
     """
 
     def __init__(self, cloud):
-        files = layout.Layout(cloud.root)
-        self._databases = [files.database(cell) for cell in CELLS]
+        self._files = layout.Layout(cloud.root)
 
     def of(self, server):
         """Return the Row of a server, None where it is gone."""
@@ -41,10 +38,8 @@ class NovaRows:
 
     def _read(self, column, value):
         found = []
-        for database in self._databases:
-            uri = f'file:{database}?mode=ro'
-            with contextlib.closing(
-                    sqlite3.connect(uri, timeout=60, uri=True)) as cell:
+        for name in CELLS:
+            with self._files.open_database(name) as cell:
                 found += map(Row._make, cell.execute(
                     f'SELECT {", ".join(Row._fields)} FROM instances '
                     f'JOIN instance_info_caches ON instance_uuid = uuid '

@@ -6,8 +6,6 @@ answer.
 """
 
 import collections
-import contextlib
-import sqlite3
 
 from trove.instance import tasks
 
@@ -38,16 +36,18 @@ class TroveRows:
     """
 
     def __init__(self, cloud, deployment):
-        self._database = layout.Layout(cloud.root).database(deployment)
+        self._files = layout.Layout(cloud.root)
+        self._deployment = deployment
 
     def of(self, instance):
         """Return the Row of an instance; there is one even of deleted ones."""
-        with self._open('ro') as trove:
+        with self._files.open_database(self._deployment) as trove:
             return Row._make(trove.execute(READ, [instance]).fetchone())
 
     def end_tasks(self, instance):
         """Record that no task of an instance is under way or has failed."""
-        with self._open('rw') as trove, trove:
+        with self._files.open_database(
+                self._deployment, 'rw') as trove, trove:
             trove.execute('UPDATE instances SET task_id = ?, '
                           'task_description = ? WHERE id = ?',
                           [NO_TASK.code, NO_TASK.db_text, instance])
@@ -56,13 +56,10 @@ class TroveRows:
 
     def delete(self, instance):
         """Record that an instance is gone; its guest ends."""
-        with self._open('rw') as trove, trove:
+        with self._files.open_database(
+                self._deployment, 'rw') as trove, trove:
             trove.execute('UPDATE instances SET deleted = 1, deleted_at = '
                           'CURRENT_TIMESTAMP WHERE id = ?', [instance])
-
-    def _open(self, mode):
-        return contextlib.closing(sqlite3.connect(
-            f'file:{self._database}?mode={mode}', timeout=60, uri=True))
 
 
 def is_busy(row):

@@ -10,26 +10,20 @@ import itertools
 import pytest
 
 from tests.unit import nova_api
+from tests.unit import test_effort
 from tests.unit import test_filter as filters
 
-MARKED = {nova_api.METADATA_KEY: nova_api.DATABASE_INSTANCE}
+MARKED = test_effort.MARKED
+api = test_effort.api
 SPELLINGS = {'as it is': str, 'in upper case': str.upper}
+# The roles and the project of each.
 PRINCIPALS = {
-    'owner': {'roles': filters.TENANT},
-    'reader': {'roles': ('reader',)},
-    'manager': {'roles': ('manager', 'member', 'reader')},
-    'admin': {'roles': filters.ADMIN},
-    'stranger': {'roles': filters.TENANT,
-                 'project_id': nova_api.OTHER_PROJECT},
+    'owner': (filters.TENANT, nova_api.PROJECT),
+    'reader': (('reader',), nova_api.PROJECT),
+    'manager': (('manager', 'member', 'reader'), nova_api.PROJECT),
+    'admin': (filters.ADMIN, nova_api.PROJECT),
+    'stranger': (filters.TENANT, nova_api.OTHER_PROJECT),
 }
-
-
-@pytest.fixture(scope='module')
-def api(load_nova_api, guarded, databases):
-    """Return NovaAPI that looks servers up in the databases."""
-    api = load_nova_api(filters.paste(guarded), filters.GUARDED)
-    api.app.has_databases = True
-    return api
 
 
 @pytest.fixture(scope='module')
@@ -39,21 +33,19 @@ def server_ids(databases):
             for metadata in (MARKED, {'Trove_instance_id': 'no marker'})]
 
 
-def token(api, principal):
-    """Return a token of a principal."""
-    roles = principal['roles']
-    return api.token(*roles, **{name: value for name, value
-                                in principal.items() if name != 'roles'})
+def token(api, who):
+    """Return a token of one of PRINCIPALS."""
+    roles, project_id = PRINCIPALS[who]
+    return api.token(*roles, project_id=project_id)
 
 
 @pytest.mark.parametrize('operation, method, path, body', filters.calls())
 def test_nothing_is_dispatched_for_a_managed_server(
         api, server_ids, operation, method, path, body):
-    for (who, principal), spell in itertools.product(
-            PRINCIPALS.items(), SPELLINGS.values()):
+    for who, spell in itertools.product(PRINCIPALS, SPELLINGS.values()):
         answer = api.ask(
             method, f'/v2.1/servers/{spell(server_ids[0])}{path}', json=body,
-            token=token(api, principal))
+            token=token(api, who))
         mutating = [dispatch for dispatch in api.dispatched
                     if dispatch.names(server_ids[0])]
         assert mutating == [], who
@@ -68,7 +60,7 @@ def test_all_is_passed_on_for_an_ordinary_server(
         api, server_ids, operation, method, path, body):
     for spell in SPELLINGS.values():
         api.ask(method, f'/v2.1/servers/{spell(server_ids[1])}{path}',
-                json=body, token=token(api, PRINCIPALS['owner']))
+                json=body, token=token(api, 'owner'))
         assert len(api.dispatched) == 1
 
 
@@ -83,7 +75,7 @@ def test_all_is_passed_on_for_the_trove_admin(
 def test_a_call_is_unavailable_while_mariadb_hangs(api, server, server_ids):
     with server.stopped():
         answer = api.ask('DELETE', f'/v2.1/servers/{server_ids[1]}',
-                         token=token(api, PRINCIPALS['owner']))
+                         token=token(api, 'owner'))
     assert answer.status_int == 503
     assert answer.headers['Retry-After']
     assert api.dispatched == []

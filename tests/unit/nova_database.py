@@ -116,6 +116,10 @@ class NovaDatabases:
         cell.create()
         return cell
 
+    def cell_id(self, cell):
+        """Return the id of a cell."""
+        return self._cells[cell].uuid
+
     def build(self, metadata, project_id=PROJECT):
         """Have a server that is in no cell yet.
 
