@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trove's side: it owns a lock on its servers, and opens windows in it.
+"""Trove's side: lock its servers in Nova, and unlock them for operations.
 
 Plugged into an unmodified Trove by trove.conf::
 
@@ -11,6 +11,6 @@ Plugged into an unmodified Trove by trove.conf::
     trove_managed_instances = true
 
 A call's way: an operation of the task manager (taskmanager) - a call of its
-Nova client (client) - the window that it needs (windows), shared with other
-operations and task managers (shares) - the lock in Nova (compute).
+Nova client (client, sessions) - the window that it needs (windows) - the lock
+in Nova (compute). The reconciler locks what a crash left unlocked.
 """

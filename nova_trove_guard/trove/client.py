@@ -1,162 +1,228 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients that Trove calls Nova, Cinder and Neutron with.
+"""Clients with which Trove calls Nova, Cinder and Neutron.
 
 For ``remote_nova_client`` and, so that siblings of servers are marked, too,
 ``remote_cinder_client`` and ``remote_neutron_client`` of trove.conf. While
-trove_managed_instances is off they are Trove's own.
+trove_managed_instances is false they are Trove's own.
 """
 
 import functools
+import typing
 
 from cinderclient import client as cinder
+from keystoneauth1 import adapter
 from keystoneauth1 import service_token
 from keystoneauth1 import token_endpoint
 from neutronclient.v2_0 import client as neutron
 from novaclient import client as nova
-from oslo_utils import uuidutils
+from oslo_config import cfg as oslo_cfg
 from trove.common import cfg
 from trove.common import clients
 from trove.common import clients_admin
+from trove.common import context as contexts
 
 from nova_trove_guard.trove import compute
 from nova_trove_guard.trove import events
 from nova_trove_guard.trove import instances
 from nova_trove_guard.trove import opts
+from nova_trove_guard.trove import reconciler
 from nova_trove_guard.trove import sessions
-from nova_trove_guard.trove import shares
 from nova_trove_guard.trove import windows
 
 CONF = cfg.CONF
 
+# A look at a server and its lock, each in one call or two, fit in
+# lock_timeout.
+CALLS_IN_LOCK_TIMEOUT = 4
 
-def nova_client(context, region_name=None, password=None):
+
+def nova_client(context: contexts.TroveContext,
+                region_name: str | None = None,
+                password: str | None = None) -> typing.Any:
     """Return a Nova client that opens windows.
 
-    :param context: trove.common.context.TroveContext
-    :param region_name: the region, None for Trove's
+    :param region_name: None for Trove's own region
     :param password: as in trove.common.clients.nova_client; not used
     :returns: novaclient.v2.client.Client
     """
     settings = opts.register(CONF)
-    stock = (clients.nova_client if settings.server_owner == 'user'
-             else clients_admin.nova_client_trove_admin)
     if not settings.trove_managed_instances:
+        stock = (clients.nova_client if settings.server_owner == 'user'
+                 else clients_admin.nova_client_trove_admin)
         return stock(context, region_name, password)
+    if settings.server_owner == 'user':
+        endpoint = _where(clients.nova_client(context, region_name).client)
+    else:
+        endpoint = _nova_endpoint(_region(region_name))
     return nova.Client(
         CONF.nova_client_version,
         session=sessions.WindowedSession(
-            context, process_windows(region_name), settings,
-            **_identity(context, settings)),
-        **_where(stock(context, region_name, password).client))
+            context, windows_of(region_name), settings,
+            **_identity(context, settings, CONF.nova_api_insecure)),
+        **endpoint)
 
 
-def cinder_client(context, region_name=None):
+def cinder_client(context: contexts.TroveContext,
+                  region_name: str | None = None) -> typing.Any:
     """Return a Cinder client that marks volumes.
 
-    :param context: trove.common.context.TroveContext
-    :param region_name: the region, None for Trove's
+    :param region_name: None for Trove's own region
     :returns: cinderclient.v3.client.Client
     """
     settings = opts.register(CONF)
-    stock = (clients.cinder_client if settings.server_owner == 'user'
-             else clients_admin.cinder_client_trove_admin)
     if not settings.trove_managed_instances:
+        stock = (clients.cinder_client if settings.server_owner == 'user'
+                 else clients_admin.cinder_client_trove_admin)
         return stock(context, region_name)
-    http = stock(context, region_name).client
     if settings.server_owner == 'user':
+        http = clients.cinder_client(context, region_name).client
         endpoint = {'endpoint_override': http.management_url}
     else:
-        endpoint = _where(http)
+        endpoint = _endpoint(CONF.cinder_service_type,
+                             CONF.cinder_endpoint_type, region_name,
+                             _in_trove_project(CONF.cinder_url))
     return cinder.Client(
         CONF.cinder_client_version,
         session=sessions.VolumeMarkingSession(
-            settings.metadata_key, **_identity(context, settings)),
-        # As trove.common.clients_admin.cinder_client_trove_admin; it takes
-        # a new one to extend a volume that is attached.
+            settings.metadata_key,
+            **_identity(context, settings, CONF.cinder_api_insecure)),
+        # As trove.common.clients_admin.cinder_client_trove_admin; an attached
+        # volume can be extended only with a new version.
         additional_headers={'OpenStack-API-Version': 'volumev3 latest'},
         **endpoint)
 
 
-def neutron_client(context, region_name=None):
+def neutron_client(context: contexts.TroveContext,
+                   region_name: str | None = None) -> typing.Any:
     """Return a Neutron client that tags ports.
 
-    :param context: trove.common.context.TroveContext
-    :param region_name: the region, None for Trove's
+    :param region_name: None for Trove's own region
     :returns: neutronclient.v2_0.client.Client
     """
     settings = opts.register(CONF)
-    stock = (clients.neutron_client if settings.server_owner == 'user'
-             else clients_admin.neutron_client_trove_admin)
     if not settings.trove_managed_instances:
+        stock = (clients.neutron_client if settings.server_owner == 'user'
+                 else clients_admin.neutron_client_trove_admin)
         return stock(context, region_name)
-    http = stock(context, region_name).httpclient
     if settings.server_owner == 'user':
+        http = clients.neutron_client(context, region_name).httpclient
         endpoint = {'endpoint_override': http.endpoint_url}
     else:
-        endpoint = _where(http)
+        endpoint = _endpoint(CONF.neutron_service_type,
+                             CONF.neutron_endpoint_type, region_name,
+                             CONF.neutron_url)
     return neutron.Client(
         session=sessions.PortMarkingSession(
-            settings.metadata_key, **_identity(context, settings)),
+            settings.metadata_key,
+            **_identity(context, settings, CONF.neutron_api_insecure)),
         **endpoint)
 
 
-@functools.cache
-def process_shares():
-    """Return the Shares of this process."""
-    return shares.Shares(
-        opts.register(CONF).coordination_url,
-        # A process that comes after a crashed one is another.
-        f'{CONF.host}-{uuidutils.generate_uuid()}')
+def windows_of(region_name: str | None) -> windows.Windows:
+    """Return the Windows of this process in a region, None for Trove's own."""
+    return _region_windows(_region(region_name))
+
+
+def reconcile_regions() -> None:
+    """Run the reconciler of each region that has database instances."""
+    for region_name in {_region(name) for name in instances.regions()}:
+        _region_reconciler(region_name).run()
 
 
 @functools.cache
-def process_compute(region_name):
-    """Return Compute for a region, None for Trove's own."""
+def _region_compute(region_name: str) -> compute.Compute:
     settings = opts.register(CONF)
-    endpoint = {
-        'service_type': CONF.nova_compute_service_type,
-        'region_name': region_name or CONF.service_credentials.region_name,
-        'interface': CONF.nova_compute_endpoint_type,
-    }
-    # As in trove.common.clients_admin.nova_client_trove_admin, which makes
-    # one client for all regions.
-    if CONF.nova_compute_url and CONF.service_credentials.project_id:
-        endpoint['endpoint_override'] = (
-            clients.normalize_url(CONF.nova_compute_url) +
-            CONF.service_credentials.project_id)
+    admin = clients_admin.get_keystone_session()
+    is_user = settings.server_owner == 'user'
+    endpoint = _nova_endpoint(region_name)
     return compute.Compute(
-        clients_admin.get_keystone_session(),
-        settings.server_owner == 'user', settings.metadata_key, **endpoint)
+        # Not sessions of Trove, which have no time-out.
+        sessions.ServiceSession(
+            insecure=is_user and CONF.nova_api_insecure, auth=admin.auth,
+            session=admin.session, verify=admin.verify,
+            timeout=settings.lock_timeout / CALLS_IN_LOCK_TIMEOUT),
+        is_user, settings.metadata_key,
+        interface=endpoint.pop('endpoint_type'), **endpoint)
 
 
 @functools.cache
-def process_windows(region_name):
-    """Return the Windows of this process in a region, None for Trove's."""
+def _region_windows(region_name: str) -> windows.Windows:
+    settings = opts.register(CONF)
     return windows.Windows(
-        process_compute(region_name), process_shares(),
-        events.Events(instances.save_fault), instances.lock_reason,
-        opts.register(CONF).lock_timeout)
+        _region_compute(region_name), events.Events(instances.save_fault),
+        settings.lock_timeout, settings.unlock_timeout)
 
 
-def _identity(context, settings):
-    """Return as whom to call, as arguments of keystoneauth1's Session.
+@functools.cache
+def _region_reconciler(region_name: str) -> reconciler.Reconciler:
+    settings = opts.register(CONF)
+    return reconciler.Reconciler(
+        _region_compute(region_name), _region_windows(region_name),
+        events.Events(instances.save_fault), settings.unlock_timeout,
+        settings.reconcile_interval)
 
-    The service token tells the guard that Trove stands behind the user's
-    token, and keeps that one going where it expires in the middle of a long
-    operation.
+
+def _region(region_name: str | None) -> str:
+    """Return the name of a region, of Trove's own for None."""
+    return str(region_name or CONF.service_credentials.region_name)
+
+
+def _nova_endpoint(region_name: str) -> dict[str, typing.Any]:
+    return _endpoint(
+        CONF.nova_compute_service_type, CONF.nova_compute_endpoint_type,
+        region_name, _in_trove_project(CONF.nova_compute_url))
+
+
+def _endpoint(service_type: str, interface: str, region_name: str | None,
+              url: str | None) -> dict[str, typing.Any]:
+    """Return where a service is, as arguments of a client.
+
+    The clients of trove.common.clients_admin are made once for a process,
+    with the region that is asked for first.
+
+    :param url: the configured URL, None to ask the catalog
+    """
+    return {'service_type': service_type, 'endpoint_type': interface,
+            'region_name': _region(region_name), 'endpoint_override': url}
+
+
+def _in_trove_project(url: str | None) -> str | None:
+    """Return a service's configured URL for Trove's own project.
+
+    As trove.common.clients_admin.nova_client_trove_admin.
+    """
+    if not (url and CONF.service_credentials.project_id):
+        return None
+    return str(clients.normalize_url(url) +
+               CONF.service_credentials.project_id)
+
+
+def _identity(context: contexts.TroveContext,
+              settings: oslo_cfg.ConfigOpts.GroupAttr,
+              insecure: bool) -> dict[str, typing.Any]:
+    """Return as whom to call, as arguments of sessions.ServiceSession.
+
+    The service token shows the guard that Trove uses the user's token, and
+    keeps that token valid if it expires in a long operation.
+
+    :param insecure: the service's option, which Trove uses for calls with the
+        user's token only
     """
     admin = clients_admin.get_keystone_session()
+    is_user = settings.server_owner == 'user'
     auth = admin.auth
-    if settings.server_owner == 'user':
+    if is_user:
         auth = service_token.ServiceTokenAuthWrapper(
             user_auth=token_endpoint.Token(None, context.auth_token),
             service_auth=admin.auth)
-    return {'auth': auth, 'session': admin.session, 'verify': admin.verify}
+    return {'auth': auth, 'session': admin.session, 'verify': admin.verify,
+            'insecure': is_user and insecure,
+            'timeout': settings.lock_timeout}
 
 
-def _where(adapter):
-    """Return where a keystoneauth1 Adapter finds its service, for another."""
-    return {'service_type': adapter.service_type,
-            'region_name': adapter.region_name,
-            'endpoint_type': adapter.interface,
-            'endpoint_override': adapter.endpoint_override}
+def _where(client: adapter.Adapter) -> dict[str, typing.Any]:
+    """Return where a client finds its service, as arguments of another."""
+    return {'service_type': client.service_type,
+            'region_name': client.region_name,
+            'endpoint_type': client.interface,
+            'endpoint_override': client.endpoint_override}

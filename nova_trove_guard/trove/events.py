@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators see of windows: log lines, and Trove's notifications."""
+"""Report windows and locks in the log and through Trove's notifier."""
+
+from collections import abc
+import typing
 
 from oslo_context import context
 from oslo_log import log as logging
@@ -11,59 +14,68 @@ PREFIX = 'trove_guard'
 
 
 class Events:
-    """Tells of windows in the log and through Trove's notifier.
+    """Report windows and locks.
 
     Nothing fails because a notification can't be sent.
 
-    :param save_fault: callable (server id, message) that shows a message as
-        the fault of a server's database instance
+    :param save_fault: callable (database instance, message) that shows a
+        message as the fault of a database instance
     """
 
-    def __init__(self, save_fault):
+    def __init__(self, save_fault: abc.Callable[[str, str], None]) -> None:
         self._save_fault = save_fault
 
-    def opened(self, server_id, operation):
-        """Tell that a window was opened."""
+    def opened(self, server_id: str, operation: str) -> None:
+        """Report that an operation has unlocked a server."""
         LOG.info('Opened the window of server %s for %s.', server_id,
                  operation)
         self._notify('info', 'window.opened', server_id=server_id,
                      operation=operation)
 
-    def closed(self, server_id, operation, seconds):
-        """Tell that an operation has left a window, after so many seconds."""
+    def closed(self, server_id: str, operation: str, seconds: float) -> None:
+        """Report that an operation that unlocked a server has ended."""
         LOG.info('Closed the window of server %s for %s after %.1f s.',
                  server_id, operation, seconds)
         self._notify('info', 'window.closed', server_id=server_id,
                      operation=operation, seconds=round(seconds, 3))
 
-    def relocked(self, server_id, database_instance):
-        """Tell that the reconciler has locked a server."""
-        LOG.warning('Locked server %s of database instance %s, which was '
-                    'unlocked while no window was open.', server_id,
-                    database_instance)
-        self._notify('warn', 'server.relocked', server_id=server_id,
-                     database_instance=database_instance)
+    def relocked(self, server_id: str, database_instance: str, cause: str,
+                 description: str) -> None:
+        """Report that the reconciler has locked a server.
 
-    def lock_failed(self, server_id, operation, error):
-        """Tell that a server could not be locked after an operation."""
+        :param cause: a name of nova_trove_guard.trove.reconciler.Cause
+        :param description: the cause in words
+        """
+        LOG.warning('Locked server %s of database instance %s: %s.',
+                    server_id, database_instance, description)
+        self._notify('warn', 'server.relocked', server_id=server_id,
+                     database_instance=database_instance, cause=cause)
+
+    def lock_failed(self, server_id: str, database_instance: str | None,
+                    operation: str, error: Exception) -> None:
+        """Report that a server could not be locked after an operation."""
         LOG.error('Server %s is not locked after %s: %s. The reconciler goes '
                   'on trying.', server_id, operation, error)
         self._notify('error', 'lock.failed', server_id=server_id,
                      operation=operation, error=str(error))
+        if database_instance is None:
+            return
         try:
-            self._save_fault(server_id, 'The server is not locked in Nova '
-                                        f'after {operation}: {error}')
+            self._save_fault(database_instance,
+                             'The server is not locked in Nova after '
+                             f'{operation}: {error}')
         except Exception:
-            LOG.exception('The fault of server %s can\'t be saved.',
-                          server_id)
+            LOG.exception('Could not save the fault of database instance %s.',
+                          database_instance)
 
-    def _notify(self, priority, event, **payload):
+    def _notify(self, priority: str, event: str,
+                **payload: typing.Any) -> None:
         try:
             notifier = rpc.get_notifier(service='taskmanager')
-            # The reconciler has none.
+            # The reconciler has no context.
             about = (context.get_current() or
                      context.RequestContext(overwrite=False))
             getattr(notifier, priority)(about, f'{PREFIX}.{event}', payload)
         except Exception:
-            LOG.exception('%s.%s can\'t be notified: %s', PREFIX, event,
-                          payload)
+            LOG.exception('Could not send the notification %s.%s: %s', PREFIX,
+                          event, payload)

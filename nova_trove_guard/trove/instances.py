@@ -1,56 +1,106 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The database instances of servers, from Trove's own database."""
+"""Read and change database instances in Trove's own database."""
 
-from oslo_log import log as logging
+from collections import abc
+import dataclasses
+
 from trove.common import exception
 from trove.instance import models
 from trove.instance import tasks
+from trove.quota import models as quota_models
+from trove.quota import quota
 
-from nova_trove_guard.trove import locks
+# The tasks of an instance that no operation works on, beside the errors. Each
+# operation that changes a server sets another one first (trove.instance.models
+# and trove.taskmanager.manager).
+_REST = (tasks.InstanceTasks.NONE, tasks.InstanceTasks.RESTART_REQUIRED)
 
-LOG = logging.getLogger(__name__)
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """What Trove has recorded of a database instance.
+
+    :ivar task: the name of the task that it has under way, such as RESIZING
+    :ivar is_at_rest: whether it has none
+    """
+
+    task: str
+    is_at_rest: bool
 
 
-def of_server(server_id):
-    """Return the id of the database instance on a server, or None."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Location:
+    """Where the server of a database instance is.
+
+    :ivar region: None for Trove's own region
+    """
+
+    server_id: str
+    region: str | None
+
+
+def records(instance_ids: abc.Collection[str]) -> dict[str, Record]:
+    """Return the Records of database instances, also of deleted ones, by id.
+
+    Those of other Troves are left out.
+    """
+    with models.DBInstance.query() as query:
+        rows = query.filter(models.DBInstance.id.in_(instance_ids)).all()
+        return {row.id: Record(row.task_status.action,
+                               row.deleted or row.task_status.is_error or
+                               row.task_status in _REST)
+                for row in rows}
+
+
+def regions() -> set[str | None]:
+    """Return the regions that database instances are in."""
+    with models.DBInstance.query() as query:
+        return {region for region, in query.filter_by(deleted=False)
+                .with_entities(models.DBInstance.region_id).distinct()}
+
+
+def location(instance_id: str) -> Location | None:
+    """Return the Location of an instance's server, None if there is none."""
     try:
-        return models.DBInstance.find_by(
-            compute_instance_id=server_id, deleted=False).id
+        row = models.DBInstance.find_by(id=instance_id, deleted=False)
     except exception.ModelNotFoundError:
         return None
+    if row.compute_instance_id is None:
+        return None
+    return Location(row.compute_instance_id, row.region_id)
 
 
-def is_known(instance_id):
-    """Return whether this Trove has, or had, a database instance."""
-    try:
-        models.DBInstance.find_by(id=instance_id)
-    except exception.ModelNotFoundError:
-        return False
-    return True
+def save_fault(instance_id: str, message: str) -> None:
+    """Show a message as the fault of a database instance."""
+    models.save_instance_fault(instance_id, message, [])
 
 
-def lock_reason(server_id):
-    """Return the reason (str) for the lock of a server. Never raises."""
-    try:
-        instance_id = of_server(server_id)
-    except Exception:
-        # A lock without it is better than none.
-        LOG.exception('The database instance on server %s can\'t be told.',
-                      server_id)
-        instance_id = None
-    return locks.reason(instance_id)
+def end_task(instance_id: str) -> None:
+    """Record that no operation works on a database instance."""
+    _set_task(instance_id, tasks.InstanceTasks.NONE)
 
 
-def save_fault(server_id, message):
-    """Show a message as the fault of the database instance on a server."""
-    models.save_instance_fault(of_server(server_id), message, [])
+def fail_delete(instance_id: str) -> None:
+    """Record that a database instance could not be deleted.
 
-
-def delete_failed(instance_id):
-    """Show a database instance in error, whose server is still there.
-
-    It can be deleted again.
+    It is shown in ERROR, and can be deleted again.
     """
+    _set_task(instance_id, tasks.InstanceTasks.BUILDING_ERROR_SERVER)
+
+
+def _set_task(instance_id: str, task: tasks.InstanceTask) -> None:
     instance = models.DBInstance.find_by(id=instance_id, deleted=False)
-    instance.set_task_status(tasks.InstanceTasks.BUILDING_ERROR_SERVER)
+    instance.set_task_status(task)
     instance.save()
+
+
+def take_quota(project: str, **deltas: int) -> None:
+    """Count resources as in use by a project, also beyond its quota.
+
+    :param deltas: how many of each resource of trove.quota.models.Resource
+    """
+    for resource, delta in deltas.items():
+        usage = quota.QUOTAS.get_quota_usage(
+            quota_models.Quota(project, resource, None))
+        usage.in_use += delta
+        usage.save()

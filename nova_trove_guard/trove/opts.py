@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of Trove's side, group ``[trove_guard]`` of trove.conf."""
+"""Options of Trove's side, group ``[trove_guard]`` of trove.conf."""
 
 from oslo_config import cfg
 
@@ -19,59 +19,68 @@ TROVE_OPTS = (
     cfg.BoolOpt(
         'trove_managed_instances',
         default=False,
-        help='Lock every server of Trove\'s in Nova as soon as it is active, '
-             'and unlock it only for as long as an operation of Trove\'s '
-             'needs it. While this is false Trove works as without '
+        help='Lock every managed server in Nova as soon as it is active, and '
+             'unlock it only while an operation of Trove needs it unlocked. '
+             'While this is false, Trove works as without '
              'nova-trove-guard.'),
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
-        help='The server metadata key that marks a server as Trove\'s, as in '
-             'the [trove_guard] of nova.conf. A server, volume or port that '
-             'Trove makes without it gets it.'),
+        help='The server metadata key that marks a server as managed. Use the '
+             'same value in [trove_guard] of nova.conf. A server, volume or '
+             'port that Trove creates without it gets it.'),
     cfg.StrOpt(
         'server_owner',
         default='trove',
         choices=tuple(SERVER_OWNERS.items()),
-        help='Whose the servers are in Nova.'),
+        help='The owner of the servers in Nova.'),
     cfg.StrOpt(
         'unlock',
         default='always',
         choices=(
-            ('always', 'Unlock before, lock after.'),
-            ('when_needed', 'Unlock only where Nova refuses a call because '
-                            'of the lock. An admin in Nova\'s eyes never '
-                            'needs that.')),
-        help='When an operation unlocks a server.'),
-    cfg.StrOpt(
-        'coordination_url',
-        default='file:///var/lib/trove/trove-guard?timeout=10',
-        secret=True,
-        help='The tooz back end through which task managers tell each other '
-             'what windows they hold open. It must know groups and locks: '
-             'file (for task managers on one host), memcached, redis, '
-             'etcd3+http or zookeeper. A share of a window whose holder has '
-             'crashed expires as the back end\'s driver has it.'),
+            ('always', 'Unlock before the first call that changes the '
+                       'server.'),
+            ('when_needed', 'Unlock only if Nova refuses a call because of '
+                            'the lock. Nova never refuses an admin.')),
+        help='When an operation unlocks a server. It locks the server at its '
+             'end in either case.'),
     cfg.IntOpt(
         'lock_timeout',
         default=120,
-        min=0,
-        help='For how many seconds an operation goes on trying to lock a '
-             'server where Nova does not answer or answers with an error. '
-             'After that it leaves it to the reconciler, logs an error and '
-             'puts it down as the fault of the database instance.'),
+        min=1,
+        help='For how many seconds an operation tries to lock a server while '
+             'Nova does not respond or responds with an error. After that '
+             'the reconciler goes on trying, and an error is logged and '
+             'shown as the fault of the database instance. It is also the '
+             'time-out of each call of an operation to Nova; a call that '
+             'locks, unlocks or checks a lock gets a quarter of it.'),
+    cfg.IntOpt(
+        'unlock_timeout',
+        default=900,
+        min=1,
+        help='For how many seconds an operation may hold a server unlocked. '
+             'The reconciler locks a server that has been unlocked for '
+             'longer, for example by a task manager that was killed. An '
+             'operation that is still under way then unlocks the server '
+             'again, so a value that is too small costs two calls to Nova. '
+             'Keep it above the time that a resize takes.'),
+    cfg.IntOpt(
+        'reconcile_interval',
+        default=60,
+        min=1,
+        help='The average time in seconds between two runs of the reconciler '
+             'in a task manager. Each pause is up to half as long or as '
+             'short again, so that task managers do not run together.'),
 )
 
 
-def register(conf):
-    """Register the options, and return their group (cfg.GroupAttr).
-
-    :param conf: oslo_config.cfg.ConfigOpts of the Trove process
-    """
+def register(conf: cfg.ConfigOpts) -> cfg.ConfigOpts.GroupAttr:
+    """Register the options and return their group."""
     conf.register_opts(TROVE_OPTS, GROUP)
-    return conf[GROUP]
+    settings: cfg.ConfigOpts.GroupAttr = conf[GROUP]
+    return settings
 
 
-def list_opts():
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options for oslo-config-generator."""
     return [(GROUP, list(TROVE_OPTS))]

@@ -1,43 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reconciler: it locks what a crash, or an operator, left unlocked."""
+"""The reconciler: lock servers that a crash or an operator left unlocked."""
+
+from collections import abc
+import datetime
+import enum
+import random
+import time
 
 from oslo_log import log as logging
+from oslo_utils import timeutils
+
+from nova_trove_guard.trove import compute
+from nova_trove_guard.trove import events
+from nova_trove_guard.trove import instances
+from nova_trove_guard.trove import windows
 
 LOG = logging.getLogger(__name__)
 
 
-class Reconciler:
-    """Locks managed servers that are unlocked while no window is open.
+class Cause(enum.Enum):
+    """Why the reconciler locks a server; the values are for the log."""
 
-    :param compute: nova_trove_guard.trove.compute.Compute
-    :param windows: nova_trove_guard.trove.windows.Windows
-    :param events: nova_trove_guard.trove.events.Events
-    :param is_ours: callable that returns whether a database instance is of
-        this Trove; of another's windows nothing is known here
+    AT_REST = 'it was unlocked, and no operation of Trove is under way'
+    OVERDUE = ('its task {task} has kept it unlocked for {seconds} s; the '
+               'task manager that worked on it may have crashed')
+    NEVER_LOCKED = ('it became active {seconds} s ago, and its task {task} '
+                    'has not locked it; the task manager that created it may '
+                    'have crashed')
+
+
+class Reconciler:
+    """Lock the managed servers of a region that nobody needs unlocked.
+
+    :param nova: the region
+    :param open_windows: those of this process in the region
+    :param reports: where to report what was locked
+    :param unlock_timeout: for how many seconds an operation may hold a server
+        unlocked
+    :param run_seconds: after how many seconds a run ends; the next one
+        continues where it ended
     """
 
-    def __init__(self, compute, windows, events, is_ours):
-        self._compute = compute
-        self._windows = windows
-        self._events = events
-        self._is_ours = is_ours
+    def __init__(self, nova: compute.Compute, open_windows: windows.Windows,
+                 reports: events.Events, unlock_timeout: float,
+                 run_seconds: float) -> None:
+        self._nova = nova
+        self._windows = open_windows
+        self._events = reports
+        self._unlock_timeout = datetime.timedelta(seconds=unlock_timeout)
+        self._run_seconds = run_seconds
+        self._pages: abc.Iterator[list[compute.Server]] | None = None
 
-    def run(self):
-        """Look once through all unlocked servers of Trove's.
+    def run(self) -> None:
+        """Check unlocked servers, until the end of their list or of the time.
 
         :raises Exception: what Nova raises for a page of the list
         """
-        for server in self._compute.unlocked():
-            try:
-                was_locked = (
-                    self._is_ours(server.database_instance) and
-                    # An operation may have locked it since the page came.
-                    self._windows.lock_if_closed(server.uuid,
-                                                 unless_locked=True))
-            except Exception:
-                LOG.exception('Server %s of database instance %s is not '
-                              'locked, and can\'t be.', server.uuid,
-                              server.database_instance)
-                continue
-            if was_locked:
-                self._events.relocked(server.uuid, server.database_instance)
+        end = time.monotonic() + self._run_seconds
+        pages, self._pages = self._pages or self._nova.unlocked(), None
+        checked = locked = 0
+        for page in pages:
+            # Task managers that list the same page begin at other servers.
+            random.shuffle(page)
+            records = instances.records(
+                [server.database_instance for server in page
+                 if server.database_instance])
+            for server in page:
+                record = records.get(server.database_instance or '')
+                if record is not None:
+                    locked += self._check(server, record)
+            checked += len(page)
+            if locked:
+                LOG.info('The reconciler has checked %d unlocked servers in '
+                         'this run, and locked %d.', checked, locked)
+            if time.monotonic() > end:
+                self._pages = pages
+                return
+
+    def _check(self, server: compute.Server,
+               record: instances.Record) -> bool:
+        """Lock a server if it is time to; return whether it was locked."""
+        try:
+            cause, since = self._cause(server, record)
+            # It may have been locked since the page was listed.
+            if cause is None or not self._windows.lock_once(server.uuid):
+                return False
+        except Exception:
+            LOG.exception('Could not lock server %s of database instance %s.',
+                          server.uuid, server.database_instance)
+            return False
+        self._events.relocked(
+            server.uuid, server.database_instance or '', cause.name.lower(),
+            cause.value.format(task=record.task,
+                               seconds=round(since.total_seconds())))
+        return True
+
+    def _cause(self, server: compute.Server, record: instances.Record
+               ) -> tuple[Cause | None, datetime.timedelta]:
+        """Return why to lock a server, if so, and since when it is unlocked.
+        """
+        since = datetime.timedelta()
+        if self._windows.is_under_way(server.uuid):
+            return None, since
+        if record.is_at_rest:
+            return Cause.AT_REST, since
+        unlocked_at = self._nova.unlocked_at(server)
+        began = unlocked_at or server.launched_at
+        if began is not None:
+            since = timeutils.utcnow() - began
+            if since < self._unlock_timeout:
+                return None, since
+        return Cause.OVERDUE if unlocked_at else Cause.NEVER_LOCKED, since
+
+
+def keep_running(reconcile: abc.Callable[[], None], interval: float) -> None:
+    """Run the reconcilers of a process again and again, for good.
+
+    :param interval: average number of seconds between two runs
+    """
+    while True:
+        # So that task managers do not run at the same time.
+        time.sleep(interval * random.uniform(0.5, 1.5))
+        try:
+            reconcile()
+        except Exception:
+            LOG.exception('The reconciler could not finish its run, and '
+                          'starts again.')

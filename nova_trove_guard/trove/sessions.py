@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions that add to Trove's requests what Trove does not know of."""
+"""Sessions that add windows and markers to Trove's requests."""
 
 import re
+import typing
 
 from keystoneauth1 import session
+from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_serialization import jsonutils
-from trove.common import exception
+import requests
+from trove.common import context as contexts
 
+from nova_trove_guard.trove import locks
 from nova_trove_guard.trove import windows
 
 LOG = logging.getLogger(__name__)
@@ -24,102 +28,124 @@ _SERVER = re.compile(
 _READS = frozenset(('GET', 'HEAD'))
 
 
-class DeleteFailed(BaseException):
-    """Nova has not deleted a server.
-
-    Not an Exception: those Trove swallows, to forget the server
-    (trove.instance.models.BaseInstance._delete_resources). The task manager
-    (nova_trove_guard.trove.taskmanager) makes a TroveError of it.
-    """
+# How often an operation unlocks a server again for one call that Nova refuses
+# because others have locked the server since.
+REOPENINGS = 3
 
 
-class WindowedSession(session.Session):
-    """A session that opens a server's window before it changes it.
+class ServiceSession(session.Session):
+    """A session with a service, whose certificate may go unchecked.
 
-    Within a TroveOperation of the task manager the window stays open until the
-    operation ends; any other call has one of its own.
-
-    :param context: the TroveContext of the caller, which holds the
-        TroveOperation
-    :param windows: nova_trove_guard.trove.windows.Windows
-    :param settings: the options of nova_trove_guard.trove.opts
+    :param insecure: whether not to check it, as with nova_api_insecure
     :param session: arguments of keystoneauth1.session.Session
     """
 
-    def __init__(self, context, windows, settings, **session):
+    def __init__(self, insecure: bool, **session: typing.Any) -> None:
+        super().__init__(**session)
+        self._insecure = insecure
+
+    def request(  # type: ignore[override]
+            self, url: str, method: str,
+            **kwargs: typing.Any) -> requests.Response:
+        """Send a request, as keystoneauth1.session.Session does."""
+        # What is not authenticated goes to Keystone, with a password.
+        if self._insecure and kwargs.get('authenticated') is not False:
+            kwargs['verify'] = False
+        return super().request(url, method, **kwargs)
+
+
+class WindowedSession(ServiceSession):
+    """A session with Nova that opens a server's window before it changes it.
+
+    Within a TroveOperation of the task manager the window stays open until
+    the operation ends; any other call has its own window.
+
+    :param context: the TroveContext of the caller, which holds the
+        TroveOperation
+    :param windows: those of the region
+    :param settings: the options of nova_trove_guard.trove.opts
+    :param session: arguments of ServiceSession
+    """
+
+    def __init__(self, context: contexts.TroveContext,
+                 windows: windows.Windows, settings: cfg.ConfigOpts.GroupAttr,
+                 **session: typing.Any) -> None:
         super().__init__(**session)
         self._context = context
         self._windows = windows
         self._settings = settings
 
-    def request(self, url, method, **kwargs):
+    def request(  # type: ignore[override]
+            self, url: str, method: str,
+            **kwargs: typing.Any) -> requests.Response:
         """Send a request, as keystoneauth1.session.Session does."""
         operation = getattr(self._context, OPERATION, None)
         if operation is not None:
             return self._request_in(operation, url, method, kwargs)
-        try:
-            with windows.TroveOperation(
-                    self._windows, f'{method} {url}') as operation:
-                return self._request_in(operation, url, method, kwargs)
-        except DeleteFailed as failure:
-            raise exception.TroveError(str(failure)) from failure
+        with windows.TroveOperation(f'{method} {url}') as operation:
+            return self._request_in(operation, url, method, kwargs)
 
-    def _request_in(self, operation, url, method, kwargs):
+    def _request_in(self, operation: windows.TroveOperation, url: str,
+                    method: str,
+                    kwargs: dict[str, typing.Any]) -> requests.Response:
         if method == 'POST' and url == '/servers':
             return self._create(operation, url, kwargs)
         server = _SERVER.match(url)
         if server is None:
             return super().request(url, method, **kwargs)
-        server_id, is_itself = server['server_id'], not server['below']
-        if method in _READS:
-            response = super().request(url, method, **kwargs)
-            if is_itself and response.ok:
-                operation.saw(server_id, response.json()['server']['status'])
-            return response
-        if method == 'DELETE' and is_itself:
-            return self._delete(operation, server_id, url, kwargs)
-        return self._change(operation, server_id, url, method, kwargs)
+        server_id = server['server_id']
+        if method not in _READS:
+            return self._change(operation, server_id, url, method, kwargs)
+        response = super().request(url, method, **kwargs)
+        if not server['below'] and response.ok:
+            operation.saw(server_id, response.json()['server']['status'])
+        return response
 
-    def _create(self, operation, url, kwargs):
-        metadata = kwargs['json']['server'].setdefault('metadata', {})
-        metadata.setdefault(self._settings.metadata_key,
-                            operation.database_instance or 'unknown')
+    def _create(self, operation: windows.TroveOperation, url: str,
+                kwargs: dict[str, typing.Any]) -> requests.Response:
+        server = kwargs['json']['server']
+        metadata = server.setdefault('metadata', {})
+        database_instance = metadata.setdefault(
+            self._settings.metadata_key,
+            operation.database_instance or 'unknown')
+        # Trove before 26 tags no server.
+        server.setdefault('tags', [locks.TAG])
         response = super().request(url, 'POST', **kwargs)
         if response.ok:
-            operation.created(response.json()['server']['id'])
+            operation.created(self._windows, response.json()['server']['id'],
+                              database_instance)
         return response
 
-    def _change(self, operation, server_id, url, method, kwargs):
-        if self._settings.unlock == 'always':
-            operation.open(server_id)
-        response = super().request(url, method, **kwargs)
-        if response.status_code == 409 and 'is locked' in response.text:
-            operation.refused_by_lock(server_id)
+    def _change(self, operation: windows.TroveOperation, server_id: str,
+                url: str, method: str,
+                kwargs: dict[str, typing.Any]) -> requests.Response:
+        if (self._settings.unlock == 'always' and
+                not operation.has_opened(server_id)):
+            operation.open(self._windows, server_id)
+        for _ in range(REOPENINGS):
             response = super().request(url, method, **kwargs)
-        return response
-
-    def _delete(self, operation, server_id, url, kwargs):
-        try:
-            response = self._change(operation, server_id, url, 'DELETE',
-                                    kwargs)
-        except Exception as error:
-            raise DeleteFailed(f'Server {server_id} could not be deleted: '
-                               f'{error}') from error
-        if response.ok or response.status_code == 404:
-            operation.deleted(server_id)
-            return response
-        raise DeleteFailed(f'Server {server_id} could not be deleted: '
-                           f'{response.status_code} {response.reason}')
+            if not _is_refused_by_lock(response):
+                return response
+            operation.open(self._windows, server_id)
+        return super().request(url, method, **kwargs)
 
 
-class _MarkingSession(session.Session):
+def _is_refused_by_lock(response: requests.Response) -> bool:
+    """Return whether Nova refuses a call because a server is locked.
+
+    The text is that of nova.exception.InstanceIsLocked.
+    """
+    return response.status_code == 409 and 'is locked' in response.text
+
+
+class _MarkingSession(ServiceSession):
     """A session that marks the siblings of servers.
 
     :param metadata_key: the marker
-    :param session: arguments of keystoneauth1.session.Session
+    :param session: arguments of ServiceSession
     """
 
-    def __init__(self, metadata_key, **session):
+    def __init__(self, metadata_key: str, **session: typing.Any) -> None:
         super().__init__(**session)
         self._metadata_key = metadata_key
 
@@ -127,7 +153,9 @@ class _MarkingSession(session.Session):
 class VolumeMarkingSession(_MarkingSession):
     """A session with Cinder that marks the volumes that it creates."""
 
-    def request(self, url, method, **kwargs):
+    def request(  # type: ignore[override]
+            self, url: str, method: str,
+            **kwargs: typing.Any) -> requests.Response:
         """Send a request, as keystoneauth1.session.Session does."""
         if method == 'POST' and url == '/volumes':
             volume = kwargs['json']['volume']
@@ -142,11 +170,13 @@ class VolumeMarkingSession(_MarkingSession):
 class PortMarkingSession(_MarkingSession):
     """A session with Neutron that tags the ports that it creates.
 
-    Neutron takes no tags with a new port. One that can't be tagged is logged,
-    and serves its database instance all the same.
+    Neutron accepts no tags with a new port. One that can't be tagged is
+    logged, and serves its database instance all the same.
     """
 
-    def request(self, url, method, **kwargs):
+    def request(  # type: ignore[override]
+            self, url: str, method: str,
+            **kwargs: typing.Any) -> requests.Response:
         """Send a request, as keystoneauth1.session.Session does."""
         response = super().request(url, method, **kwargs)
         if (method == 'POST' and url.endswith('/ports') and response.ok):
@@ -157,14 +187,14 @@ class PortMarkingSession(_MarkingSession):
                           f'{named["database_instance"]}', kwargs)
         return response
 
-    def _tag(self, url, kwargs):
+    def _tag(self, url: str, kwargs: dict[str, typing.Any]) -> None:
         options = {name: value for name, value in kwargs.items()
                    if name not in ('data', 'json')}
         try:
             response = super().request(
                 url, 'PUT', **options | {'raise_exc': False})
-            failure = None if response.ok else response.status_code
+            failure = '' if response.ok else str(response.status_code)
         except Exception as error:
-            failure = error
+            failure = str(error)
         if failure:
-            LOG.warning('The port can\'t be tagged: PUT %s: %s', url, failure)
+            LOG.warning('Could not tag a port: PUT %s: %s', url, failure)

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trove's task manager with windows, for taskmanager_manager of trove.conf."""
 
+from collections import abc
 import functools
+import threading
+import typing
 
+from oslo_log import log as logging
 from oslo_service import periodic_task
 from trove.common import cfg
+from trove.common import context as contexts
 from trove.common import exception
+from trove.common import notification
 from trove.taskmanager import manager
 
 from nova_trove_guard.trove import client
-from nova_trove_guard.trove import events
+from nova_trove_guard.trove import deletion
 from nova_trove_guard.trove import instances
 from nova_trove_guard.trove import opts
 from nova_trove_guard.trove import reconciler
@@ -17,75 +23,136 @@ from nova_trove_guard.trove import sessions
 from nova_trove_guard.trove import windows
 
 CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+# The calls that change an instance's server, beside delete_instance. They
+# stop the database first: an operator's lock must fail them before that.
+CHANGES = frozenset((
+    'migrate', 'reboot', 'rebuild', 'resize_flavor', 'resize_volume'))
 
 
 class Manager(manager.Manager):
-    """Runs each call of Trove's API as a TroveOperation, and the reconciler.
+    """Run each call of Trove's API as a TroveOperation, and the reconciler.
 
-    While trove_managed_instances is off it is Trove's own task manager.
+    While trove_managed_instances is false it is Trove's own task manager.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self._is_on = opts.register(CONF).trove_managed_instances
+        settings = opts.register(CONF)
+        self._is_on = settings.trove_managed_instances
         if not self._is_on:
             return
-        for name, method in _calls(self):
-            setattr(self, name, _as_operation(name, method))
-        self._reconciler = reconciler.Reconciler(
-            client.process_compute(None), client.process_windows(None),
-            events.Events(instances.save_fault), instances.is_known)
+        for name in _calls(type(self)):
+            setattr(self, name, _as_operation(name, getattr(self, name)))
+        threading.Thread(
+            target=reconciler.keep_running,
+            args=(client.reconcile_regions, settings.reconcile_interval),
+            name='trove-guard-reconciler', daemon=True).start()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> typing.Any:
         """Return a call of a datastore's own, such as add_shard_cluster."""
         method = super().__getattr__(name)
         return _as_operation(name, method) if self._is_on else method
 
-    # The service runs all periodic tasks each report_interval
-    # (trove.common.rpc.service.RpcService.start).
-    @periodic_task.periodic_task(spacing=1, run_immediately=True)
-    def lock_unlocked_servers(self, context):
-        """Run the reconciler."""
+    def delete_instance(self, context: contexts.TroveContext,
+                        instance_id: str) -> None:
+        """Delete a database instance, its server first.
+
+        :raises trove.common.exception.TroveError: if the server is not
+            deleted; the database instance is in ERROR then
+        """
         if self._is_on:
-            self._reconciler.run()
+            _delete_server(context, instance_id)
+        super().delete_instance(context, instance_id)
 
 
-def _calls(task_manager):
-    """Return (name, method) of each call that Trove's API can make.
+def _calls(task_manager: type) -> list[str]:
+    """Return the names of all calls that Trove's API can make.
 
-    oslo.messaging dispatches to all public methods; what is not periodic of
-    trove.taskmanager.manager.Manager takes the TroveContext first.
+    oslo.messaging dispatches to all public methods. Of those, only periodic
+    tasks do not get the TroveContext first.
     """
-    return [(name, getattr(task_manager, name))
-            for name, function in vars(manager.Manager).items()
-            if callable(function) and not name.startswith('_')
-            and not hasattr(function, '_periodic_task')]
+    return [name for name in dir(task_manager)
+            if not name.startswith('_') and
+            not hasattr(periodic_task.PeriodicTasks, name) and
+            callable(method := getattr(task_manager, name)) and
+            not hasattr(method, '_periodic_task')]
 
 
-def _as_operation(name, method):
+def _as_operation(name: str, method: abc.Callable[..., typing.Any]
+                  ) -> abc.Callable[..., typing.Any]:
     """Return a method of the task manager that runs in a TroveOperation.
 
-    A method that another calls with the same context is a part of it.
+    A method that another one calls with the same context is a part of it.
     """
     @functools.wraps(method)
-    def run(context, *args, **kwargs):
+    def run(context: contexts.TroveContext, *args: typing.Any,
+            **kwargs: typing.Any) -> typing.Any:
         if getattr(context, sessions.OPERATION, None) is not None:
             return method(context, *args, **kwargs)
         instance_id = kwargs.get('instance_id')
         if isinstance(instance_id, list):
             instance_id = instance_id[0]
-        try:
-            with windows.TroveOperation(
-                    client.process_windows(None), name,
-                    instance_id) as operation:
-                setattr(context, sessions.OPERATION, operation)
-                try:
-                    return method(context, *args, **kwargs)
-                finally:
-                    # A thread that outlives it has windows of its own.
-                    setattr(context, sessions.OPERATION, None)
-        except sessions.DeleteFailed as failure:
-            instances.delete_failed(instance_id)
-            raise exception.TroveError(str(failure)) from failure
+        if name in CHANGES and instance_id is not None:
+            _fail_if_held(context, instance_id)
+        with windows.TroveOperation(name, instance_id) as operation:
+            setattr(context, sessions.OPERATION, operation)
+            try:
+                return method(context, *args, **kwargs)
+            finally:
+                # A thread that outlives the operation has its own windows.
+                setattr(context, sessions.OPERATION, None)
 
     return run
+
+
+def _fail_if_held(context: contexts.TroveContext, instance_id: str) -> None:
+    """Fail an operation at once if an operator has locked its server.
+
+    :raises trove.common.exception.TroveError: if so
+    """
+    try:
+        location = instances.location(instance_id)
+        if location is not None:
+            client.windows_of(location.region).look(location.server_id)
+    except windows.ServerHeld as error:
+        instances.end_task(instance_id)
+        _fail(context, instance_id, error)
+    except Exception:
+        # The operation itself fails, as it does without nova-trove-guard.
+        LOG.exception('Could not check whether the server of database '
+                      'instance %s is locked.', instance_id)
+
+
+def _delete_server(context: contexts.TroveContext, instance_id: str) -> None:
+    """Delete the server of a database instance.
+
+    :raises trove.common.exception.TroveError: if it is not deleted
+    """
+    location = instances.location(instance_id)
+    if location is None:
+        return
+    try:
+        deletion.delete_server(context, instance_id,
+                               client.windows_of(location.region))
+    except Exception as error:
+        instances.fail_delete(instance_id)
+        deletion.restore_quota(context, instance_id,
+                               opts.register(CONF).lock_timeout)
+        _fail(context, instance_id, exception.TroveError(
+            f'Server {location.server_id} could not be deleted: {error}'))
+
+
+def _fail(context: contexts.TroveContext, instance_id: str,
+          error: Exception) -> typing.NoReturn:
+    """Show an error as the fault of a database instance, and raise it.
+
+    :raises trove.common.exception.TroveError: always
+    """
+    instances.save_fault(instance_id, str(error))
+    failure = exception.TroveError(str(error))
+    if getattr(context, 'notification', None) is None:
+        raise failure from error
+    with notification.EndNotification(context, instance_id=instance_id):
+        raise failure from error

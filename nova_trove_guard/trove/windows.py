@@ -1,223 +1,255 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows: the time in which operations of Trove's hold a server unlocked.
+"""Windows: the time in which an operation of Trove holds a server unlocked.
 
-Whoever comes first unlocks, and the last one out locks, in whatever thread,
-process or host. Between a look at who holds a share and the call to Nova that
-depends on it, nobody else gets at the shares of that server.
+An operation unlocks a server before its first call that changes it, and locks
+it at its end, always. Operations in other threads, processes and hosts need
+not know of each other: if one ends and locks the server while another is
+under way, Nova refuses the other's next call, and the other unlocks again.
 """
 
 import threading
 import time
+import types
+import typing
 
 from oslo_log import log as logging
 import tenacity
-import tooz
+
+from nova_trove_guard.trove import compute
+from nova_trove_guard.trove import events
+from nova_trove_guard.trove import locks
 
 LOG = logging.getLogger(__name__)
 
 
-class Windows:
-    """Opens and closes the windows of servers.
+class ServerHeld(Exception):
+    """A server is locked for another reason than Trove's."""
 
-    :param compute: nova_trove_guard.trove.compute.Compute
-    :param shares: nova_trove_guard.trove.shares.Shares
-    :param events: nova_trove_guard.trove.events.Events
-    :param reason: callable that returns the reason (str) for the lock of a
-        server, from its id
-    :param lock_timeout: for how many seconds to go on trying to lock
+
+class Windows:
+    """Unlock and lock the servers of one region for operations.
+
+    :param lock_timeout: for how many seconds to try to lock a server
+    :param unlock_timeout: after how many seconds an operation no longer
+        counts as under way
     """
 
-    def __init__(self, compute, shares, events, reason, lock_timeout):
-        self._compute = compute
-        self._shares = shares
-        self._events = events
-        self._reason = reason
+    def __init__(self, nova: compute.Compute, reports: events.Events,
+                 lock_timeout: float, unlock_timeout: float) -> None:
+        self._nova = nova
+        self._events = reports
         self._lock_timeout = lock_timeout
+        self._unlock_timeout = unlock_timeout
+        # When an operation of this process began to work on a server.
+        self._since: dict[tuple[TroveOperation, str], float] = {}
 
-    def open(self, server_id, operation):
+    def look(self, server_id: str) -> compute.Server | None:
+        """Return a server that an operation may unlock, None if it is gone.
+
+        Between this look and the unlock, an operator's new lock can get lost:
+        Nova has no call that unlocks only what was locked for a given reason.
+
+        :raises ServerHeld: if an operator has locked it
+        :raises keystoneauth1.exceptions.ClientException: if Nova fails
+        """
+        server = self._nova.show(server_id)
+        if server is not None and self._is_held(server):
+            raise ServerHeld(
+                f'Server {server_id} is locked by an operator: '
+                f'{server.lock_reason}')
+        return server
+
+    def unlock(self, server_id: str, operation: 'TroveOperation') -> None:
         """Unlock a server for an operation.
 
-        :param operation: what the operation is called
-        :raises Exception: whatever Nova or the tooz back end raises; the
-            window is not open then
+        :raises keystoneauth1.exceptions.ClientException: if Nova fails; it
+            may have unlocked the server all the same
         """
-        with self._shares.exclusively(server_id):
-            self._shares.join(server_id)
-            try:
-                # Though another may have unlocked it: an operator may have
-                # locked it since.
-                self._compute.unlock(server_id)
-            except BaseException:
-                self._shares.drop(server_id)
-                self._shares.are_held(server_id)
-                raise
-        self._events.opened(server_id, operation)
+        self._nova.unlock(server_id)
+        self._events.opened(server_id, operation.name)
 
-    def reopen(self, server_id):
-        """Unlock a server again, which was locked while its window is open.
-
-        By the reconciler or another operation, where the back end took the
-        holder of the share for dead; or by an operator.
-        """
-        with self._shares.exclusively(server_id):
-            self._shares.renew(server_id)
-            self._compute.unlock(server_id)
-
-    def close(self, server_id, operation, opened_at, is_deleted=False):
-        """Give up a share in a window, and lock the server as the last one.
-
-        Never raises: the database operation has done its work.
-
-        :param operation: what the operation is called
-        :param opened_at: time.monotonic() of when it was opened
-        :param is_deleted: whether the operation has deleted the server
-        """
-        others = self._leave(server_id)
-        if not (others or is_deleted):
-            self.lock(server_id, operation)
-        self._events.closed(server_id, operation,
-                            time.monotonic() - opened_at)
-
-    def lock(self, server_id, operation):
-        """Lock a server, unless a window of it is open.
+    def lock(self, server_id: str, database_instance: str | None,
+             operation: 'TroveOperation') -> None:
+        """Lock a server at the end of an operation. Never raises.
 
         Tries for lock_timeout seconds, and then leaves it to the reconciler.
-        Never raises.
-
-        :param operation: what the operation is called
         """
         patience = tenacity.Retrying(
-            stop=tenacity.stop_after_delay(self._lock_timeout),
+            stop=tenacity.stop_before_delay(self._lock_timeout),
             wait=tenacity.wait_exponential(multiplier=0.5, max=10),
             before_sleep=lambda attempt: LOG.warning(
-                'Server %s is not locked yet after %s, and is tried again: '
-                '%s', server_id, operation, attempt.outcome.exception()),
+                'Server %s is not locked yet after %s; trying again: %s',
+                server_id, operation.name,
+                attempt.outcome and attempt.outcome.exception()),
             reraise=True)
         try:
-            patience(self.lock_if_closed, server_id)
+            patience(self.lock_once, server_id)
         except Exception as error:
-            self._events.lock_failed(server_id, operation, error)
+            self._events.lock_failed(server_id, database_instance,
+                                     operation.name, error)
 
-    def is_active(self, server_id):
+    def lock_once(self, server_id: str) -> bool:
+        """Lock a server unless it is locked; return whether this call did.
+
+        A lock of an operator stays. One without a reason, or of the tenant
+        who owns the server, becomes Trove's.
+
+        :raises keystoneauth1.exceptions.ClientException: if Nova fails
+        """
+        server = self._nova.show(server_id)
+        if server is None or server.status in locks.DELETED:
+            return False
+        reason = locks.reason(server.database_instance)
+        if server.is_locked and (
+                server.lock_reason == reason or self._is_held(server)):
+            return False
+        if not self._nova.lock(server_id, reason):
+            return False
+        if not server.is_tagged:
+            self._nova.tag(server_id)
+        return True
+
+    def is_active(self, server_id: str) -> bool:
         """Return whether a server is known to be active. Never raises."""
         try:
-            return self._compute.is_active(server_id)
+            server = self._nova.show(server_id)
         except Exception:
-            LOG.exception('It can\'t be told whether server %s is active.',
+            LOG.exception('Could not check whether server %s is active.',
                           server_id)
             return False
+        return server is not None and server.status == 'ACTIVE'
 
-    def lock_if_closed(self, server_id, unless_locked=False):
-        """Lock a server once, unless a window of it is open.
+    def closed(self, server_id: str, operation: 'TroveOperation',
+               seconds: float) -> None:
+        """Report that an operation has ended after so many seconds."""
+        self._events.closed(server_id, operation.name, seconds)
 
-        :param unless_locked: whether to ask first, for who has heard long ago
-            that it is not locked
-        :returns: whether it was locked by this call
-        :raises Exception: whatever Nova raises
+    def begin(self, operation: 'TroveOperation', server_id: str) -> None:
+        """Record that an operation works on a server."""
+        self._since[operation, server_id] = time.monotonic()
+
+    def end(self, operation: 'TroveOperation', server_id: str) -> None:
+        """Record that an operation no longer works on a server."""
+        self._since.pop((operation, server_id), None)
+
+    def is_under_way(self, server_id: str) -> bool:
+        """Return whether an operation of this process works on a server.
+
+        One that takes longer than unlock_timeout does not count: a thread
+        that hangs must not leave the server unlocked for good.
         """
-        try:
-            with self._shares.exclusively(server_id):
-                if self._shares.are_held(server_id) or (
-                        unless_locked and self._compute.is_locked(server_id)):
-                    return False
-                return self._lock(server_id)
-        except tooz.ToozError:
-            # Better an operation of Trove's that has to unlock again than a
-            # server that is open to all.
-            LOG.exception('It can\'t be told whether a window of server %s '
-                          'is open; it is locked.', server_id)
-            return self._lock(server_id)
+        # A copy, as other threads begin and end.
+        return any(
+            one == server_id and
+            time.monotonic() - since < self._unlock_timeout
+            for (_, one), since in self._since.copy().items())
 
-    def _lock(self, server_id):
-        return self._compute.lock(server_id, self._reason(server_id))
+    def _is_held(self, server: compute.Server) -> bool:
+        """Return whether an operator keeps Trove from unlocking a server."""
+        reason = server.lock_reason or ''
+        return (reason != '' and not locks.is_trove_reason(reason) and
+                not self._nova.is_locked_by_owner(server))
 
-    def _leave(self, server_id):
-        """Give up a share, and return whether others hold some."""
-        self._shares.drop(server_id)
-        try:
-            with self._shares.exclusively(server_id):
-                return self._shares.are_held(server_id)
-        except Exception:
-            LOG.exception('It can\'t be told whether others hold the window '
-                          'of server %s open.', server_id)
-            return False
+
+class _Window(typing.NamedTuple):
+    """A server that an operation has unlocked, or created.
+
+    :ivar opened_at: time.monotonic()
+    """
+
+    windows: Windows
+    database_instance: str | None
+    opened_at: float
 
 
 class TroveOperation:
-    """An operation of Trove's, and the windows that it holds open.
+    """An operation of Trove, and the servers that it unlocks or creates.
 
-    A context manager; its threads (trove.common.utils.poll_until polls in
-    others) share it. On exit all of its windows are closed, whatever the
-    outcome.
+    A context manager, shared by the operation's threads
+    (trove.common.utils.poll_until polls in others). On exit it locks the
+    servers, whatever the outcome.
 
-    :param windows: Windows
     :param name: what it is called in log and events
     :param database_instance: the id of the database instance that it is
-        about, or None
+        about, None if it is not about one
     """
 
-    def __init__(self, windows, name, database_instance=None):
+    def __init__(self, name: str,
+                 database_instance: str | None = None) -> None:
         self.name = name
         self.database_instance = database_instance
-        self._windows = windows
-        self._opened_at = {}
-        self._deleted = set()
-        self._newborn = set()
+        self._opened: dict[str, _Window] = {}
+        self._created: dict[str, _Window] = {}
         self._mutex = threading.RLock()
 
-    def __enter__(self):
+    def __enter__(self) -> typing.Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 traceback: types.TracebackType | None) -> None:
         with self._mutex:
-            # Who is not active even now is the reconciler's.
+            # What is not active even now is left to the reconciler.
             self.saw(None, None)
-            for server_id, opened_at in self._opened_at.items():
-                self._windows.close(server_id, self.name, opened_at,
-                                    server_id in self._deleted)
-            self._opened_at.clear()
+            for server_id, window in self._created.items():
+                window.windows.end(self, server_id)
+            for server_id, window in self._opened.items():
+                window.windows.lock(
+                    server_id, window.database_instance, self)
+                window.windows.end(self, server_id)
+                window.windows.closed(
+                    server_id, self, time.monotonic() - window.opened_at)
+            self._created.clear()
+            self._opened.clear()
 
-    def open(self, server_id):
-        """Open a server's window, unless the operation has it open."""
+    def has_opened(self, server_id: str) -> bool:
+        """Return whether the operation has unlocked a server."""
+        return server_id in self._opened
+
+    def open(self, windows: Windows, server_id: str) -> None:
+        """Unlock a server, again if others have locked it since.
+
+        :raises ServerHeld: if an operator has locked it
+        :raises keystoneauth1.exceptions.ClientException: if Nova fails
+        """
         with self._mutex:
-            if server_id not in self._opened_at:
-                self._windows.open(server_id, self.name)
-                self._opened_at[server_id] = time.monotonic()
+            server = windows.look(server_id)
+            if server is None:
+                # The call for which it is opened reports that.
+                return
+            if server_id not in self._opened:
+                # Before the unlock: if that times out, the server may be
+                # unlocked all the same.
+                self._opened[server_id] = _Window(
+                    windows, server.database_instance, time.monotonic())
+                windows.begin(self, server_id)
+            windows.unlock(server_id, self)
 
-    def refused_by_lock(self, server_id):
-        """Unlock a server because of which Nova has refused a call."""
+    def created(self, windows: Windows, server_id: str,
+                database_instance: str) -> None:
+        """Record a server that is to be locked when it is active."""
         with self._mutex:
-            if server_id in self._opened_at:
-                self._windows.reopen(server_id)
-            else:
-                self.open(server_id)
+            self._created[server_id] = _Window(
+                windows, database_instance, time.monotonic())
+            windows.begin(self, server_id)
 
-    def created(self, server_id):
-        """Take note of a server that is to be locked when it is active."""
-        with self._mutex:
-            self._newborn.add(server_id)
+    def saw(self, server_id: str | None, status: str | None) -> None:
+        """Lock the servers that the operation has created and are active.
 
-    def deleted(self, server_id):
-        """Take note of a server that Nova is to delete."""
-        with self._mutex:
-            self._newborn.discard(server_id)
-            self._deleted.add(server_id)
-
-    def saw(self, server_id, status):
-        """Lock the servers that the operation has created and that are active.
-
-        Trove waits for one after another, where there are several: the others
-        are looked at here.
+        Trove waits for one server after the other; the others are checked
+        here.
 
         :param server_id: the server whose status is known
         :param status: its status in Nova
         """
         with self._mutex:
-            for newborn in tuple(self._newborn):
-                if newborn == server_id:
+            for created, window in tuple(self._created.items()):
+                if created == server_id:
                     is_active = status == 'ACTIVE'
                 else:
-                    is_active = self._windows.is_active(newborn)
+                    is_active = window.windows.is_active(created)
                 if is_active:
-                    self._newborn.discard(newborn)
-                    self._windows.lock(newborn, self.name)
+                    window.windows.lock(
+                        created, window.database_instance, self)
+                    window.windows.end(self, created)
+                    del self._created[created]

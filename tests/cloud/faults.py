@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults on demand: what tests want to go wrong, and where.
 
-Tests write one file, whole; guests, Nova's guarded API and Cinder's API read
-it at each call::
+Tests write one file, whole; guests, Nova's hypervisor and guarded API, and
+Cinder's API read it at each call::
 
     {"guest": {"stop_db": "error"},
+     "hypervisor": {"destroy": "error"},
      "nova": [{"method": "POST", "action": "resize", "effect": 500}],
      "cinder": [{"method": "GET", "path": "/volumes/", "effect": "wait"}]}
 
@@ -13,7 +14,8 @@ own accord. Requests are told by any of their method, a regular expression in
 their path, and their action, a key of the JSON body; the first entry that
 fits counts. The effect is one of:
 
-* "error", of a guest: it raises; a number, of an API: the answer's status
+* "error", of a guest or the hypervisor: it raises; a number, of an API: the
+  answer's status
 * "wait": the call goes on when the entry is gone
 * "hang", of a guest: it never answers, and does nothing
 """
@@ -53,6 +55,25 @@ class Faults:
             lambda demanded: demanded.get('guest', {}).get(method))
         if effect:
             raise RuntimeError(f'{method}: {effect}, as the tests demand')
+
+    def strike_hypervisor(self, driver, method):
+        """Have a call of Nova's hypervisor suffer what is demanded.
+
+        :param driver: a subclass of nova.virt.driver.ComputeDriver
+        :param method: the name of its method
+        """
+        call = getattr(driver, method)
+
+        def stricken(hypervisor, context, instance, *args, **kwargs):
+            effect = self._strike(
+                {'service': 'hypervisor', 'call': method,
+                 'server': instance.uuid},
+                lambda demanded: demanded.get('hypervisor', {}).get(method))
+            if effect:
+                raise RuntimeError(f'{method}: {effect}, as the tests demand')
+            return call(hypervisor, context, instance, *args, **kwargs)
+
+        setattr(driver, method, stricken)
 
     def strike_api(self, service, application):
         """Make an application whose requests suffer what is demanded.

@@ -3,7 +3,8 @@
 
 ``nova_process.py ROOT CONF HOST,... PASTE=PORT...`` starts conductor,
 scheduler, a compute service for each host, and one API for each paste file.
-To the first API faults come as they are demanded in the state directory ROOT.
+To the first API, and to the hypervisor, faults come as they are demanded in
+the state directory ROOT.
 """
 
 # Before anything of Nova.
@@ -21,6 +22,7 @@ from nova import objects
 from nova.objects import host_mapping
 from nova.scheduler import rpcapi as scheduler_rpcapi
 from nova import service
+from nova.virt import fake
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -67,11 +69,13 @@ def main():
     objects.register_all()
     recorder.record_to(files.dispatches)
 
+    strikes = faults.Faults(files)
+    strikes.strike_hypervisor(fake.FakeDriver, 'destroy')
     start_services(hosts.split(','))
     pastes, _, ports = zip(*(one.rpartition('=') for one in endpoints))
     applications = [wsgi.Loader(paste).load_app('osapi_compute')
                     for paste in pastes]
-    applications[0] = faults.Faults(files).strike_api('nova', applications[0])
+    applications[0] = strikes.strike_api('nova', applications[0])
     serve.serve_all([serve.server(application, int(port))
                      for application, port in zip(applications, ports)])
 

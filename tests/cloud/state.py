@@ -122,7 +122,7 @@ class Cloud:
             session=self.session(user, **session), region_name=region,
             endpoint_override=endpoint)
 
-    def start_trove(self, deployment, host=troves.FIRST_HOST):
+    def start_trove(self, deployment, host=troves.FIRST_HOST, **options):
         """Start a process of a Trove deployment.
 
         That is either the one that was killed, at its URL, or another one,
@@ -132,6 +132,7 @@ class Cloud:
         :param deployment: 'trove' or 'trove-user'
         :param host: the name of the task manager's host, an address; another
             than the default's for another process
+        :param options: of [trove_guard], where they differ
         :returns: the URL of the process's API, without the project's id
         :raises processes.Failed: if it does not start
         """
@@ -139,7 +140,8 @@ class Cloud:
         port = url.port
         if host != troves.FIRST_HOST:
             port, = processes.free_ports([host]).values()
-        troves.start(layout.Layout(self.root), deployment, host, port)
+        troves.start(layout.Layout(self.root), deployment, host, port,
+                     options)
         return url._replace(netloc=f'127.0.0.1:{port}').geturl()
 
     def kill_trove(self, deployment, host=troves.FIRST_HOST):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs all of a Trove deployment in one process.
 
-``trove_process.py ROOT CONF DEPLOYMENT HOST PORT`` starts the API, the
-conductor, a task manager under the name of HOST, and the deployment's guests,
-to whom faults come as they are demanded in the state directory ROOT. Several
+``trove_process.py ROOT CONF DEPLOYMENT HOST PORT [OPTION=VALUE...]`` starts
+the API, the conductor, a task manager under the name of HOST, and the
+deployment's guests, to whom faults come as they are demanded in the state
+directory ROOT. An OPTION is one of [trove_guard]. Several
 of these processes may share the deployment's database; each has a message bus
 of its own, so that what one's API accepts, its own task manager does.
 """
@@ -27,6 +28,7 @@ from trove.db.sqlalchemy import api as db_api
 from trove.instance import models
 from trove.taskmanager import api as task_api
 
+from nova_trove_guard.trove import opts
 from tests.cloud import faults
 from tests.cloud import guests
 from tests.cloud import layout
@@ -84,7 +86,7 @@ def in_background(function):
 
 def main():
     """Run what the command line asks for."""
-    root, conf_file, deployment, host, port = sys.argv[1:]
+    root, conf_file, deployment, host, port, *options = sys.argv[1:]
     sqlite.share()
     sqlite.retry(db_api, 'save', 'delete', 'delete_all', 'update_all')
     poll_hastily()
@@ -92,6 +94,10 @@ def main():
     sys.argv[1:] = ['--config-file', conf_file]
     conf = common.initialize()
     conf.set_override('host', host)
+    opts.register(conf)
+    for option in options:
+        name, _, value = option.partition('=')
+        conf.set_override(name, value, opts.GROUP)
     notification.DBaaSAPINotification.register_notify_callback(
         models.persist_instance_fault)
     cfg.set_api_config_defaults()

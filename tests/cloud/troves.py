@@ -18,20 +18,22 @@ def process_name(deployment, host):
     return deployment if host == FIRST_HOST else f'{deployment}@{host}'
 
 
-def start(files, deployment, host, port):
+def start(files, deployment, host, port, options=None):
     """Start a process of a deployment, and wait until it answers.
 
     :param files: the cloud's Layout
     :param deployment: the deployment's name
     :param host: the name of its task manager's host, an address
     :param port: the port of its API on 127.0.0.1
+    :param options: (dict) of [trove_guard], where they differ
     :returns: its process id
     :raises processes.Failed: if it ends, or doesn't answer
     """
     name = process_name(deployment, host)
     process = processes.spawn(files, name, [
         files.python, '-m', 'tests.cloud.trove_process', files.root,
-        files.conf(deployment) / 'trove.conf', deployment, host, port])
+        files.conf(deployment) / 'trove.conf', deployment, host, port,
+        *(f'{name}={value}' for name, value in (options or {}).items())])
     processes.wait_for_url(files, name, process, f'http://127.0.0.1:{port}/',
                            START_SECONDS)
     return process.pid

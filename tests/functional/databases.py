@@ -11,6 +11,7 @@ from troveclient import exceptions
 from tests.cloud import content
 from tests.cloud import layout
 from tests.cloud import state
+from tests.cloud import troves
 from tests.functional import nova_rows
 from tests.functional import trove_rows
 
@@ -230,8 +231,23 @@ class Trove:
 
         It does so some time after the lock.
         """
-        log = layout.Layout(self.cloud.root).log(self.deployment)
-        return log.read_text().count(f'Locked server {server} of ')
+        return self.count_logged(f'Locked server {server} of ')
+
+    def count_logged(self, text, host=troves.FIRST_HOST):
+        """Return how often a process of the deployment has logged a text.
+
+        :param host: what state.Cloud.start_trove() was called with
+        """
+        return layout.Layout(self.cloud.root).log(
+            troves.process_name(self.deployment, host)).read_text().count(text)
+
+    def await_logged(self, text, host=troves.FIRST_HOST, count=1):
+        """Wait until a process of the deployment has logged a text so often.
+
+        :param host: what state.Cloud.start_trove() was called with
+        """
+        await_condition(lambda: self.count_logged(text, host),
+                        lambda found: found >= count, SHORT_PAUSE_SECONDS)
 
     @contextlib.contextmanager
     def changes(self, server):

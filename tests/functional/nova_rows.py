@@ -36,6 +36,24 @@ class NovaRows:
         """
         return self._read('reservation_id', reservation)
 
+    def let_time_pass(self, server, seconds):
+        """Date back when a server became active and was last unlocked.
+
+        :param server: its id
+        :param seconds: by how much
+        """
+        ago = f'-{seconds} seconds'
+        for name in CELLS:
+            with self._files.open_database(name, 'rw') as cell, cell:
+                cell.execute(
+                    'UPDATE instances SET launched_at = '
+                    'strftime("%Y-%m-%d %H:%M:%f000", launched_at, ?) '
+                    'WHERE uuid = ?', [ago, server])
+                cell.execute(
+                    'UPDATE instance_actions SET start_time = '
+                    'strftime("%Y-%m-%d %H:%M:%f000", start_time, ?) '
+                    'WHERE instance_uuid = ?', [ago, server])
+
     def _read(self, column, value):
         found = []
         for name in CELLS:

@@ -8,9 +8,13 @@ import dataclasses
 
 import pytest
 
+from nova_trove_guard.trove import locks
+from tests.cloud import state
 from tests.functional import databases
 
 OTHER_HOST = '127.0.0.2'
+# More than unlock_timeout of the deployments (tests/cloud/templates).
+UNLOCK_TIMEOUT = 100
 
 
 def nova(action=None, method='POST', path='', effect=500):
@@ -22,6 +26,11 @@ def nova(action=None, method='POST', path='', effect=500):
 def guest(effect='error', **calls):
     """Return the fault of calls of the guest."""
     return {'guest': dict.fromkeys(calls, effect)}
+
+
+def hypervisor(**calls):
+    """Return the fault of calls of Nova's hypervisor, which fail."""
+    return {'hypervisor': dict.fromkeys(calls, 'error')}
 
 
 def cinder(action):
@@ -153,7 +162,16 @@ def test_nova_being_down_delays_the_lock_and_fails_nothing(case, database):
     trove.keep(instance)
 
 
+def usage(trove):
+    """Return what the owner's project uses of each quota of Trove's."""
+    project = trove.cloud.projects['demo']
+    return {quota.resource: quota.in_use for quota in trove.cloud.trove(
+        'admin', trove.region).quota.show(project)}
+
+
 @pytest.mark.parametrize('case', [
+    Case(delete, hypervisor(destroy=1)),
+    Case(delete, hypervisor(destroy=1), 'trove'),
     Case(delete, nova(method='DELETE', path='/servers/')),
     Case(delete, nova(method='DELETE', path='/servers/', effect=409),
          'trove'),
@@ -162,57 +180,141 @@ def test_nova_being_down_delays_the_lock_and_fails_nothing(case, database):
 ], ids=str)
 def test_a_delete_that_fails_is_seen_and_can_be_repeated(case, database):
     trove, instance, server = database
+    before = usage(trove)
     with trove.cloud.faults(**case.faults) as strikes:
         case.operation(trove, instance)
         strikes.wait()
         shown = trove.await_shown(
-            instance, lambda shown: shown.status == 'ERROR')
-    assert f'Server {server} could not be deleted' in shown.fault['message']
+            instance, lambda shown: shown.status == 'ERROR' and
+            hasattr(shown, 'fault'))
+    assert f'Server {server} could not be deleted' in ' '.join(
+        shown.fault['message'].split())
     trove.await_locked(server)
+    assert usage(trove) == before
+    case.operation(trove, instance)
+    trove.await_end(instance)
+    assert trove.scene.show(server) is None
+    assert usage(trove)['instances'] == before['instances'] - 1
+
+
+# Operators' locks.
+
+MAINTENANCE = 'new disks until noon'
+
+
+@pytest.mark.parametrize('case', [
+    Case(resize_flavor, {}), Case(resize_volume, {}), Case(reboot, {}),
+    Case(reboot, {}, 'trove'), Case(rebuild, {}, 'trove'),
+], ids=str)
+def test_an_operator_s_lock_holds_a_server(case, database):
+    """The operation fails before it stops the database."""
+    trove, instance, server = database
+    trove.scene.act('admin', server, {'lock': {
+        'locked_reason': MAINTENANCE}})
+    with trove.cloud.faults(guest={'stop_db': 'error'}) as strikes:
+        with trove.changes(server) as changes:
+            case.operation(trove, instance)
+            shown = trove.await_shown(
+                instance, lambda shown: hasattr(shown, 'fault'))
+        assert strikes.all() == []
+    # Trove wraps its lines.
+    assert ' '.join(shown.fault['message'].split()) == (
+        f'Server {server} is locked by an operator: {MAINTENANCE}')
+    assert changes == []
+    assert trove.scene.show(server)['locked_reason'] == MAINTENANCE
+    trove.rows.end_tasks(instance)
+    trove.healthy(instance)
+    trove.scene.act('admin', server, {'unlock': None})
+    trove.await_locked(server)
+    with trove.changes(server) as changes:
+        case.operation(trove, instance)
+        trove.healthy(instance)
+        trove.await_locked(server)
+    assert changes
+    trove.keep(instance)
+
+
+@pytest.mark.parametrize('case', [
+    Case(delete, {}), Case(delete, {}, 'trove')], ids=str)
+def test_an_operator_s_lock_holds_a_server_that_is_to_be_deleted(
+        case, database):
+    trove, instance, server = database
+    before = usage(trove)
+    trove.scene.act('admin', server, {'lock': {
+        'locked_reason': MAINTENANCE}})
+    with trove.changes(server) as changes:
+        case.operation(trove, instance)
+        shown = trove.await_shown(
+            instance, lambda shown: shown.status == 'ERROR' and
+            hasattr(shown, 'fault'))
+    assert MAINTENANCE in ' '.join(shown.fault['message'].split())
+    assert changes == []
+    assert usage(trove) == before
+    trove.scene.act('admin', server, {'unlock': None})
     case.operation(trove, instance)
     trove.await_end(instance)
     assert trove.scene.show(server) is None
 
 
-@pytest.mark.parametrize('case', [
-    Case(resize_flavor, guest('wait', start_db_with_conf_changes=1), name)
-    for name in databases.REGIONS], ids=str)
-def test_a_tenant_gets_nothing_done_in_the_middle_of_a_window(
-        case, database):
+@pytest.mark.parametrize('case', [Case(reboot, nova('lock', effect=503))],
+                         ids=str)
+def test_a_tenant_s_old_lock_becomes_trove_s(case, database):
     trove, instance, server = database
-    relocks = trove.relocks(server)
+    # So that the reconciler is not first.
+    with trove.cloud.faults(**case.faults):
+        trove.scene.act('admin', server, {'unlock': None})
+        trove.scene.act('owner', server, {'lock': {'locked_reason': 'mine'}})
+    assert trove.scene.show(server)['locked_reason'] == 'mine'
     with trove.changes(server) as changes:
-        with trove.cloud.faults(**case.faults) as strikes:
-            case.operation(trove, instance)
-            strikes.wait()
-            assert not trove.is_locked(server)
-            assert not databases.attack(trove.scene, server)
+        case.operation(trove, instance)
         trove.healthy(instance)
         trove.await_locked(server)
-    assert changes == ['_unlock', '_resize', '_confirm_resize', '_lock']
+    assert changes == ['_unlock', '_reboot', '_lock']
+    assert trove.scene.show(server)['locked_reason'] == locks.reason(instance)
     trove.keep(instance)
-    assert trove.relocks(server) == relocks
 
 
-@pytest.mark.parametrize('case', [
-    Case(resize_flavor, guest('wait', start_db_with_conf_changes=1))],
-    ids=str)
-def test_a_token_that_ends_in_the_middle_leaves_nothing_unlocked(
-        case, database):
+@pytest.mark.parametrize('case', [Case(reboot, {
+    'nova': [{'method': 'POST', 'path': '/servers/', 'effect': 500}]},
+    'trove')], ids=['elsewhere'])
+def test_a_server_is_unlocked_and_locked_in_its_own_region(case, database):
+    """The faults are those of the Nova in Trove's region."""
     trove, instance, server = database
-    owner = trove.cloud.trove('owner', trove.region)
-    token = owner.client.session.get_token()
+    trove.rows.move(instance, state.UNGUARDED)
     with trove.cloud.faults(**case.faults) as strikes:
-        owner.instances.resize_instance(instance,
-                                        trove.other_flavor(instance))
-        strikes.wait()
-        assert not trove.is_locked(server)
-        revoked = trove.cloud.session('admin').delete(
-            f'{trove.cloud.auth_url}/auth/tokens',
-            headers={'X-Subject-Token': token})
-        assert revoked.status_code == 204
-    trove.over(instance)
-    trove.await_locked(server)
+        with trove.changes(server) as changes:
+            case.operation(trove, instance)
+            trove.healthy(instance)
+            trove.await_locked(server)
+        trove.scene.act('admin', server, {'unlock': None})
+        trove.await_locked(server)
+        assert strikes.all() == []
+    assert changes == ['_unlock', '_reboot', '_lock']
+    trove.rows.move(instance, trove.region)
+    trove.keep(instance)
+
+
+@pytest.mark.parametrize('case, calls', [
+    (Case(resize_flavor, {}),
+     ['_resize', '_unlock', '_resize', '_confirm_resize', '_lock']),
+    # Trove is an admin in Nova's eyes.
+    (Case(resize_flavor, {}, 'trove'), ['_resize', '_confirm_resize']),
+], ids=str)
+def test_a_window_is_opened_only_when_it_is_needed(case, calls, database):
+    trove, instance, server = database
+    url = trove.cloud.start_trove(
+        trove.deployment, OTHER_HOST, unlock='when_needed')
+    try:
+        with trove.changes(server) as changes:
+            trove.cloud.trove(
+                'owner', trove.region, url).instances.resize_instance(
+                    instance, trove.other_flavor(instance))
+            trove.healthy(instance)
+            trove.await_locked(server)
+    finally:
+        trove.cloud.kill_trove(trove.deployment, OTHER_HOST)
+    assert changes == calls
+    trove.keep(instance)
 
 
 # kill -9
@@ -239,16 +341,27 @@ def kill_in(case, database):
         trove.cloud.kill_trove(trove.deployment)
 
 
+def await_relock(trove, server):
+    """Wait until a server is locked whose task manager was killed.
+
+    No sooner than an operation may hold it unlocked.
+    """
+    row = trove.scene.rows.of(server)
+    if row is not None and not row.locked:
+        trove.scene.rows.let_time_pass(server, UNLOCK_TIMEOUT)
+    databases.await_condition(
+        lambda: trove.scene.rows.of(server),
+        lambda row: row is None or row.locked,
+        databases.SHORT_PAUSE_SECONDS)
+
+
 @pytest.mark.xdist_group('kills')
 @pytest.mark.parametrize('case', KILLS, ids=str)
 def test_a_killed_task_manager_locks_after_its_restart(case, database):
     trove, instance, server = database
     kill_in(case, database)
     trove.cloud.start_trove(trove.deployment)
-    databases.await_condition(
-        lambda: trove.scene.rows.of(server),
-        lambda row: row is None or row.locked,
-        databases.SHORT_PAUSE_SECONDS)
+    await_relock(trove, server)
     trove.keep(instance)
 
 
@@ -261,7 +374,10 @@ def test_another_task_manager_locks_for_a_killed_one(case, database):
     try:
         kill_in(case, database)
         assert not trove.is_locked(server)
-        trove.await_locked(server)
+        await_relock(trove, server)
+        trove.await_logged(
+            f'Locked server {server} of database instance {instance}: its '
+            'task RESIZING has kept it unlocked for ', OTHER_HOST)
     finally:
         trove.cloud.start_trove(trove.deployment)
         trove.cloud.kill_trove(trove.deployment, OTHER_HOST)
@@ -273,7 +389,7 @@ def test_another_task_manager_locks_for_a_killed_one(case, database):
 def test_a_server_whose_creation_was_killed_is_locked(case, database):
     trove, spare, _ = database
     with trove.cloud.faults(guest={'prepare': 'wait'}, nova=[
-            {'method': 'POST', 'action': 'lock', 'effect': 'wait'}]) as (
+            {'method': 'POST', 'action': 'lock', 'effect': 503}]) as (
                 strikes):
         instance = trove.create('killed')
         databases.await_condition(
@@ -282,38 +398,55 @@ def test_a_server_whose_creation_was_killed_is_locked(case, database):
         server = trove.server_id(instance)
         trove.cloud.kill_trove(trove.deployment)
     trove.cloud.start_trove(trove.deployment)
-    trove.await_locked(server)
+    await_relock(trove, server)
+    trove.await_logged(f'Locked server {server} of database instance '
+                       f'{instance}: it became active ')
     trove.discard(instance)
     trove.keep(spare)
+
+
+@pytest.mark.parametrize('case', [Case(reboot, {}, name)
+                                  for name in databases.REGIONS], ids=str)
+def test_a_server_that_an_operator_unlocks_is_locked_again(case, database):
+    trove, instance, server = database
+    trove.scene.act('admin', server, {'unlock': None})
+    trove.await_logged(
+        f'Locked server {server} of database instance {instance}: it was '
+        'unlocked, and no operation of Trove is under way.')
+    assert trove.await_locked(server)['locked_reason'] == locks.reason(
+        instance)
+    trove.keep(instance)
 
 
 # Overlapping windows.
 
 @pytest.mark.parametrize('case', [
-    Case(reboot, nova('reboot', effect='wait'), name)
+    Case(resize_flavor, nova('resize', effect='wait'), name)
     for name in databases.REGIONS], ids=str)
-def test_the_last_of_two_task_managers_locks(case, database):
-    """A resize begins and ends while a reboot is under way elsewhere."""
+def test_an_operation_unlocks_again_what_another_has_locked(case, database):
+    """A reboot begins and ends while a resize is under way elsewhere."""
     trove, instance, server = database
+    closed = f'Closed the window of server {server} for resize_flavor after '
+    resizes = trove.count_logged(closed)
     url = trove.cloud.start_trove(trove.deployment, OTHER_HOST)
     try:
-        elsewhere = trove.cloud.trove('owner', trove.region, url).instances
         with trove.changes(server) as changes:
             with trove.cloud.faults(**case.faults) as strikes:
                 case.operation(trove, instance)
                 strikes.wait()
                 # Trove itself lets nobody begin before the other ends.
                 trove.operator.reset_task_status(instance)
-                other = trove.other_flavor(instance)
-                elsewhere.resize_instance(instance, other)
-                trove.await_shown(
-                    instance, lambda shown: shown.flavor['id'] == other and
-                    shown.status not in databases.BUSY)
-                assert not trove.is_locked(server)
+                trove.cloud.trove('admin', trove.region,
+                                  url).mgmt_instances.reboot(instance)
+                trove.await_logged(
+                    f'Closed the window of server {server} for reboot',
+                    OTHER_HOST)
+                assert trove.is_locked(server)
+            trove.await_logged(closed, count=resizes + 1)
             trove.await_locked(server)
     finally:
         trove.cloud.kill_trove(trove.deployment, OTHER_HOST)
-    assert changes.count('_unlock') == 2
-    assert changes.count('_lock') == 1
-    assert changes[-1] == '_lock'
+    # Nova refuses no admin, as whom Trove calls where servers are its own.
+    assert trove.deployment == 'trove' or changes[-5:] == [
+        '_resize', '_unlock', '_resize', '_confirm_resize', '_lock']
     trove.keep(instance)

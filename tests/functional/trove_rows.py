@@ -54,6 +54,13 @@ class TroveRows:
             trove.execute('DELETE FROM instance_faults WHERE instance_id = ?',
                           [instance])
 
+    def move(self, instance, region):
+        """Record that an instance's server is in a region."""
+        with self._files.open_database(
+                self._deployment, 'rw') as trove, trove:
+            trove.execute('UPDATE instances SET region_id = ? WHERE id = ?',
+                          [region, instance])
+
     def delete(self, instance):
         """Record that an instance is gone; its guest ends."""
         with self._files.open_database(

@@ -9,6 +9,24 @@ import importlib
 from unittest import mock
 
 from oslo_config import cfg
+from oslo_db.sqlalchemy import enginefacade
+import pytest
 
 with mock.patch.object(cfg, 'CONF', cfg.ConfigOpts()):
     importlib.import_module('trove.taskmanager.manager')
+
+
+@pytest.fixture(scope='session')
+def trove_database(tmp_path_factory):
+    """Connect Trove's code to an empty database."""
+    from trove.db import get_db_api
+    from trove.db.sqlalchemy import session
+
+    url = f'sqlite:///{tmp_path_factory.mktemp("trove")}/trove.sqlite'
+    database = enginefacade.transaction_context()
+    database.configure(connection=url)
+    session._FACADE = database.writer
+    get_db_api().db_sync({'database': {'connection': url}})
+    session.configure_db()
+    yield
+    session._FACADE = None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Trove admin asks of Nova, and the marking of siblings."""
 
+import datetime
 import io
 import json
 import urllib.parse
@@ -20,15 +21,20 @@ KEY = 'trove_instance_id'
 
 
 class Service(requests.adapters.BaseAdapter):
-    """Answers what it is told to, and remembers what it was asked."""
+    """Responds as it is told to, and records what it was asked.
+
+    :ivar options: of the transport, of each request: timeout and verify
+    """
 
     def __init__(self):
         super().__init__()
         self.requests = []
+        self.options = []
         self.answers = []
 
-    def send(self, request, **_):
+    def send(self, request, **options):
         self.requests.append(request)
+        self.options.append(options)
         status, document = self.answers.pop(0)
         response = requests.Response()
         response.status_code = status
@@ -71,74 +77,83 @@ def everywhere(identity):
                            service_type='compute')
 
 
-def microversion(request):
-    return request.headers.get('OpenStack-API-Version')
+def shown(uuid=SERVER, **changes):
+    """Return what Nova's API shows of a server."""
+    return {'id': uuid, 'tenant_id': 'project', 'status': 'ACTIVE',
+            'metadata': {KEY: INSTANCE}, 'tags': ['trove_instance'],
+            'locked': False, 'locked_reason': None,
+            'OS-SRV-USG:launched_at': '2026-11-25T12:00:00.000000',
+            **changes}
+
+
+def test_a_server_is_shown(service, nova):
+    service.answers = [(200, {'server': shown()})]
+    assert nova.show(SERVER) == compute.Server(
+        SERVER, 'project', INSTANCE, 'ACTIVE', is_locked=False,
+        lock_reason=None, is_tagged=True,
+        launched_at=datetime.datetime(2026, 11, 25, 12))
+    assert service.requests[0].headers['OpenStack-API-Version'] == (
+        'compute 2.73')
+
+
+def test_an_unmarked_server_that_is_being_built_is_shown(service, nova):
+    service.answers = [(200, {'server': shown(**{
+        'status': 'BUILD', 'metadata': {}, 'tags': [],
+        'locked': True,
+        'locked_reason': 'because', 'OS-SRV-USG:launched_at': None})})]
+    assert nova.show(SERVER) == compute.Server(
+        SERVER, 'project', None, 'BUILD', is_locked=True,
+        lock_reason='because', is_tagged=False, launched_at=None)
+
+
+def test_a_server_in_a_cell_that_is_down_is_not_shown(service, nova):
+    service.answers = [(200, {'server': {
+        'id': SERVER, 'status': 'UNKNOWN', 'tenant_id': 'project'}})]
+    with pytest.raises(exceptions.ServiceUnavailable, match='cell'):
+        nova.show(SERVER)
+
+
+@pytest.mark.parametrize('act, result', [
+    (lambda nova: nova.lock(SERVER, 'because'), False),
+    (lambda nova: nova.unlock(SERVER), False),
+    (lambda nova: nova.show(SERVER), None)])
+def test_a_server_that_is_gone_is_no_error(service, nova, act, result):
+    service.answers = [(404, None)]
+    assert act(nova) is result
 
 
 def test_a_lock_has_a_reason(service, nova):
     service.answers = [(202, None)]
     assert nova.lock(SERVER, 'because') is True
     assert service.bodies == [{'lock': {'locked_reason': 'because'}}]
-    assert microversion(service.requests[0]) == 'compute 2.73'
 
 
-def test_an_older_nova_gets_none(service, nova):
-    service.answers = [(406, None), (202, None)]
-    assert nova.lock(SERVER, 'because') is True
-    assert service.bodies[1] == {'lock': None}
+def test_an_unlock_has_none(service, nova):
+    service.answers = [(202, None)]
+    assert nova.unlock(SERVER) is True
+    assert service.bodies == [{'unlock': None}]
 
 
-@pytest.mark.parametrize('tagging', [201, 204, 403, 404, 406, 409, 503])
-def test_it_is_tagged_as_well_where_users_own_servers(
-        service, everywhere, tagging):
-    service.answers = [(202, None), (tagging, None)]
-    assert everywhere.lock(SERVER, 'because') is True
-    request = service.requests[1]
-    assert (request.method, request.path_url) == (
-        'PUT', f'/servers/{SERVER}/tags/trove_instance')
-    assert microversion(request) == 'compute 2.26'
-
-
-def test_nothing_is_tagged_that_is_gone(service, everywhere):
-    service.answers = [(404, None)]
-    assert everywhere.lock(SERVER, 'because') is False
-    assert len(service.requests) == 1
-
-
-@pytest.mark.parametrize('act', [
-    lambda nova: nova.lock(SERVER, 'because'),
-    lambda nova: nova.unlock(SERVER),
-    lambda nova: nova.is_active(SERVER)])
-def test_a_server_that_is_gone_is_no_error(service, nova, act):
-    service.answers = [(404, None)]
-    assert act(nova) is False
-
-
-@pytest.mark.parametrize('answer, is_locked', [
-    ((200, {'server': {'locked': True}}), True),
-    ((200, {'server': {'locked': False}}), False),
-    ((404, None), True)])
-def test_it_tells_whether_a_server_is_locked(
-        service, nova, answer, is_locked):
-    service.answers = [answer]
-    assert nova.is_locked(SERVER) is is_locked
-
-
-@pytest.mark.parametrize('status', [401, 403, 409, 500, 503])
-def test_a_refusal_is_one(service, nova, status):
+@pytest.mark.parametrize('status', [401, 403, 406, 409, 500, 503])
+def test_a_refusal_is_an_error(service, nova, status):
     service.answers = [(status, None)] * 2
     with pytest.raises(exceptions.ClientException):
         nova.unlock(SERVER)
 
 
+@pytest.mark.parametrize('status', [201, 204, 403, 404, 409, 503])
+def test_a_tag_that_nova_refuses_is_no_error(service, nova, caplog, status):
+    service.answers = [(status, None)]
+    nova.tag(SERVER)
+    request, = service.requests
+    assert (request.method, request.path_url) == (
+        'PUT', f'/servers/{SERVER}/tags/trove_instance')
+    assert ('Could not tag' in caplog.text) is (status >= 400)
+
+
 def page(*servers, more=False):
     links = {'servers_links': [{'rel': 'next'}]} if more else {}
     return 200, {'servers': list(servers)} | links
-
-
-def server(name, status='ACTIVE', metadata=None):
-    return {'id': name, 'status': status,
-            'metadata': {KEY: INSTANCE} if metadata is None else metadata}
 
 
 def queries(service):
@@ -147,44 +162,96 @@ def queries(service):
         for request in service.requests]
 
 
+def uuids(pages):
+    return [[server.uuid for server in page] for page in pages]
+
+
 def test_unlocked_servers_are_one_call_a_page(service, nova):
-    service.answers = [page(server('1'), server('2'), more=True),
-                       page(server('3'))]
-    assert [one.uuid for one in nova.unlocked()] == ['1', '2', '3']
-    assert queries(service) == [{'locked': 'false'},
-                                {'locked': 'false', 'marker': '2'}]
+    service.answers = [page(shown('1'), shown('2'), more=True),
+                       page(shown('3'))]
+    assert uuids(nova.unlocked()) == [['1', '2'], ['3']]
+    query = {'locked': 'false', 'tags': 'trove_instance', 'limit': '200'}
+    assert queries(service) == [query, query | {'marker': '2'}]
 
 
 def test_they_are_everywhere_where_users_own_them(service, everywhere):
     service.answers = [page()]
-    assert not list(everywhere.unlocked())
-    assert queries(service) == [{'locked': 'false', 'all_tenants': '1',
-                                 'tags': 'trove_instance'}]
+    assert uuids(everywhere.unlocked()) == [[]]
+    assert queries(service)[0]['all_tenants'] == '1'
 
 
-def test_what_builds_or_is_not_trove_s_is_left_alone(service, nova):
-    service.answers = [page(server('1', status='BUILD'),
-                            server('2', metadata={}),
-                            server('3', status='ERROR'))]
-    assert [one.uuid for one in nova.unlocked()] == ['3']
+def test_what_builds_is_deleted_or_unmarked_is_left_out(service, nova):
+    service.answers = [page(shown('1', status='BUILD'),
+                            shown('2', metadata={}),
+                            shown('3', status='SOFT_DELETED'),
+                            {'id': '4', 'status': 'UNKNOWN'},
+                            shown('5', status='ERROR'))]
+    assert uuids(nova.unlocked()) == [['5']]
+
+
+def actions(*named):
+    """Return what Nova's API shows of a server's actions, latest first."""
+    return 200, {'instanceActions': [
+        {'action': name, 'project_id': project,
+         'start_time': f'2026-11-25T12:00:{second:02}.000000'}
+        for name, project, second in named]}
+
+
+@pytest.fixture
+def server():
+    return compute.Server.from_api(shown(), KEY)
+
+
+def test_the_latest_unlock_counts(service, nova, server):
+    service.answers = [actions(('resize', 'p', 3), ('unlock', 'p', 2),
+                               ('lock', 'p', 1), ('unlock', 'p', 0))]
+    assert nova.unlocked_at(server) == datetime.datetime(
+        2026, 11, 25, 12, 0, 2)
+    assert queries(service) == [{'limit': '50'}]
+
+
+def test_a_server_may_never_have_been_unlocked(service, nova, server):
+    service.answers = [actions(('create', 'p', 0))]
+    assert nova.unlocked_at(server) is None
+
+
+@pytest.mark.parametrize('named, is_owner', [
+    ([('lock', 'project', 1)], True),
+    ([('lock', 'admin', 2), ('lock', 'project', 1)], False),
+    ([], False)])
+def test_the_tenant_s_own_lock_is_known_by_its_project(
+        service, everywhere, server, named, is_owner):
+    service.answers = [actions(*named)]
+    assert everywhere.is_locked_by_owner(server) is is_owner
+
+
+def test_no_tenant_locks_a_server_in_trove_s_project(service, nova, server):
+    assert nova.is_locked_by_owner(server) is False
+    assert service.requests == []
 
 
 # Siblings.
 
-def test_a_volume_is_marked(service, identity):
+@pytest.fixture
+def marking(identity):
+    """Return the arguments of a session that marks siblings."""
+    return {'metadata_key': KEY, 'insecure': False, **identity}
+
+
+def test_a_volume_is_marked(service, marking):
     service.answers = [(202, None)]
-    sessions.VolumeMarkingSession(KEY, **identity).request(
+    sessions.VolumeMarkingSession(**marking).request(
         '/volumes', 'POST', endpoint_override='http://cinder',
         json={'volume': {'name': f'trove-{INSTANCE}', 'metadata': {}}})
     assert json.loads(service.requests[0].body)['volume']['metadata'] == {
         KEY: INSTANCE}
 
 
-def test_a_port_is_tagged(service, identity):
+def test_a_port_is_tagged(service, marking):
     service.answers = [(201, {'port': {'id': 'port',
                                        'name': f'trove-{INSTANCE}'}}),
                        (201, None)]
-    sessions.PortMarkingSession(KEY, **identity).request(
+    sessions.PortMarkingSession(**marking).request(
         '/v2.0/ports', 'POST', endpoint_override='http://neutron',
         data='{}', raise_exc=False)
     tagged = service.requests[1]
@@ -192,20 +259,35 @@ def test_a_port_is_tagged(service, identity):
         'PUT', f'http://neutron/v2.0/ports/port/tags/{KEY}_{INSTANCE}', None)
 
 
-def test_a_port_that_can_t_be_tagged_serves(service, identity):
+def test_a_port_that_cannot_be_tagged_serves(service, marking, caplog):
     service.answers = [(201, {'port': {'id': 'port',
                                        'name': f'trove-{INSTANCE}'}}),
                        (500, None)]
-    answer = sessions.PortMarkingSession(KEY, **identity).request(
+    answer = sessions.PortMarkingSession(**marking).request(
         '/v2.0/ports', 'POST', endpoint_override='http://neutron',
         data='{}', raise_exc=False)
     assert answer.status_code == 201
+    assert 'Could not tag a port' in caplog.text
 
 
 @pytest.mark.parametrize('name', ['mine', '', f'trove-{INSTANCE}-x'])
-def test_what_trove_does_not_name_stays_as_it_is(service, identity, name):
+def test_what_trove_does_not_name_stays_as_it_is(service, marking, name):
     service.answers = [(201, {'port': {'id': 'port', 'name': name}})]
-    sessions.PortMarkingSession(KEY, **identity).request(
+    sessions.PortMarkingSession(**marking).request(
         '/v2.0/ports', 'POST', endpoint_override='http://neutron',
         data='{}')
     assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize('insecure', [False, True])
+def test_a_certificate_goes_unchecked_only_where_configured(
+        service, identity, insecure):
+    """And never Keystone's, which gets Trove's password."""
+    service.answers = [(200, None)] * 2
+    session = sessions.ServiceSession(insecure, timeout=7, **identity)
+    session.request('http://nova/servers', 'GET')
+    session.request('http://keystone/auth/tokens', 'POST',
+                    authenticated=False)
+    assert [options['verify'] is False for options in service.options] == [
+        insecure, False]
+    assert [options['timeout'] for options in service.options] == [7, 7]

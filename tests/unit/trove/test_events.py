@@ -16,10 +16,11 @@ EVENTS = {
     'closed': ((SERVER, 'reboot', 1.23456), (
         'info', 'trove_guard.window.closed',
         {'server_id': SERVER, 'operation': 'reboot', 'seconds': 1.235})),
-    'relocked': ((SERVER, 'instance'), (
+    'relocked': ((SERVER, 'instance', 'at_rest', 'it was unlocked'), (
         'warn', 'trove_guard.server.relocked',
-        {'server_id': SERVER, 'database_instance': 'instance'})),
-    'lock_failed': ((SERVER, 'reboot', 'HTTP 500'), (
+        {'server_id': SERVER, 'database_instance': 'instance',
+         'cause': 'at_rest'})),
+    'lock_failed': ((SERVER, 'instance', 'reboot', 'HTTP 500'), (
         'error', 'trove_guard.lock.failed',
         {'server_id': SERVER, 'operation': 'reboot', 'error': 'HTTP 500'})),
 }
@@ -60,20 +61,27 @@ def test_a_bus_that_fails_fails_nothing(
 
     monkeypatch.setattr(events.rpc, 'get_notifier', fail)
     getattr(events.Events(lambda *fault: None), method)(*arguments)
-    assert f'{notification[1]} can\'t be notified' in caplog.text
+    assert f'Could not send the notification {notification[1]}' in (
+        caplog.text)
 
 
 def test_a_lock_that_failed_is_the_instance_s_fault(notified):
     saved = []
     events.Events(lambda *fault: saved.append(fault)).lock_failed(
-        SERVER, 'reboot', 'HTTP 500')
-    assert saved == [
-        (SERVER, 'The server is not locked in Nova after reboot: HTTP 500')]
+        SERVER, 'instance', 'reboot', 'HTTP 500')
+    assert saved == [('instance', 'The server is not locked in Nova after '
+                                  'reboot: HTTP 500')]
 
 
-def test_a_fault_that_can_t_be_saved_fails_nothing(notified, caplog):
+def test_without_an_instance_there_is_no_fault(notified):
+    events.Events(None).lock_failed(SERVER, None, 'reboot', 'HTTP 500')
+    assert len(notified) == 1
+
+
+def test_a_fault_that_cannot_be_saved_fails_nothing(notified, caplog):
     def fail(*fault):
         raise OSError('no database')
 
-    events.Events(fail).lock_failed(SERVER, 'reboot', 'HTTP 500')
-    assert f'The fault of server {SERVER} can\'t be saved' in caplog.text
+    events.Events(fail).lock_failed(SERVER, 'instance', 'reboot', 'HTTP 500')
+    assert 'Could not save the fault of database instance instance' in (
+        caplog.text)

@@ -1,72 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The database instances of servers, as Trove's database has them."""
-
-import types
+"""Database instances in a real database of Trove's."""
 
 import pytest
-from trove.common import exception
+from trove.instance import models
 from trove.instance import tasks
+from trove.quota import models as quota_models
+from trove.quota import quota
 
 from nova_trove_guard.trove import instances
 
+pytestmark = pytest.mark.usefixtures('trove_database')
+
 SERVER = 'aa0c6a1e-6a5b-4a6c-8f0e-000000000001'
-INSTANCE = 'dbdbdbdb-0000-4000-8000-000000000001'
 
 
 @pytest.fixture
-def instance(monkeypatch):
-    """Return the one instance of Trove's database."""
-    row = types.SimpleNamespace(id=INSTANCE, saved=[])
-    row.set_task_status = row.saved.append
-    row.save = lambda: row.saved.append('saved')
+def create():
+    """Return a function that creates the row of an instance."""
+    rows = []
 
-    def find_by(**wanted):
-        if wanted not in ({'compute_instance_id': SERVER, 'deleted': False},
-                          {'id': INSTANCE},
-                          {'id': INSTANCE, 'deleted': False}):
-            raise exception.ModelNotFoundError()
+    def create(task=tasks.InstanceTasks.NONE, is_deleted=False, **columns):
+        row = models.DBInstance.create(
+            name='database', task_status=task, tenant_id='project',
+            compute_instance_id=SERVER, **columns)
+        rows.append(row)
+        # create() ignores what it is given.
+        row.deleted = is_deleted
+        row.save()
         return row
 
-    monkeypatch.setattr(instances.models.DBInstance, 'find_by', find_by)
-    return row
+    yield create
+    for row in rows:
+        row.delete()
 
 
-def test_a_server_leads_to_its_instance(instance):
-    assert instances.of_server(SERVER) == INSTANCE
-    assert instances.of_server('another') is None
+EACH_TASK = [task for task in vars(tasks.InstanceTasks).values()
+             if hasattr(task, 'is_error')]
 
 
-def test_an_instance_is_known(instance):
-    assert instances.is_known(INSTANCE)
-    assert not instances.is_known('another')
+@pytest.mark.parametrize('task', EACH_TASK, ids=repr)
+def test_the_tasks_of_an_instance_at_rest(create, task):
+    row = create(task)
+    record = instances.records([row.id])[row.id]
+    assert record.is_at_rest is (
+        task.is_error or task.action in ('NONE', 'RESTART_REQUIRED'))
+    assert record.task == task.action
 
 
-@pytest.mark.parametrize('server, reason', [
-    (SERVER, f'Trove: database instance {INSTANCE}'),
-    ('another', 'Trove: database instance unknown')])
-def test_the_reason_of_a_lock_names_the_instance(instance, server, reason):
-    assert instances.lock_reason(server) == reason
+def test_a_deleted_instance_is_at_rest(create):
+    row = create(tasks.InstanceTasks.DELETING, is_deleted=True)
+    assert instances.records([row.id])[row.id].is_at_rest
 
 
-def test_a_lock_has_a_reason_even_without_a_database(monkeypatch, caplog):
-    def fail(**wanted):
-        raise OSError('no database')
-
-    monkeypatch.setattr(instances.models.DBInstance, 'find_by', fail)
-    assert instances.lock_reason(SERVER) == (
-        'Trove: database instance unknown')
-    assert f'on server {SERVER} can\'t be told' in caplog.text
+def test_instances_of_other_troves_are_left_out(create):
+    row = create()
+    assert set(instances.records([row.id, 'another'])) == {row.id}
+    assert instances.records([]) == {}
 
 
-def test_a_fault_is_the_instance_s(instance, monkeypatch):
-    saved = []
-    monkeypatch.setattr(instances.models, 'save_instance_fault',
-                        lambda *fault: saved.append(fault))
-    instances.save_fault(SERVER, 'not locked')
-    assert saved == [(INSTANCE, 'not locked', [])]
+def test_the_regions_are_those_of_all_instances(create):
+    for region in ('one', 'one', 'two', None):
+        create(region_id=region)
+    create(region_id='gone', is_deleted=True)
+    assert instances.regions() == {'one', 'two', None}
 
 
-def test_a_failed_delete_can_be_repeated(instance):
-    instances.delete_failed(INSTANCE)
-    assert instance.saved == [
-        tasks.InstanceTasks.BUILDING_ERROR_SERVER, 'saved']
+def test_the_location_of_a_server(create):
+    row = create(region_id='one')
+    assert instances.location(row.id) == instances.Location(SERVER, 'one')
+    row.compute_instance_id = None
+    row.save()
+    assert instances.location(row.id) is None
+    assert instances.location('another') is None
+
+
+def test_a_fault_is_the_instance_s(create):
+    row = create()
+    instances.save_fault(row.id, 'not locked')
+    assert models.DBInstanceFault.find_by(
+        instance_id=row.id).message == 'not locked'
+
+
+@pytest.mark.parametrize('record, task', [
+    (instances.end_task, tasks.InstanceTasks.NONE),
+    (instances.fail_delete, tasks.InstanceTasks.BUILDING_ERROR_SERVER)])
+def test_the_end_of_a_task_is_recorded(create, record, task):
+    row = create(tasks.InstanceTasks.RESIZING)
+    record(row.id)
+    assert models.DBInstance.find_by(id=row.id).task_status == task
+
+
+def test_resources_are_counted_also_beyond_the_quota():
+    def usage(resource):
+        return quota.QUOTAS.get_quota_usage(
+            quota_models.Quota('project', resource, None)).in_use
+
+    before = usage('instances'), usage('ram')
+    instances.take_quota('project', instances=100000, ram=512)
+    assert (usage('instances'), usage('ram')) == (
+        before[0] + 100000, before[1] + 512)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Delete the server of a database instance, or fail visibly.
+
+Trove's own task manager forgets a database instance whose server Nova does
+not delete, and leaves server, volume and ports behind
+(trove.instance.models.BaseInstance._delete_resources). So the server is
+deleted before Trove begins.
+"""
+
+from novaclient import exceptions as nova_exceptions
+from oslo_log import log as logging
+import tenacity
+from trove.common import cfg
+from trove.common import clients
+from trove.common import context as contexts
+from trove.common import exception
+from trove.common import utils
+from trove.instance import models as instance_models
+from trove.taskmanager import models
+
+from nova_trove_guard.trove import instances
+from nova_trove_guard.trove import locks
+from nova_trove_guard.trove import windows
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+# As trove.instance.models.BaseInstance._delete_resources.
+POLL_SECONDS = 2
+
+
+def delete_server(context: contexts.TroveContext, instance_id: str,
+                  nova: windows.Windows) -> None:
+    """Delete the server of a database instance, and wait until it is gone.
+
+    :raises windows.ServerHeld: if an operator has locked it
+    :raises Exception: if Nova refuses, fails, at once or later, or takes
+        longer than server_delete_time_out
+    """
+    try:
+        instance = models.BuiltInstanceTasks.load(context, instance_id)
+    except exception.UnprocessableEntity:
+        LOG.info('Database instance %s has no server.', instance_id)
+        return
+    # Before the database stops.
+    nova.look(instance.server_id)
+    _stop_database(instance)
+    try:
+        instance.server.delete()
+    except nova_exceptions.NotFound:
+        return
+    utils.poll_until(
+        lambda: _is_gone(instance), sleep_time=POLL_SECONDS,
+        time_out=CONF.server_delete_time_out)
+
+
+def _stop_database(instance: models.BuiltInstanceTasks) -> None:
+    """Stop the database if Trove's own delete would, as far as possible."""
+    if not instance.server_status_matches(['ACTIVE', 'SHUTDOWN'],
+                                          server=instance):
+        return
+    try:
+        instance.guest.stop_db()
+    except Exception as error:
+        LOG.warning('Could not stop the database of instance %s before its '
+                    'deletion: %s', instance.id, error)
+
+
+def _is_gone(instance: models.BuiltInstanceTasks) -> bool:
+    """Return whether Nova has deleted a server.
+
+    :raises trove.common.exception.TroveError: if Nova has given up
+    """
+    try:
+        server = instance.nova_client.servers.get(instance.server_id)
+    except nova_exceptions.NotFound:
+        return True
+    # Nova ends the task when a deletion fails
+    # (nova.compute.manager.ComputeManager.terminate_instance).
+    if (server.status == 'ERROR' and
+            getattr(server, 'OS-EXT-STS:task_state') is None):
+        raise exception.TroveError('Nova has failed to delete it')
+    return server.status in locks.DELETED
+
+
+def restore_quota(context: contexts.TroveContext, instance_id: str,
+                  seconds: float) -> None:
+    """Count the resources of an instance as in use that was not deleted.
+
+    Trove's API gives them back when it accepts the call
+    (trove.instance.models.BaseInstance.delete). Never raises.
+
+    :param seconds: how long to wait for Nova, which knows the flavor
+    """
+    instance = instance_models.DBInstance.find_by(
+        id=instance_id, deleted=False)
+    deltas = {'instances': 1}
+    if instance.volume_size:
+        deltas['volumes'] = instance.volume_size
+    instances.take_quota(instance.tenant_id, **deltas)
+    patience = tenacity.Retrying(
+        stop=tenacity.stop_before_delay(seconds),
+        wait=tenacity.wait_exponential(multiplier=0.5, max=10), reraise=True)
+    try:
+        flavor = patience(
+            clients.create_nova_client(
+                context, region_name=instance.region_id).flavors.get,
+            instance.flavor_id)
+        instances.take_quota(instance.tenant_id, ram=flavor.ram)
+    except Exception:
+        LOG.exception('Nova does not show flavor %s: correct the quota usage '
+                      '"ram" of project %s, which has become too low by the '
+                      'memory of database instance %s.', instance.flavor_id,
+                      instance.tenant_id, instance_id)
