@@ -36,6 +36,7 @@ class Fleet:
         headers to answer with instead, or None
     :ivar on_page: function that is called after each page of Trove's
     :ivar filters: whether the operator may ask who locked a server
+    :ivar takes_tags: whether Nova accepts tags in the state of the servers
     """
 
     def __init__(self):
@@ -48,6 +49,7 @@ class Fleet:
         self.numbers = itertools.count(1)
         self.clock = itertools.count(1)
         self.filters = True
+        self.takes_tags = True
 
     def grow(self, count, project=TROVE_PROJECT):
         """Add instances with servers that are as they should be.
@@ -171,6 +173,13 @@ class Fleet:
                       else 'admin', body['lock']['locked_reason'])
         return 202, None
 
+    def tag(self, server, tag):
+        """Answer a new tag, as Nova does."""
+        if not self.takes_tags:
+            return 409, {'conflictingRequest': {'message': 'Not now.'}}
+        self.servers[server]['tags'].append(tag)
+        return 201, None
+
     # Trove
 
     def list_instances(self, query, url):
@@ -206,6 +215,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get('Content-Length') or 0)
         self._do(json.loads(self.rfile.read(length)))
 
+    def do_PUT(self):
+        """Answer a write without a body."""
+        self._do(None)
+
     def _do(self, body):
         fleet = self.fleet
         url = urllib.parse.urlsplit(self.path)
@@ -239,6 +252,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if rest[1] == 'metadata':
                 server['metadata'] |= body['metadata']
                 return 200, body
+            if rest[1] == 'tags':
+                return fleet.tag(rest[0], rest[2])
             return fleet.act(rest[0], body)
         fleet.requests[service, self.command] += 1
         *_, last = path

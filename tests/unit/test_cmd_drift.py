@@ -369,7 +369,21 @@ def test_discrepancies_are_fixed_where_that_is_safe(fleet, compare):
 def writes(fleet):
     return sum(count for (service, method, *_), count
                in fleet.requests.items()
-               if method == 'POST')
+               if method in ('POST', 'PUT'))
+
+
+@pytest.mark.parametrize('takes_tags, tags', [
+    (True, ['trove_instance']), (False, [])])
+def test_a_server_is_tagged_when_it_is_locked(
+        fleet, compare, takes_tags, tags):
+    """Without the tag the reconciler does not list it; Nova may refuse it."""
+    unlock(fleet, fleet.ids[0])
+    server = fleet.server_of(fleet.ids[0])
+    server['tags'].clear()
+    fleet.takes_tags = takes_tags
+    assert set(fix(compare()).values()) == {fixes.FIXED}
+    assert server['locked']
+    assert server['tags'] == tags
 
 
 def test_a_dry_run_changes_nothing(fleet, compare):

@@ -7,12 +7,15 @@ import typing
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
 from keystoneauth1 import session as sessions
+from oslo_log import log as logging
 from troveclient import exceptions as trove_exceptions
 from troveclient.v1 import client as trove_client
 
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.trove import locks
+
+LOG = logging.getLogger(__name__)
 
 NOVA_PAGE = 500
 # Trove lists the servers of a page by one request to Nova, with 55 characters
@@ -101,9 +104,19 @@ class Nova:
         return bool(servers)
 
     def lock(self, server_id: str, instance_id: str) -> None:
-        """Lock a server, which may be locked already."""
+        """Lock a server, which may be locked already, and tag it.
+
+        The reconciler lists only servers with Trove's tag, which a Trove
+        before 26 does not set.
+        """
         self._nova.post(f'/servers/{server_id}/action', json={
             'lock': {'locked_reason': locks.reason(instance_id)}})
+        try:
+            self._nova.put(f'/servers/{server_id}/tags/{locks.TAG}')
+        except exceptions.HttpError as error:
+            # Nova accepts tags in some states only. Trove tags the server
+            # when it locks it next.
+            LOG.warning('Could not tag server %s: %s', server_id, error)
 
     def mark(self, server_id: str, instance_id: str,
              metadata_key: str) -> None:
