@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# DevStack plugin: guards the Nova servers of Trove, in Nova and in Trove.
+# DevStack plugin: guards the managed servers, in Nova and in Trove.
 #
 #   enable_plugin trove https://opendev.org/openstack/trove
 #   enable_plugin nova-trove-guard <url of this repository>
@@ -58,7 +58,6 @@ function configure_trove_guard_in_trove {
     local module=nova_trove_guard.trove
     local service
 
-    sudo install -d -o "$STACK_USER" "$TROVE_GUARD_COORDINATION_DIR"
     iniset "$TROVE_CONF" DEFAULT taskmanager_manager \
         $module.taskmanager.Manager
     for service in nova cinder neutron; do
@@ -67,8 +66,6 @@ function configure_trove_guard_in_trove {
     done
     iniset "$TROVE_CONF" trove_guard trove_managed_instances True
     iniset "$TROVE_CONF" trove_guard server_owner "$TROVE_GUARD_SERVER_OWNER"
-    iniset "$TROVE_CONF" trove_guard coordination_url \
-        "file://$TROVE_GUARD_COORDINATION_DIR?timeout=10"
 }
 
 # Nova runs by now: say what is still wrong, but don't stop for a warning.
@@ -101,12 +98,10 @@ function unconfigure_trove_guard {
         for option in remote_{nova,cinder,neutron}_client; do
             inidelete "$TROVE_CONF" DEFAULT "$option"
         done
-        for option in trove_managed_instances server_owner \
-                coordination_url; do
+        for option in trove_managed_instances server_owner; do
             inidelete "$TROVE_CONF" trove_guard "$option"
         done
     fi
-    sudo rm -rf "$TROVE_GUARD_COORDINATION_DIR"
 }
 
 function delete_trove_guard_accounts {

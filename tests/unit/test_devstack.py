@@ -24,7 +24,7 @@ set -o errexit
 
 function _called { printf '%s\n' "$*" >> "$CALLS"; }
 for helper in setup_develop async_wait echo_summary \
-        openstack sudo define_plugin plugin_requires; do
+        openstack define_plugin plugin_requires; do
     eval "function $helper { _called $helper \"\$@\"; }"
 done
 function pip_uninstall { _called pip_uninstall "$@" "${PIP_VIRTUAL_ENV:-}"; }
@@ -127,7 +127,6 @@ class Stack:
                 'NOVA_CONF': str(self.nova_conf),
                 'NOVA_API_PASTE_INI': str(self.paste),
                 'TROVE_CONF': str(self.trove_conf),
-                'DATA_DIR': '/opt/stack/data', 'STACK_USER': 'stack',
                 'SERVICE_PROJECT_NAME': 'service',
                 'SERVICE_DOMAIN_NAME': 'Default',
                 'SERVICE_PASSWORD': 'it\'s a $ecret',
@@ -247,9 +246,7 @@ def test_trove_is_configured(stack):
         'remote_neutron_client':
             'nova_trove_guard.trove.client.neutron_client'}
     assert dict(trove['trove_guard']) == {
-        'trove_managed_instances': 'True', 'server_owner': 'user',
-        'coordination_url':
-            'file:///opt/stack/data/nova-trove-guard?timeout=10'}
+        'trove_managed_instances': 'True', 'server_owner': 'user'}
 
 
 def test_stacking_twice_changes_nothing_more(stack):
@@ -288,9 +285,8 @@ def test_unstacking_undoes_it(stack):
     calls = stack.run('unstack')
     assert stack.done.returncode == 0, stack.done.stderr
     assert stack.files() == before
-    assert calls[-2:] == [
-        'sudo rm -rf /opt/stack/data/nova-trove-guard',
-        'openstack --os-cloud devstack-system-admin role delete trove_admin']
+    assert calls[-1] == (
+        'openstack --os-cloud devstack-system-admin role delete trove_admin')
 
 
 def test_unstacking_what_is_gone_is_no_error(stack):
@@ -298,7 +294,7 @@ def test_unstacking_what_is_gone_is_no_error(stack):
         path.unlink()
     calls = stack.run('unstack')
     assert stack.done.returncode == 0, stack.done.stderr
-    assert len(calls) == 2
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize('of_its_own, where', [
