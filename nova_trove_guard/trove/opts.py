@@ -52,8 +52,9 @@ TROVE_OPTS = (
              'Nova does not respond or responds with an error. After that '
              'the reconciler goes on trying, and an error is logged and '
              'shown as the fault of the database instance. It is also the '
-             'time-out of each call of an operation to Nova; a call that '
-             'locks, unlocks or checks a lock gets a quarter of it.'),
+             'time-out of each call of Trove to Nova, Cinder and Neutron; a '
+             'call that locks, unlocks or checks a lock gets a quarter of '
+             'it.'),
     cfg.IntOpt(
         'unlock_timeout',
         default=900,
@@ -69,8 +70,9 @@ TROVE_OPTS = (
         default=60,
         min=1,
         help='The average time in seconds between two runs of the reconciler '
-             'in a task manager. Each pause is up to half as long or as '
-             'short again, so that task managers do not run together.'),
+             'in a task manager. Each pause is random, between half and one '
+             'and a half times as long, so that task managers do not run at '
+             'the same time.'),
 )
 
 
