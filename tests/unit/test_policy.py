@@ -601,6 +601,25 @@ def test_a_profile_is_in_order(conf, profile):
             assert 'rule:trove_guard:trove_admin' in overridden[name]
 
 
+@pytest.mark.parametrize('roles, action, status, dispatched', [
+    (ADMIN, {'lock': {'locked_reason': 'new disks'}}, 202, ['_lock']),
+    (ADMIN, {'unlock': None}, 202, ['_unlock']),
+    (ADMIN, {'os-stop': None}, 403, []),
+    (TENANT, {'lock': None}, 403, []),
+    (TENANT, {'unlock': None}, 403, [])], ids=str)
+def test_cloud_admins_lock_a_server_for_maintenance(
+        api, write_policy, roles, action, status, dispatched):
+    def ask():
+        return api.ask('POST', MANAGED + '/action', json=action,
+                       token=api.token(*roles),
+                       headers={'OpenStack-API-Version': 'compute 2.73'})
+
+    assert ask().status_int == 403
+    write_policy((PROFILES / 'maintenance-lock.yaml').read_text())
+    assert ask().status_int == status
+    assert [dispatch.method for dispatch in api.dispatched] == dispatched
+
+
 # oslo.policy's command line tools.
 
 def run(tool, *arguments):
