@@ -8,12 +8,17 @@ process: Trove's modules get one of their own.
 import importlib
 from unittest import mock
 
+from keystonemiddleware import opts as middleware_opts
 from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
 import pytest
 
-with mock.patch.object(cfg, 'CONF', cfg.ConfigOpts()):
+with mock.patch.object(cfg, 'CONF', cfg.ConfigOpts()) as conf:
     importlib.import_module('trove.taskmanager.manager')
+# keystonemiddleware registers them when it is imported first, which may have
+# been with the other ConfigOpts.
+for group, options in middleware_opts.list_auth_token_opts():
+    conf.register_opts(options, group)
 
 
 @pytest.fixture(scope='session')
