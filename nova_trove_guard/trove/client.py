@@ -16,6 +16,7 @@ from keystoneauth1 import token_endpoint
 from neutronclient.v2_0 import client as neutron
 from novaclient import client as nova
 from oslo_config import cfg as oslo_cfg
+from oslo_log import log as logging
 from trove.common import cfg
 from trove.common import clients
 from trove.common import clients_admin
@@ -30,6 +31,7 @@ from nova_trove_guard.trove import sessions
 from nova_trove_guard.trove import windows
 
 CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
 
 # A look at a server and its lock, each in one call or two, fit in
 # lock_timeout.
@@ -126,7 +128,11 @@ def windows_of(region_name: str | None) -> windows.Windows:
 def reconcile_regions() -> None:
     """Run the reconciler of each region that has database instances."""
     for region_name in {_region(name) for name in instances.regions()}:
-        _region_reconciler(region_name).run()
+        try:
+            _region_reconciler(region_name).run()
+        except Exception:
+            LOG.exception('The reconciler could not finish its run in region '
+                          '%s, and starts again.', region_name)
 
 
 @functools.cache

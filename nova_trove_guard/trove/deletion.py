@@ -75,6 +75,10 @@ def _is_gone(instance: models.BuiltInstanceTasks) -> bool:
         server = instance.nova_client.servers.get(instance.server_id)
     except nova_exceptions.NotFound:
         return True
+    except Exception as error:
+        LOG.warning('Could not check whether server %s is deleted; trying '
+                    'again: %s', instance.server_id, error)
+        return False
     # Nova ends the task when a deletion fails
     # (nova.compute.manager.ComputeManager.terminate_instance).
     if (server.status == 'ERROR' and
@@ -92,23 +96,21 @@ def restore_quota(context: contexts.TroveContext, instance_id: str,
 
     :param seconds: how long to wait for Nova, which knows the flavor
     """
-    instance = instance_models.DBInstance.find_by(
-        id=instance_id, deleted=False)
-    deltas = {'instances': 1}
-    if instance.volume_size:
-        deltas['volumes'] = instance.volume_size
-    instances.take_quota(instance.tenant_id, **deltas)
     patience = tenacity.Retrying(
         stop=tenacity.stop_before_delay(seconds),
         wait=tenacity.wait_exponential(multiplier=0.5, max=10), reraise=True)
     try:
+        instance = instance_models.DBInstance.find_by(
+            id=instance_id, deleted=False)
+        instances.count_quota(instance.tenant_id, instances=1,
+                             volumes=instance.volume_size or 0)
         flavor = patience(
             clients.create_nova_client(
                 context, region_name=instance.region_id).flavors.get,
             instance.flavor_id)
-        instances.take_quota(instance.tenant_id, ram=flavor.ram)
+        instances.count_quota(instance.tenant_id, ram=flavor.ram)
     except Exception:
-        LOG.exception('Nova does not show flavor %s: correct the quota usage '
-                      '"ram" of project %s, which has become too low by the '
-                      'memory of database instance %s.', instance.flavor_id,
-                      instance.tenant_id, instance_id)
+        LOG.exception('Could not restore the quota usage of database instance '
+                      '%s, whose deletion has failed. Correct the usage of '
+                      'its project in Trove\'s database, table quota_usages: '
+                      'it has become too low.', instance_id)

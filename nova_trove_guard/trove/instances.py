@@ -3,6 +3,7 @@
 
 from collections import abc
 import dataclasses
+import typing
 
 from trove.common import exception
 from trove.instance import models
@@ -53,10 +54,10 @@ def records(instance_ids: abc.Collection[str]) -> dict[str, Record]:
 
 
 def regions() -> set[str | None]:
-    """Return the regions that database instances are in."""
+    """Return the regions that database instances are or were in."""
     with models.DBInstance.query() as query:
-        return {region for region, in query.filter_by(deleted=False)
-                .with_entities(models.DBInstance.region_id).distinct()}
+        return {region for region, in query.with_entities(
+            models.DBInstance.region_id).distinct()}
 
 
 def location(instance_id: str) -> Location | None:
@@ -94,7 +95,23 @@ def _set_task(instance_id: str, task: tasks.InstanceTask) -> None:
     instance.save()
 
 
-def take_quota(project: str, **deltas: int) -> None:
+def release_resize(instance_id: str,
+                   arguments: abc.Mapping[str, typing.Any]) -> None:
+    """Take back what Trove's API has counted for a resize that does not begin.
+
+    :param arguments: of the call of the task manager, also of other calls
+        (trove.instance.models.Instance.resize_flavor, resize_volume)
+    """
+    instance = models.DBInstance.find_by(id=instance_id, deleted=False)
+    if 'new_flavor' in arguments:
+        count_quota(instance.tenant_id, ram=arguments['old_flavor']['ram'] -
+                    arguments['new_flavor']['ram'])
+    if 'new_size' in arguments:
+        count_quota(instance.tenant_id, volumes=instance.volume_size -
+                    int(arguments['new_size']))
+
+
+def count_quota(project: str, **deltas: int) -> None:
     """Count resources as in use by a project, also beyond its quota.
 
     :param deltas: how many of each resource of trove.quota.models.Resource

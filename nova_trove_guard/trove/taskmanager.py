@@ -95,7 +95,7 @@ def _as_operation(name: str, method: abc.Callable[..., typing.Any]
         if isinstance(instance_id, list):
             instance_id = instance_id[0]
         if name in CHANGES and instance_id is not None:
-            _fail_if_held(context, instance_id)
+            _fail_if_held(context, instance_id, kwargs)
         with windows.TroveOperation(name, instance_id) as operation:
             setattr(context, sessions.OPERATION, operation)
             try:
@@ -107,9 +107,11 @@ def _as_operation(name: str, method: abc.Callable[..., typing.Any]
     return run
 
 
-def _fail_if_held(context: contexts.TroveContext, instance_id: str) -> None:
+def _fail_if_held(context: contexts.TroveContext, instance_id: str,
+                  arguments: dict[str, typing.Any]) -> None:
     """Fail an operation at once if an operator has locked its server.
 
+    :param arguments: of the call
     :raises trove.common.exception.TroveError: if so
     """
     try:
@@ -117,6 +119,7 @@ def _fail_if_held(context: contexts.TroveContext, instance_id: str) -> None:
         if location is not None:
             client.windows_of(location.region).look(location.server_id)
     except windows.ServerHeld as error:
+        instances.release_resize(instance_id, arguments)
         instances.end_task(instance_id)
         _fail(context, instance_id, error)
     except Exception:

@@ -118,14 +118,20 @@ def test_the_windows_of_a_process_are_one_set_a_region(configure):
     assert client.windows_of(None) is not client.windows_of('there')
 
 
-def test_the_reconciler_runs_in_each_region(monkeypatch, configure):
+def test_the_reconciler_runs_in_each_region(monkeypatch, configure, caplog):
+    """Also after one whose Nova is down."""
     runs = []
+
+    def run(self):
+        runs.append(self._nova._nova.region_name)
+        raise OSError('Nova is down')
+
     monkeypatch.setattr(
         instances, 'regions', lambda: {None, 'here', 'there'})
-    monkeypatch.setattr(client.reconciler.Reconciler, 'run',
-                        lambda self: runs.append(self._nova._nova.region_name))
+    monkeypatch.setattr(client.reconciler.Reconciler, 'run', run)
     client.reconcile_regions()
     assert sorted(runs) == ['here', 'there']
+    assert caplog.text.count('could not finish its run in region') == 2
 
 
 @pytest.mark.parametrize('name', CLIENTS)

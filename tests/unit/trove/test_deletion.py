@@ -83,6 +83,7 @@ def delete(look=lambda server_id: None):
     [NOT_FOUND],
     [('ACTIVE', 'deleting'), ('ERROR', 'deleting'), NOT_FOUND],
     [('ACTIVE', 'deleting'), ('SOFT_DELETED', None)],
+    [OSError('Nova is down for a moment'), NOT_FOUND],
     [('DELETED', None)]])
 def test_a_server_is_deleted_when_it_is_gone(instance, shown):
     instance.shown = shown
@@ -162,7 +163,7 @@ def row(monkeypatch):
 def taken(monkeypatch):
     """Return what is counted as in use."""
     taken = {}
-    monkeypatch.setattr(instances, 'take_quota',
+    monkeypatch.setattr(instances, 'count_quota',
                         lambda project, **deltas: taken.update(deltas))
     return taken
 
@@ -183,13 +184,13 @@ def flavors(monkeypatch, *answers):
 
 
 @pytest.mark.parametrize('volume_size, volumes', [
-    (3, {'volumes': 3}), (None, {})])
+    (3, 3), (None, 0)])
 def test_the_quota_is_as_before_the_deletion(
         monkeypatch, row, taken, volume_size, volumes):
     row.volume_size = volume_size
     flavors(monkeypatch, OSError('Nova is down'), 512)
     deletion.restore_quota('context', INSTANCE, 30)
-    assert taken == {'instances': 1, 'ram': 512, **volumes}
+    assert taken == {'instances': 1, 'ram': 512, 'volumes': volumes}
 
 
 def test_without_nova_the_log_shows_what_to_correct(
@@ -197,4 +198,13 @@ def test_without_nova_the_log_shows_what_to_correct(
     flavors(monkeypatch, OSError('Nova is down'))
     deletion.restore_quota('context', INSTANCE, 0.1)
     assert taken == {'instances': 1, 'volumes': 3}
-    assert 'correct the quota usage "ram" of project project' in caplog.text
+    assert f'the quota usage of database instance {INSTANCE}' in caplog.text
+
+
+def test_without_a_database_it_fails_nothing_else(monkeypatch, caplog):
+    def fail(**_):
+        raise OSError('no database')
+
+    monkeypatch.setattr(instance_models.DBInstance, 'find_by', fail)
+    deletion.restore_quota('context', INSTANCE, 1)
+    assert 'Could not restore the quota' in caplog.text

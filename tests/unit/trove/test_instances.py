@@ -59,10 +59,11 @@ def test_instances_of_other_troves_are_left_out(create):
 
 
 def test_the_regions_are_those_of_all_instances(create):
+    """A server may be left of a deleted one."""
     for region in ('one', 'one', 'two', None):
         create(region_id=region)
-    create(region_id='gone', is_deleted=True)
-    assert instances.regions() == {'one', 'two', None}
+    create(region_id='left', is_deleted=True)
+    assert instances.regions() == {'one', 'two', 'left', None}
 
 
 def test_the_location_of_a_server(create):
@@ -90,12 +91,26 @@ def test_the_end_of_a_task_is_recorded(create, record, task):
     assert models.DBInstance.find_by(id=row.id).task_status == task
 
 
-def test_resources_are_counted_also_beyond_the_quota():
-    def usage(resource):
-        return quota.QUOTAS.get_quota_usage(
-            quota_models.Quota('project', resource, None)).in_use
+def usage(resource):
+    return quota.QUOTAS.get_quota_usage(
+        quota_models.Quota('project', resource, None)).in_use
 
+
+@pytest.mark.parametrize('arguments, resource, delta', [
+    ({'old_flavor': {'ram': 512}, 'new_flavor': {'ram': 2048}},
+     'ram', -1536),
+    ({'new_size': '7'}, 'volumes', -4),
+    ({'instance_id': 'another'}, 'volumes', 0)])
+def test_a_resize_that_does_not_begin_is_not_counted(
+        create, arguments, resource, delta):
+    row = create(volume_size=3)
+    before = usage(resource)
+    instances.release_resize(row.id, arguments)
+    assert usage(resource) == before + delta
+
+
+def test_resources_are_counted_also_beyond_the_quota():
     before = usage('instances'), usage('ram')
-    instances.take_quota('project', instances=100000, ram=512)
+    instances.count_quota('project', instances=100000, ram=512)
     assert (usage('instances'), usage('ram')) == (
         before[0] + 100000, before[1] + 512)

@@ -84,7 +84,8 @@ def recorded(monkeypatch):
     monkeypatch.setattr(
         instances, 'location',
         lambda instance: instances.Location(SERVER, 'here'))
-    for name in ('save_fault', 'end_task', 'fail_delete'):
+    for name in ('save_fault', 'end_task', 'fail_delete',
+                 'release_resize'):
         monkeypatch.setattr(
             instances, name,
             lambda *arguments, name=name: recorded.append((name, *arguments)))
@@ -197,7 +198,9 @@ def test_the_lock_of_an_operator_fails_a_change_before_it_begins(
     fault = f'Server {SERVER} is locked by an operator: new disks'
     with pytest.raises(exception.TroveError, match='new disks'):
         served(monkeypatch, call, work)(context, instance_id=INSTANCE)
-    assert recorded == [('end_task', INSTANCE),
+    assert recorded == [('release_resize', INSTANCE,
+                         {'instance_id': INSTANCE}),
+                        ('end_task', INSTANCE),
                         ('save_fault', INSTANCE, fault)]
     assert context.notification.ends == [fault]
     assert nova.calls == []
