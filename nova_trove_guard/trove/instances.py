@@ -3,6 +3,7 @@
 
 from collections import abc
 import dataclasses
+import datetime
 import typing
 
 from trove.common import exception
@@ -23,10 +24,12 @@ class Record:
 
     :ivar task: the name of the task that it has under way, such as RESIZING
     :ivar is_at_rest: whether it has none
+    :ivar changed_at: when that was recorded, in UTC
     """
 
     task: str
     is_at_rest: bool
+    changed_at: datetime.datetime
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def records(instance_ids: abc.Collection[str]) -> dict[str, Record]:
         rows = query.filter(models.DBInstance.id.in_(instance_ids)).all()
         return {row.id: Record(row.task_status.action,
                                row.deleted or row.task_status.is_error or
-                               row.task_status in _REST)
+                               row.task_status in _REST, row.updated)
                 for row in rows}
 
 

@@ -17,6 +17,10 @@ from nova_trove_guard.trove import windows
 
 LOG = logging.getLogger(__name__)
 
+# For how long to leave a server unlocked whose database instance has come to
+# rest: an operation records its end some moments before it locks the server.
+SETTLE_TIME = datetime.timedelta(seconds=5)
+
 
 class Cause(enum.Enum):
     """Why the reconciler locks a server; the values are for the log."""
@@ -102,12 +106,13 @@ class Reconciler:
         since = datetime.timedelta()
         if self._windows.is_under_way(server.uuid):
             return None, since
-        if record.is_at_rest:
+        now = timeutils.utcnow()
+        if record.is_at_rest and now - record.changed_at > SETTLE_TIME:
             return Cause.AT_REST, since
         unlocked_at = self._nova.unlocked_at(server)
         began = unlocked_at or server.launched_at
         if began is not None:
-            since = timeutils.utcnow() - began
+            since = now - began
             if since < self._unlock_timeout:
                 return None, since
         return Cause.OVERDUE if unlocked_at else Cause.NEVER_LOCKED, since

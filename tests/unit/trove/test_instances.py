@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Database instances in a real database of Trove's."""
 
+from oslo_utils import timeutils
 import pytest
 from trove.instance import models
 from trove.instance import tasks
@@ -45,6 +46,7 @@ def test_the_tasks_of_an_instance_at_rest(create, task):
     assert record.is_at_rest is (
         task.is_error or task.action in ('NONE', 'RESTART_REQUIRED'))
     assert record.task == task.action
+    assert abs(timeutils.utcnow() - record.changed_at).total_seconds() < 60
 
 
 def test_a_deleted_instance_is_at_rest(create):

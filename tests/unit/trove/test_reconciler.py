@@ -17,13 +17,15 @@ from tests.unit.trove.made_up_nova import OTHER_INSTANCE
 from tests.unit.trove.made_up_nova import SERVER
 
 UNLOCK_TIMEOUT = 60
-AT_REST = instances.Record('NONE', True)
-RESIZING = instances.Record('RESIZING', False)
-BUILDING = instances.Record('BUILDING', False)
 
 
 def ago(seconds):
     return timeutils.utcnow() - datetime.timedelta(seconds=seconds)
+
+
+AT_REST = instances.Record('NONE', True, ago(100))
+RESIZING = instances.Record('RESIZING', False, ago(100))
+BUILDING = instances.Record('BUILDING', False, ago(100))
 
 
 class Nova(made_up_nova.Nova):
@@ -136,6 +138,22 @@ def test_a_server_that_is_being_created_here_is_left_alone(
     operation.saw(SERVER, 'ACTIVE')
     assert nova.calls == [('lock', SERVER)]
     assert not events.named('relocked')
+
+
+def test_an_operation_that_has_just_ended_locks_by_itself(
+        nova, records, run):
+    """It may be one of another task manager.
+
+    But a tenant who changes the instance all the time gains nothing.
+    """
+    records[INSTANCE] = instances.Record('NONE', True, ago(1))
+    nova.change(SERVER, is_locked=False)
+    nova.unlocked_since[SERVER] = ago(UNLOCK_TIMEOUT - 5)
+    run()
+    assert nova.calls == []
+    nova.unlocked_since[SERVER] = ago(UNLOCK_TIMEOUT + 1)
+    run()
+    assert nova.is_locked()
 
 
 def test_servers_of_another_trove_are_left_alone(nova, records, run):
