@@ -8,6 +8,8 @@ where neither is installed.
 # The first microversion in which a lock has a reason, and in which `locked`
 # filters a list (nova.api.openstack.compute.rest_api_version_history).
 REASON_MICROVERSION = '2.73'
+# The first microversion in which a new server can have tags.
+TAG_MICROVERSION = '2.52'
 
 # The tag of every server that Trove 26 creates
 # (trove.taskmanager.models.FreshInstanceTasks._create_server).

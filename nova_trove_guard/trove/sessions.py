@@ -5,6 +5,7 @@ import re
 import typing
 
 from keystoneauth1 import session
+from novaclient import api_versions
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_serialization import jsonutils
@@ -108,8 +109,8 @@ class WindowedSession(ServiceSession):
         database_instance = metadata.setdefault(
             self._settings.metadata_key,
             operation.database_instance or 'unknown')
-        # Trove before 26 tags no server.
-        server.setdefault('tags', [locks.TAG])
+        if 'tags' not in server:
+            _tag(server, kwargs['headers'])
         response = super().request(url, 'POST', **kwargs)
         if response.ok:
             operation.created(self._windows, response.json()['server']['id'],
@@ -128,6 +129,22 @@ class WindowedSession(ServiceSession):
                 return response
             operation.open(self._windows, server_id)
         return super().request(url, method, **kwargs)
+
+
+def _tag(server: dict[str, typing.Any],
+         headers: dict[str, typing.Any]) -> None:
+    """Add the tag to a request for a new server, as Trove 26 does.
+
+    Older Troves use Nova's microversion 2.12, unless configured otherwise.
+    Up to that with tags, nothing changes for Trove but that ``networks`` must
+    be given.
+    """
+    server['tags'] = [locks.TAG]
+    with_tags = api_versions.APIVersion(locks.TAG_MICROVERSION)
+    if api_versions.APIVersion(
+            headers.get(api_versions.LEGACY_HEADER_NAME, '2.1')) < with_tags:
+        server.setdefault('networks', 'auto')
+        api_versions.update_headers(headers, with_tags)
 
 
 def _is_refused_by_lock(response: requests.Response) -> bool:

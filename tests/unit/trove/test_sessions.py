@@ -25,6 +25,7 @@ class Api(requests.adapters.BaseAdapter):
 
     :ivar asked: (method, path) of all requests, with the action's name
     :ivar answers: status codes that the next changes of servers get
+    :ivar headers: of the last request
     :ivar honours_lock: whether the caller is no admin
     """
 
@@ -32,6 +33,7 @@ class Api(requests.adapters.BaseAdapter):
         super().__init__()
         self.nova = nova
         self.asked = []
+        self.headers = None
         self.answers = []
         self.honours_lock = False
         self.created = None
@@ -39,6 +41,7 @@ class Api(requests.adapters.BaseAdapter):
         self._ids = iter((SERVER, OTHER))
 
     def send(self, request, **_):
+        self.headers = request.headers
         path = re.sub('http://nova', '', request.url)
         body = json.loads(request.body) if request.body else {}
         action = next(iter(body), '') if path.endswith('/action') else ''
@@ -101,12 +104,18 @@ def settings():
 
 
 @pytest.fixture
-def servers(api, here, context, settings):
+def version():
+    """Return nova_client_version."""
+    return '2.57'
+
+
+@pytest.fixture
+def servers(api, here, context, settings, version):
     """Return Trove's novaclient."""
     transport = requests.Session()
     transport.mount('http://nova', api)
     return nova_client.Client(
-        '2.57', endpoint_override='http://nova',
+        version, endpoint_override='http://nova',
         session=sessions.WindowedSession(
             context, here, settings, insecure=False, session=transport,
             auth=token_endpoint.Token('http://nova', 'secret')))
@@ -226,6 +235,19 @@ def test_a_server_without_marker_and_tag_gets_them(servers, api, operation):
     create(servers)
     assert api.created['metadata'] == {'trove_instance_id': INSTANCE}
     assert api.created['tags'] == ['trove_instance']
+
+
+@pytest.mark.parametrize('version, nics, microversion', [
+    ('2.1', None, '2.52'), ('2.12', None, '2.52'),
+    ('2.12', [{'port-id': 'port'}], '2.52'), ('2.52', 'none', '2.52'),
+    ('2.57', 'none', '2.57')])
+def test_a_server_is_tagged_whatever_microversion_trove_uses(
+        servers, api, operation, nics, microversion):
+    servers.servers.create('name', 'image', 'flavor', nics=nics)
+    assert api.created['tags'] == ['trove_instance']
+    assert api.headers['OpenStack-API-Version'] == f'compute {microversion}'
+    assert api.headers['X-OpenStack-Nova-API-Version'] == microversion
+    assert 'networks' in api.created
 
 
 def test_the_marker_and_tags_of_trove_s_own_stay(servers, api, operation):
