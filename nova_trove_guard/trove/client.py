@@ -125,14 +125,19 @@ def windows_of(region_name: str | None) -> windows.Windows:
     return _region_windows(_region(region_name))
 
 
-def reconcile_regions() -> None:
-    """Run the reconciler of each region that has database instances."""
+def reconcile_regions() -> bool:
+    """Run the reconciler of each region that has database instances.
+
+    :returns: whether all servers are checked
+    """
+    is_finished = True
     for region_name in {_region(name) for name in instances.regions()}:
         try:
-            _region_reconciler(region_name).run()
+            is_finished &= _region_reconciler(region_name).run()
         except Exception:
             LOG.exception('The reconciler could not finish its run in region '
                           '%s, and starts again.', region_name)
+    return is_finished
 
 
 @functools.cache

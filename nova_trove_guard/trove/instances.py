@@ -43,17 +43,18 @@ class Location:
     region: str | None
 
 
-def records(instance_ids: abc.Collection[str]) -> dict[str, Record]:
-    """Return the Records of database instances, also of deleted ones, by id.
+def record(instance_id: str) -> Record | None:
+    """Return the Record of a database instance, also of a deleted one.
 
-    Those of other Troves are left out.
+    :returns: None if this Trove never had it
     """
-    with models.DBInstance.query() as query:
-        rows = query.filter(models.DBInstance.id.in_(instance_ids)).all()
-        return {row.id: Record(row.task_status.action,
-                               row.deleted or row.task_status.is_error or
-                               row.task_status in _REST, row.updated)
-                for row in rows}
+    try:
+        row = models.DBInstance.find_by(id=instance_id)
+    except exception.ModelNotFoundError:
+        return None
+    return Record(row.task_status.action,
+                  row.deleted or row.task_status.is_error or
+                  row.task_status in _REST, row.updated)
 
 
 def regions() -> set[str | None]:

@@ -53,33 +53,38 @@ class Reconciler:
         self._events = reports
         self._unlock_timeout = datetime.timedelta(seconds=unlock_timeout)
         self._run_seconds = run_seconds
-        self._pages: abc.Iterator[list[compute.Server]] | None = None
+        self._servers: abc.Iterator[compute.Server] | None = None
 
-    def run(self) -> None:
-        """Check unlocked servers, until the end of their list or of the time.
+    def run(self) -> bool:
+        """Check unlocked servers until the end of their list or of the time.
 
-        :raises Exception: what Nova raises for a page of the list
+        :returns: whether all are checked
+        :raises Exception: what Nova raises for a page of the list, or Trove's
+            database
         """
         end = time.monotonic() + self._run_seconds
-        pages, self._pages = self._pages or self._nova.unlocked(), None
+        servers, self._servers = self._servers or self._list(), None
         checked = locked = 0
-        for page in pages:
+        for server in servers:
+            checked += 1
+            # Read now, not for a whole page: an operation may have begun.
+            record = instances.record(server.database_instance or '')
+            if record is not None:
+                locked += self._check(server, record)
+            if time.monotonic() > end:
+                self._servers = servers
+                break
+        if locked:
+            LOG.info('The reconciler has checked %d unlocked servers in this '
+                     'run, and locked %d.', checked, locked)
+        return self._servers is None
+
+    def _list(self) -> abc.Iterator[compute.Server]:
+        """Yield the unlocked servers."""
+        for page in self._nova.unlocked():
             # Task managers that list the same page begin at other servers.
             random.shuffle(page)
-            records = instances.records(
-                [server.database_instance for server in page
-                 if server.database_instance])
-            for server in page:
-                record = records.get(server.database_instance or '')
-                if record is not None:
-                    locked += self._check(server, record)
-            checked += len(page)
-            if locked:
-                LOG.info('The reconciler has checked %d unlocked servers in '
-                         'this run, and locked %d.', checked, locked)
-            if time.monotonic() > end:
-                self._pages = pages
-                return
+            yield from page
 
     def _check(self, server: compute.Server,
                record: instances.Record) -> bool:
@@ -118,16 +123,21 @@ class Reconciler:
         return Cause.OVERDUE if unlocked_at else Cause.NEVER_LOCKED, since
 
 
-def keep_running(reconcile: abc.Callable[[], None], interval: float) -> None:
+def keep_running(reconcile: abc.Callable[[], bool], interval: float) -> None:
     """Run the reconcilers of a process again and again, for good.
 
-    :param interval: average number of seconds between two runs
+    :param reconcile: returns whether it has checked all servers
+    :param interval: average number of seconds between two runs; there is no
+        pause while servers are left to check
     """
+    is_finished = True
     while True:
-        # So that task managers do not run at the same time.
-        time.sleep(interval * random.uniform(0.5, 1.5))
+        if is_finished:
+            # So that task managers do not run at the same time.
+            time.sleep(interval * random.uniform(0.5, 1.5))
+        is_finished = True
         try:
-            reconcile()
+            is_finished = reconcile()
         except Exception:
             LOG.exception('The reconciler could not finish its run, and '
                           'starts again.')

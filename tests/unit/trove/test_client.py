@@ -129,9 +129,21 @@ def test_the_reconciler_runs_in_each_region(monkeypatch, configure, caplog):
     monkeypatch.setattr(
         instances, 'regions', lambda: {None, 'here', 'there'})
     monkeypatch.setattr(client.reconciler.Reconciler, 'run', run)
-    client.reconcile_regions()
+    assert client.reconcile_regions()
     assert sorted(runs) == ['here', 'there']
     assert caplog.text.count('could not finish its run in region') == 2
+
+
+@pytest.mark.parametrize('finished', [
+    {'here': True, 'there': True}, {'here': False, 'there': True},
+    {'here': True, 'there': False}])
+def test_it_goes_on_while_a_region_is_not_finished(
+        monkeypatch, configure, finished):
+    monkeypatch.setattr(instances, 'regions', lambda: set(finished))
+    monkeypatch.setattr(
+        client.reconciler.Reconciler, 'run',
+        lambda self: finished[self._nova._nova.region_name])
+    assert client.reconcile_regions() is all(finished.values())
 
 
 @pytest.mark.parametrize('name', CLIENTS)

@@ -42,7 +42,7 @@ EACH_TASK = [task for task in vars(tasks.InstanceTasks).values()
 @pytest.mark.parametrize('task', EACH_TASK, ids=repr)
 def test_the_tasks_of_an_instance_at_rest(create, task):
     row = create(task)
-    record = instances.records([row.id])[row.id]
+    record = instances.record(row.id)
     assert record.is_at_rest is (
         task.is_error or task.action in ('NONE', 'RESTART_REQUIRED'))
     assert record.task == task.action
@@ -51,13 +51,11 @@ def test_the_tasks_of_an_instance_at_rest(create, task):
 
 def test_a_deleted_instance_is_at_rest(create):
     row = create(tasks.InstanceTasks.DELETING, is_deleted=True)
-    assert instances.records([row.id])[row.id].is_at_rest
+    assert instances.record(row.id).is_at_rest
 
 
-def test_instances_of_other_troves_are_left_out(create):
-    row = create()
-    assert set(instances.records([row.id, 'another'])) == {row.id}
-    assert instances.records([]) == {}
+def test_instances_of_other_troves_are_unknown():
+    assert instances.record('another') is None
 
 
 def test_the_regions_are_those_of_all_instances(create):

@@ -2,6 +2,7 @@
 """What the reconciler locks, and when."""
 
 import datetime
+import itertools
 import re
 
 from oslo_utils import timeutils
@@ -67,8 +68,7 @@ def here(nova, events):
 def records(monkeypatch):
     """Return what Trove has recorded of each database instance."""
     known = {INSTANCE: AT_REST, OTHER_INSTANCE: AT_REST}
-    monkeypatch.setattr(instances, 'records', lambda ids: {
-        one: known[one] for one in ids if one in known})
+    monkeypatch.setattr(instances, 'record', known.get)
     return known
 
 
@@ -191,13 +191,47 @@ def test_a_run_that_takes_too_long_goes_on_with_the_next_one(
     for uuid in (SERVER, OTHER):
         nova.change(uuid, is_locked=False)
     for pages in (1, 2):
-        one.run()
+        assert not one.run()
         assert (nova.pages, len(nova.calls)) == (pages, pages)
     # The end of the list, and its front again.
-    one.run()
+    assert one.run()
     nova.change(SERVER, is_locked=False)
     one.run()
     assert nova.is_locked()
+
+
+def test_it_ends_within_a_page(nova, here, events, records):
+    page = [made_up_nova.server(uuid, is_locked=False)
+            for uuid in (SERVER, OTHER)]
+    nova.unlocked = lambda: iter([page])
+    for server in page:
+        nova.change(server.uuid, is_locked=False)
+    one = reconciler.Reconciler(nova, here, events, UNLOCK_TIMEOUT,
+                                run_seconds=-1)
+    assert not one.run()
+    assert len(nova.calls) == 1
+    assert not one.run()
+    assert len(nova.calls) == 2
+
+
+def test_an_operation_that_begins_while_a_page_is_checked_is_left_alone(
+        nova, records, run):
+    """One of another task manager."""
+    page = [made_up_nova.server(uuid, is_locked=False)
+            for uuid in (SERVER, OTHER)]
+    nova.unlocked = lambda: iter([page])
+
+    def lock(server_id, reason):
+        for instance in records:
+            records[instance] = RESIZING
+        return made_up_nova.Nova.lock(nova, server_id, reason)
+
+    nova.lock = lock
+    for server in page:
+        nova.change(server.uuid, is_locked=False)
+        nova.unlocked_since[server.uuid] = ago(1)
+    run()
+    assert [name for name, _ in nova.calls] == ['lock']
 
 
 def test_a_list_that_fails_is_begun_again(nova, run):
@@ -225,6 +259,8 @@ def test_progress_is_logged(nova, run, caplog):
 
 def test_it_runs_for_good_at_random_intervals(monkeypatch, caplog):
     pauses = []
+    # A run that is not finished goes on without a pause.
+    outcomes = itertools.cycle([False, OSError('Nova is down'), True])
 
     class TheEnd(BaseException):
         pass
@@ -235,11 +271,15 @@ def test_it_runs_for_good_at_random_intervals(monkeypatch, caplog):
             raise TheEnd
 
     def reconcile():
-        raise OSError('Nova is down')
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     monkeypatch.setattr(reconciler.time, 'sleep', sleep)
     with pytest.raises(TheEnd):
         reconciler.keep_running(reconcile, 60)
     assert min(pauses) >= 30 and max(pauses) <= 90
     assert len(set(pauses)) > 10
-    assert caplog.text.count('could not finish its run') == 20
+    assert next(outcomes) is False
+    assert caplog.text.count('could not finish its run') == 10
