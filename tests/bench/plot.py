@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results as a plot, in SVG: a group of bars for each measurement."""
 
+import collections
 from xml.sax import saxutils
 
 # What the names of the guard's own bars start with.
@@ -19,11 +20,13 @@ def svg(results):
     for result in results:
         y += 2 * LINE
         parts.append(_text(0, y, result.title, 'title'))
-        most = max(row.value for row in result.rows) or 1
+        most = collections.Counter()
+        for row in result.rows:
+            most[row.unit] = max(most[row.unit], row.value)
         for row in result.rows:
             y += LINE
             kind = 'guard' if row.name.startswith(GUARD) else 'other'
-            length = max(1, BARS * max(0, row.value) / most)
+            length = max(1, BARS * max(0, row.value) / (most[row.unit] or 1))
             parts += [
                 _text(12, y, row.name),
                 f'<rect x="{NAMES}" y="{y - 12}" width="{length:.1f}" '
