@@ -16,6 +16,7 @@ import platform
 
 from tests.bench import cloud
 from tests.bench import guarded_call
+from tests.bench import measure
 from tests.bench import memory
 from tests.bench import pass_through
 from tests.bench import plot
@@ -65,6 +66,28 @@ def _content(results):
             for name, result in results.items()}}
 
 
+def _kept(path):
+    """Return the Results by name that a JSON file has, if there is one."""
+    if not path.exists():
+        return {}
+    return {
+        name: measure.Result(
+            kept['title'], [measure.Row(**row) for row in kept['rows']],
+            [measure.Aim(**{key: value for key, value in aim.items()
+                            if key != 'is_met'}) for aim in kept['aims']])
+        for name, kept in json.loads(path.read_text())['results'].items()}
+
+
+def _write(directory, results):
+    """Write results.json and results.svg; keep what was not measured now."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / 'results.json'
+    every = _kept(path) | results
+    every = {name: every[name] for name in MEASUREMENTS if name in every}
+    path.write_text(json.dumps(_content(every), indent=2) + '\n')
+    (directory / 'results.svg').write_text(plot.svg(list(every.values())))
+
+
 def main():
     """Measure, print tables, and write results.json and results.svg."""
     parser = argparse.ArgumentParser(
@@ -90,11 +113,7 @@ def main():
             results[name] = MEASUREMENTS[name]()
             print('\n'.join(_table(results[name])), flush=True)
     print(_summary(results.values()))
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / 'results.json').write_text(
-        json.dumps(_content(results), indent=2) + '\n')
-    (arguments.output / 'results.svg').write_text(
-        plot.svg(list(results.values())))
+    _write(arguments.output, results)
 
 
 if __name__ == '__main__':
