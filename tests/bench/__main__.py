@@ -8,6 +8,7 @@ times are those of this machine, ratios are what counts.
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from tests.bench import memory
 from tests.bench import pass_through
 from tests.bench import plot
 from tests.bench import policy_server
+from tests.bench import reconciler
 from tests.bench import refusal
 from tests.bench import throughput
 from tests.production import mariadb
@@ -32,6 +34,7 @@ MEASUREMENTS = {
     'policy_server': policy_server.run,
     'throughput': throughput.run,
     'memory': memory.run,
+    'reconciler': reconciler.run,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 
@@ -94,6 +97,9 @@ def main():
         prog='python -m tests.bench', description=__doc__)
     parser.add_argument('names', nargs='*', metavar='name',
                         help=f'one of {", ".join(MEASUREMENTS)}; all if none')
+    parser.add_argument('--servers', type=int, default=reconciler.SERVERS,
+                        help='how many managed servers the reconciler has; '
+                             'to lock 20,000 takes half an hour')
     parser.add_argument('--mariadb', action='store_true',
                         help='have Nova\'s databases on Debian\'s MariaDB, '
                              'which must be installed, in place of SQLite')
@@ -104,13 +110,15 @@ def main():
     if unknown:
         parser.error(f'no such measurement: {", ".join(sorted(unknown))}')
     logging.disable(logging.CRITICAL)
+    measurements = MEASUREMENTS | {'reconciler': functools.partial(
+        reconciler.run, arguments.servers)}
     results = {}
     with contextlib.ExitStack() as stack:
         if arguments.mariadb:
             os.environ[cloud.MARIADB] = str(
                 stack.enter_context(mariadb.running()).directory)
         for name in arguments.names or MEASUREMENTS:
-            results[name] = MEASUREMENTS[name]()
+            results[name] = measurements[name]()
             print('\n'.join(_table(results[name])), flush=True)
     print(_summary(results.values()))
     _write(arguments.output, results)

@@ -75,6 +75,7 @@ class Cloud:
     """Nova's API behind auth_token, and three servers of a tenant's.
 
     :ivar api: nova_api.NovaAPI, the whole pipeline
+    :ivar databases: nova_database.NovaDatabases
     :ivar managed: the id of a server of Trove's
     :ivar free: the id of another
     :ivar locked: the id of another, which an admin has locked
@@ -82,6 +83,7 @@ class Cloud:
 
     def __init__(self, api, databases):
         self.api = api
+        self.databases = databases
         # All that they lack is a compute host that is there.
         where = {'host': 'compute1', 'node': 'compute1',
                  'launched_at': timeutils.utcnow(),
@@ -129,7 +131,7 @@ def running(options=''):
             'trove_guard') + CAPTURE
         loaded = nova_loader.load(_Directories(directory), text, options)
         databases = stack.enter_context(
-            nova_database.NovaDatabases(directory, server=_server()))
+            nova_database.NovaDatabases(directory, server=server()))
         stack.enter_context(unittest.mock.patch.object(
             auth_token.AuthProtocol, 'fetch_token',
             lambda self, token, **how: loaded.tokens[token]))
@@ -137,7 +139,7 @@ def running(options=''):
             loaded.app._application, loaded.tokens, []), databases)
 
 
-def _server():
+def server():
     """Return the MariaDB that Nova uses, None for SQLite."""
     directory = os.environ.get(MARIADB)
     return directory and mariadb.MariaDB(directory)

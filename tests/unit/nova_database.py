@@ -120,6 +120,13 @@ class NovaDatabases:
         """Return the id of a cell."""
         return self._cells[cell].uuid
 
+    def url(self, name):
+        """Return the URL of the API's database, 'api', or of a cell's."""
+        if name == 'api':
+            engine = api_db.context_manager.writer.get_engine()
+            return engine.url.render_as_string(hide_password=False)
+        return self._cells[name].database_connection
+
     def build(self, metadata, project_id=PROJECT):
         """Have a server that is in no cell yet.
 

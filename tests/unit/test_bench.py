@@ -1,10 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The results of the benchmarks."""
+"""The benchmark of the reconciler, with few servers, and its results."""
 
 import json
 
+import pytest
+
 from tests.bench import __main__ as bench
 from tests.bench import measure
+from tests.bench import reconciler
+
+SERVERS = 20
+UNLOCKED = 5
+PAGE = 8
+
+
+@pytest.fixture(scope='module')
+def fleet():
+    """Return a reconciler.Fleet of which all servers are locked."""
+    with reconciler.running(SERVERS) as fleet:
+        yield fleet
+
+
+def calls(runs):
+    """Return the calls to Nova of each Run."""
+    return [run.calls for run in runs]
+
+
+def test_a_locked_fleet_takes_one_call(fleet):
+    assert fleet.locked() == SERVERS
+    assert calls(fleet.reconcile()) == [{'list': 1}]
+
+
+def test_an_unlocked_server_takes_two_calls_when_it_is_at_rest(fleet):
+    fleet.unlock(UNLOCKED)
+    assert fleet.locked() == SERVERS - UNLOCKED
+    fleet.begin('RESIZING')
+    assert calls(fleet.reconcile(page=2)) == [
+        {'list': 3, 'actions': UNLOCKED}]
+    assert fleet.locked() == SERVERS - UNLOCKED
+    fleet.begin('NONE')
+    first, last = fleet.reconcile()
+    assert first.calls == {'list': 1, 'show': UNLOCKED, 'lock': UNLOCKED}
+    assert last.calls == {'list': 1}
+    assert first.log == (f'The reconciler has checked {UNLOCKED} unlocked '
+                         f'servers in this run, and locked {UNLOCKED}.')
+    assert fleet.locked() == SERVERS
+
+
+def test_servers_that_are_locked_page_by_page_are_all_locked(fleet):
+    fleet.forget_locks()
+    assert fleet.locked() == 0
+    assert calls(fleet.reconcile(page=PAGE)) == [
+        {'list': 3, 'show': SERVERS, 'lock': SERVERS}, {'list': 1}]
+    assert fleet.locked() == SERVERS
 
 
 def test_results_of_what_is_not_measured_again_are_kept(tmp_path):
