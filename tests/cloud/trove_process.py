@@ -22,7 +22,6 @@ from trove.common import notification
 from trove.common import pastedeploy
 from trove.common.rpc import conductor_host_serializer
 from trove.common.rpc import service
-from trove.common import utils
 from trove.conductor import api as conductor_api
 from trove.db.sqlalchemy import api as db_api
 from trove.instance import models
@@ -32,27 +31,9 @@ from nova_trove_guard.trove import opts
 from tests.cloud import faults
 from tests.cloud import guests
 from tests.cloud import layout
+from tests.cloud import polling
 from tests.cloud import serve
 from tests.cloud import sqlite
-
-# More would keep Nova and Neutron busy with answers.
-HASTE = 4
-
-
-def poll_hastily():
-    """Cut short the pauses between two looks, which are in Trove's code.
-
-    Nothing here takes as long as it does in a real cloud.
-    """
-    build_polling_task = utils.build_polling_task
-
-    def build_hasty_task(retriever, condition=bool, sleep_time=1, time_out=0,
-                         initial_delay=0):
-        return build_polling_task(
-            retriever, condition, sleep_time / HASTE, time_out,
-            initial_delay / HASTE)
-
-    utils.build_polling_task = build_hasty_task
 
 
 def start_services(conf):
@@ -89,7 +70,7 @@ def main():
     root, conf_file, deployment, host, port, *options = sys.argv[1:]
     sqlite.share()
     sqlite.retry(db_api, 'save', 'delete', 'delete_all', 'update_all')
-    poll_hastily()
+    polling.poll_hastily()
     # What follows reads the command line.
     sys.argv[1:] = ['--config-file', conf_file]
     conf = common.initialize()
