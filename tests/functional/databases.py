@@ -46,16 +46,20 @@ class Trove:
     :param scene: a tests.functional.scene.Scene
     :param witness: a tests.functional.witness.Witness
     :param deployment: the deployment's name
+    :param database: the URL of its database, for SQLAlchemy; None for the
+        cloud's own
     :ivar kept: the id of an instance at rest, None if there is none
     """
 
-    def __init__(self, scene, witness, deployment):
+    def __init__(self, scene, witness, deployment, database=None):
         self.cloud = scene.cloud
         self.scene = scene
         self.deployment = deployment
         self.region = REGIONS[deployment]
-        self.rows = trove_rows.TroveRows(self.cloud, deployment)
-        self._guests = layout.Layout(self.cloud.root).guests(deployment)
+        files = layout.Layout(self.cloud.root)
+        self.rows = trove_rows.TroveRows(
+            database or f'sqlite:///{files.database(deployment)}?timeout=60')
+        self._guests = files.guests(deployment)
         self.kept = None
         self._witness = witness
         owner = self.cloud.trove('owner', self.region)
