@@ -89,8 +89,13 @@ class Trove:
         if row is None:
             return
         if row.vm_state == nova_rows.RESIZED:
-            self.scene.act('admin', server, {'revertResize': None})
-            self.scene.settle(server)
+            # Nova refuses where the resize is just being confirmed.
+            self.scene.ask('admin', 'POST', f'/servers/{server}/action',
+                           {'revertResize': None}, region=state.UNGUARDED)
+            await_condition(
+                lambda: self.scene.rows.of(server),
+                lambda row: nova_rows.is_settled(row) and
+                row.vm_state != nova_rows.RESIZED, SHORT_PAUSE_SECONDS)
         if self._is_whole(instance):
             self.rows.end_tasks(instance)
             # What tests.cloud.guests reads and reports.
