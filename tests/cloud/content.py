@@ -34,12 +34,21 @@ def make_datastores(cloud):
     :param cloud: a state.Cloud
     """
     for deployment in deployments.DEPLOYMENTS:
-        trove = cloud.trove('trove', deployment.region)
-        for version in VERSIONS:
-            is_default = 'true' if version == VERSIONS[0] else 'false'
-            trove.mgmt_ds_versions.create(
-                version, DATASTORE, DATASTORE, image=None,
-                image_tags=list(IMAGES['trove-guest']), default=is_default)
+        make_datastore(cloud, deployment.region)
+
+
+def make_datastore(cloud, region):
+    """Make the datastore, and its versions, of one Trove deployment.
+
+    :param cloud: a state.Cloud
+    :param region: where its endpoint is
+    """
+    trove = cloud.trove('trove', region)
+    for version in VERSIONS:
+        is_default = 'true' if version == VERSIONS[0] else 'false'
+        trove.mgmt_ds_versions.create(
+            version, DATASTORE, DATASTORE, image=None,
+            image_tags=list(IMAGES['trove-guest']), default=is_default)
 
 
 def make_flavors(cloud):
