@@ -150,14 +150,27 @@ def wait_for_url(files, name, process, url, seconds):
     :param seconds: how long to wait
     :raises Failed: if it ends, or doesn't answer in time
     """
+    wait_until(files, name, process, lambda: _answers(url), seconds)
+
+
+def wait_until(files, name, process, is_ready, seconds):
+    """Wait until a process is ready.
+
+    :param files: the cloud's Layout
+    :param name: the process's name
+    :param process: its subprocess.Popen
+    :param is_ready: a callable that returns whether it is
+    :param seconds: how long to wait
+    :raises Failed: if it ends, or is not ready in time
+    """
     deadline = time.monotonic() + seconds
-    while not _answers(url):
+    while not is_ready():
         if process.poll() is not None:
             raise Failed(f'{name} ended with status {process.returncode}.\n'
                          f'{tail(files.log(name))}')
         if time.monotonic() > deadline:
-            raise Failed(f'{name} does not answer at {url} after {seconds} '
-                         f's.\n{tail(files.log(name))}')
+            raise Failed(f'{name} is not ready after {seconds} s.\n'
+                         f'{tail(files.log(name))}')
         time.sleep(0.1)
 
 
@@ -202,15 +215,43 @@ def kill(files, name):
     :raises Failed: if there is none, or it doesn't end
     """
     deadline = time.monotonic() + STOP_SECONDS
-    found = [process for process in running(files) if process.name == name]
-    if not found:
-        raise Failed(f'There is no process {name}.')
-    for process in found:
-        _send(files, process, signal.SIGKILL)
+    found = send(files, name, signal.SIGKILL)
     while any(_name_of(files, process.pid) for process in found):
         if time.monotonic() > deadline:
             raise Failed(f'{name} does not end.')
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def paused(files, name):
+    """Have the processes of one name do nothing while in the context.
+
+    :param files: the cloud's Layout
+    :param name: the name
+    :raises Failed: if there is none
+    """
+    send(files, name, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send(files, name, signal.SIGCONT)
+
+
+def send(files, name, number):
+    """Send a signal to the processes of one name.
+
+    :param files: the cloud's Layout
+    :param name: the name
+    :param number: the signal's number
+    :returns: the list of Running that it was sent to
+    :raises Failed: if there is none
+    """
+    found = [process for process in running(files) if process.name == name]
+    if not found:
+        raise Failed(f'There is no process {name}.')
+    for process in found:
+        _send(files, process, number)
+    return found
 
 
 def _send(files, process, number):
