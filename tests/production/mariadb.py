@@ -112,7 +112,9 @@ def _process(server):
         env=environ, check=True, stdout=subprocess.DEVNULL)
     with (directory / 'log').open('wb') as log:
         process = subprocess.Popen(
-            ['mariadbd', '--no-defaults', data, *account,
+            # It ends with this process, however that ends.
+            ['setpriv', '--pdeathsig', 'KILL',
+             'mariadbd', '--no-defaults', data, *account,
              f'--socket={directory / "socket"}', '--skip-networking',
              f'--pid-file={directory / "pid"}',
              # It is thrown away in the end.
