@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # The groups that take longest, in the order in which they begin; then all
 # others that need a cloud, and then those that need none.
 LONGEST = (
+    'processes of trove-user', 'processes of trove',
     'failures', 'functional.test_trove_failures', 'matrix of unlocked servers',
     'matrix of locked servers', 'kills', 'functional.test_bootstrap',
     'matrix of databases', 'operations of trove', 'operations of trove-user',

@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests here share: a server, and Nova's databases on it."""
+"""What the tests here share: a server, and databases on it; a cloud.
+
+And the table of how long servers were unlocked.
+"""
 
 import pytest
 
+from tests.functional import conftest as functional
 from tests.production import mariadb
 from tests.unit import conftest as unit
 from tests.unit import nova_database
 
 load_nova_api = unit.load_nova_api
 guarded = unit.guarded
+cloud = functional.cloud
+scene = functional.scene
+witness = functional.witness
+
+# The property of a test's report that becomes a row of the table.
+UNLOCKED = 'unlocked'
 
 
 def pytest_collection_modifyitems(items):
@@ -31,3 +41,15 @@ def databases(server, tmp_path_factory):
     with nova_database.NovaDatabases(
             tmp_path_factory.mktemp('nova'), server=server) as databases:
         yield databases
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print for how long servers were unlocked, or may have been."""
+    rows = [value for reports in terminalreporter.stats.values()
+            for report in reports
+            if getattr(report, 'when', None) == 'call'
+            for name, value in report.user_properties if name == UNLOCKED]
+    if rows:
+        terminalreporter.section('seconds until a server was locked')
+        for *names, seconds in rows:
+            terminalreporter.line(f'{seconds:8.1f} s  {", ".join(names)}')
