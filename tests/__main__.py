@@ -41,7 +41,8 @@ def main():
              'is a failure')
     kind.add_argument(
         '--production', action='store_true',
-        help='only what needs a server from the distribution: MariaDB')
+        help='only what needs servers from the distribution: MariaDB, and '
+             'RabbitMQ')
     kind.add_argument(
         '--gates', action='store_true',
         help='the checks of style, types, spelling, shell, documentation and '

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests that need a server from the distribution: MariaDB."""
+"""Tests that need servers from the distribution: MariaDB, RabbitMQ."""
