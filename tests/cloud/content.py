@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fills the cloud with what a server needs, and what a database needs."""
 
+from troveclient.v1 import management
+
 from tests.cloud import deployments
 
 FLAVORS = (
@@ -10,10 +12,18 @@ FLAVORS = (
 # Nova's fake hypervisor doesn't look inside.
 IMAGE = b'not really a disk\n'
 # Trove finds a guest's image by its tags.
-IMAGES = {'cirros': (), 'trove-guest': ('trove', 'mysql')}
+IMAGES = {'cirros': (), 'trove-guest': ('trove', 'mysql', 'mariadb')}
 DATASTORE = 'mysql'
 # The first is the default; within a major version an upgrade is possible.
 VERSIONS = ('8.0.36', '8.0.37')
+# Its instances can be members of clusters; has its section in trove.conf.
+CLUSTERED_DATASTORE = 'mariadb'
+CLUSTERED_VERSIONS = ('11.4.4', '11.4.5')
+DATASTORES = {DATASTORE: VERSIONS, CLUSTERED_DATASTORE: CLUSTERED_VERSIONS}
+# What configuration groups of the default version can set, and whether that
+# needs a restart. `trove-manage db_load_datastore_config_parameters` would
+# load more than fits into SQLite's integers.
+PARAMETERS = {'max_connections': False, 'innodb_buffer_pool_size': True}
 
 
 def make_images(cloud):
@@ -29,7 +39,7 @@ def make_images(cloud):
 
 
 def make_datastores(cloud):
-    """Make the datastore, and its versions, of each Trove deployment.
+    """Make the datastores, and their versions, of each Trove deployment.
 
     :param cloud: a state.Cloud
     """
@@ -38,17 +48,24 @@ def make_datastores(cloud):
 
 
 def make_datastore(cloud, region):
-    """Make the datastore, and its versions, of one Trove deployment.
+    """Make the datastores, and their versions, of one Trove deployment.
 
     :param cloud: a state.Cloud
     :param region: where its endpoint is
     """
     trove = cloud.trove('trove', region)
-    for version in VERSIONS:
-        is_default = 'true' if version == VERSIONS[0] else 'false'
-        trove.mgmt_ds_versions.create(
-            version, DATASTORE, DATASTORE, image=None,
-            image_tags=list(IMAGES['trove-guest']), default=is_default)
+    for datastore, versions in DATASTORES.items():
+        for version in versions:
+            is_default = 'true' if version == versions[0] else 'false'
+            trove.mgmt_ds_versions.create(
+                version, datastore, datastore, image=None,
+                image_tags=['trove', datastore], default=is_default)
+    default = trove.datastore_versions.get(DATASTORE, VERSIONS[0]).id
+    parameters = management.MgmtConfigurationParameters(trove)
+    for parameter, needs_restart in PARAMETERS.items():
+        parameters.create(
+            default, parameter, needs_restart, data_type='integer',
+            min_size=1, max_size=2 ** 31 - 1)
 
 
 def make_flavors(cloud):

@@ -8,6 +8,7 @@ the process, and so that several processes can run the same deployment.
 """
 
 import functools
+import json
 import sqlite3
 import time
 
@@ -34,6 +35,12 @@ STATUSES = service_status.ServiceStatuses
 
 # A file system's figures, in GB.
 VOLUME = {'used': 0.1, 'total': 1.0}
+# What each member of a Galera cluster knows of it.
+CLUSTER = {
+    'replication_user': {'name': 'clusterrepuser', 'password': 'secret'},
+    'cluster_name': '3f0c9a7d5b1e4268',
+    'admin_password': 'secret',
+}
 
 
 def _replication_snapshot(snapshot_info, **_arguments):
@@ -51,6 +58,14 @@ def _replication_snapshot(snapshot_info, **_arguments):
     }
 
 
+def _prepared(cluster_config=None, **_arguments):
+    """Return how a new database is; a cluster's member waits for the others.
+
+    As trove.guestagent.datastore.service.BaseDbStatus.end_install has it.
+    """
+    return STATUSES.INSTANCE_READY if cluster_config else STATUSES.HEALTHY
+
+
 # What each call is answered; a function is given the call's arguments.
 ANSWERS = {
     'apply_overrides': None,
@@ -58,15 +73,22 @@ ANSWERS = {
     'attach_replication_slave': None,
     'backup_required_for_replication': True,
     'cleanup_source_on_replica_detach': None,
+    'cluster_complete': None,
+    'create_database': None,
+    'create_user': None,
     'demote_replication_master': None,
     'detach_replica': None,
     'enable_as_master': None,
+    'enable_root': {'_name': 'root', '_host': '%', '_password': 'secret',
+                    '_databases': [], '_is_root': True},
+    'get_cluster_context': CLUSTER,
     'get_filesystem_stats': VOLUME,
     'get_last_txn': ['6b4c2a9e-0000-4000-8000-000000000001', 1],
     'get_latest_txn_id': '6b4c2a9e-0000-4000-8000-000000000001:1',
     'get_replica_context': {},
     'get_replication_snapshot': _replication_snapshot,
     'get_txn_count': 1,
+    'install_cluster': None,
     'is_root_enabled': False,
     'list_databases': ([], None),
     'list_users': ([], None),
@@ -78,6 +100,7 @@ ANSWERS = {
     'pre_upgrade': {},
     'prepare': None,
     'rebuild': None,
+    'reset_admin_password': None,
     'reset_configuration': None,
     'resize_fs': None,
     'restart': None,
@@ -89,10 +112,13 @@ ANSWERS = {
     'update_overrides': None,
     'upgrade': None,
     'wait_for_txn': None,
+    'write_cluster_configuration_overrides': None,
 }
-# How the database is after a call, where that changes.
+# How the database is after a call, where that changes; a function is given
+# the call's arguments.
 BECOMES = {
-    'prepare': STATUSES.HEALTHY,
+    'cluster_complete': STATUSES.HEALTHY,
+    'prepare': _prepared,
     'rebuild': STATUSES.HEALTHY,
     'restart': STATUSES.HEALTHY,
     'start_db_with_conf_changes': STATUSES.HEALTHY,
@@ -164,6 +190,13 @@ class Guest:
     target = messaging.Target(version=guest_api.API.API_LATEST_VERSION)
 
     def __init__(self, instance, memory, faults):
+        modules = Modules(memory.with_suffix('.modules'))
+        self._answers = {
+            **ANSWERS,
+            'module_apply': modules.apply,
+            'module_list': modules.list,
+            'module_remove': modules.remove,
+        }
         self._id = instance.id
         self._memory = memory
         self._faults = faults
@@ -175,7 +208,7 @@ class Guest:
         self._server.start()
 
     def __getattr__(self, method):
-        if method not in ANSWERS:
+        if method not in self._answers:
             raise AttributeError(method)
         return functools.partial(self._answer, method)
 
@@ -187,9 +220,8 @@ class Guest:
                 self._remember(STATUSES.FAILED)
             raise
         if method in BECOMES:
-            self._remember(BECOMES[method])
-        answer = ANSWERS[method]
-        return answer(**arguments) if callable(answer) else answer
+            self._remember(_result(BECOMES[method], arguments))
+        return _result(self._answers[method], arguments)
 
     def report(self):
         """Tell the conductor how the database is, if it has to be told."""
@@ -214,6 +246,51 @@ class Guest:
 
     def _remember(self, status):
         layout.Layout.write_whole(self._memory, status.description)
+
+
+def _result(answer, arguments):
+    return answer(**arguments) if callable(answer) else answer
+
+
+class Modules:
+    """The modules that are applied to a database.
+
+    :param memory: a file for them
+    """
+
+    def __init__(self, memory):
+        self._memory = memory
+
+    def apply(self, modules):
+        """Apply modules, and return how that went."""
+        applied = {
+            module['module']['id']: {
+                'created': '2026-01-01 00:00:00', 'message': None,
+                'removed': None, 'status': 'OK', **module['module']}
+            for module in modules}
+        self._save(self._load() | applied)
+        return list(applied.values())
+
+    def list(self, include_contents):
+        """Return the modules."""
+        return [{**module, 'contents': include_contents and
+                 module['contents'] or None}
+                for module in self._load().values()]
+
+    def remove(self, module):
+        """Remove a module."""
+        left = self._load()
+        del left[module['module']['id']]
+        self._save(left)
+
+    def _load(self):
+        try:
+            return json.loads(self._memory.read_text())
+        except FileNotFoundError:
+            return {}
+
+    def _save(self, modules):
+        layout.Layout.write_whole(self._memory, json.dumps(modules))
 
 
 class Conductor(conductor_api.API):
