@@ -2,7 +2,7 @@
 """Faults on demand: what tests want to go wrong, and where.
 
 Tests write one file, whole; guests, Nova's hypervisor and guarded API, and
-Cinder's API read it at each call::
+the APIs of the other services but Trove read it at each call::
 
     {"guest": {"stop_db": "error"},
      "hypervisor": {"destroy": "error"},
@@ -78,7 +78,7 @@ class Faults:
     def strike_api(self, service, application):
         """Make an application whose requests suffer what is demanded.
 
-        :param service: 'nova' or 'cinder'
+        :param service: the service's name, such as 'nova'
         :param application: a WSGI application
         :returns: a WSGI application
         """

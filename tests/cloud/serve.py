@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves one WSGI application: ``serve.py MODULE:NAME PORT``."""
+"""Serves one WSGI application: ``serve.py ROOT SERVICE MODULE:NAME PORT``.
+
+To its requests faults come as they are demanded of SERVICE in the state
+directory ROOT.
+"""
 
 import importlib
+import pathlib
 import sys
 import threading
 
 from cheroot import wsgi
 
+from tests.cloud import faults
+from tests.cloud import layout
 from tests.cloud import sqlite
 
 THREADS = 8
@@ -42,13 +49,15 @@ def serve_all(servers):
 
 def main():
     """Serve what the command line names."""
-    module, _, name = sys.argv[1].partition(':')
-    port = int(sys.argv[2])
+    root, service, application, port = sys.argv[1:]
+    module, _, name = application.partition(':')
     # Some services parse the command line when they are imported.
     del sys.argv[1:]
     sqlite.share()
-    application = getattr(importlib.import_module(module), name)
-    server(application, port).safe_start()
+    demanded = faults.Faults(layout.Layout(pathlib.Path(root)))
+    server(demanded.strike_api(
+        service, getattr(importlib.import_module(module), name)),
+        int(port)).safe_start()
 
 
 if __name__ == '__main__':

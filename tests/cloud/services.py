@@ -186,8 +186,8 @@ class Services:
         with self.progress.step(f'{name} answers'):
             process = processes.spawn(
                 self.files, name,
-                [self.files.python, '-m', 'tests.cloud.serve', application,
-                 port],
+                [self.files.python, '-m', 'tests.cloud.serve',
+                 self.files.root, name, application, port],
                 {key: str(value) for key, value in environment.items()})
             self._wait(name, process, port)
         return process.pid

@@ -158,7 +158,8 @@ class Cloud:
 
         Contexts must not overlap.
 
-        :param demanded: guest, nova and cinder: see tests.cloud.faults
+        :param demanded: guest, nova, cinder, neutron, ...: see
+            tests.cloud.faults
         :returns: a context manager that yields faults.Strikes
         """
         return faults.demand(layout.Layout(self.root), demanded)
