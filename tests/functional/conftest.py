@@ -11,7 +11,9 @@ import pytest
 
 from tests.cloud import layout
 from tests.cloud import state
+from tests.functional import databases
 from tests.functional import scene as scenes
+from tests.functional import tenants
 from tests.functional import witness as witnesses
 
 
@@ -44,6 +46,27 @@ def scene(cloud):
 def witness(cloud):
     """Return the Witness of what Nova dispatches."""
     return witnesses.Witness(cloud)
+
+
+@pytest.fixture(scope='session')
+def troves(scene, witness):
+    """Return the Trove of each deployment, by name."""
+    troves = {name: databases.Trove(scene, witness, name)
+              for name in databases.REGIONS}
+    yield troves
+    for trove in troves.values():
+        if trove.kept:
+            trove.discard(trove.kept)
+
+
+@pytest.fixture(scope='module')
+def tenant(trove):
+    """Return a tenants.Tenant who attacks the servers he is told of.
+
+    In a deployment that a fixture of the module's names.
+    """
+    with tenants.attacking(trove.scene) as tenant:
+        yield tenant
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Trove deployment as its users have it, and what it does to Nova."""
 
+import collections
 import contextlib
 import functools
 import time
@@ -48,6 +49,7 @@ class Trove:
     :param deployment: the deployment's name
     :param database: the URL of its database, for SQLAlchemy; None for the
         cloud's own
+    :ivar owner: the owner's troveclient.v1.client.Client
     :ivar kept: the id of an instance at rest, None if there is none
     """
 
@@ -62,9 +64,9 @@ class Trove:
         self._guests = files.guests(deployment)
         self.kept = None
         self._witness = witness
-        owner = self.cloud.trove('owner', self.region)
-        self.instances = owner.instances
-        self.versions = owner.datastore_versions
+        self.owner = self.cloud.trove('owner', self.region)
+        self.instances = self.owner.instances
+        self.versions = self.owner.datastore_versions
         self.operator = self.cloud.trove(
             'admin', self.region).mgmt_instances
         self._admin = self.cloud.connection('admin', self.region)
@@ -114,7 +116,9 @@ class Trove:
 
     def discard(self, instance):
         """Delete an instance behind Trove's back; its guest ends."""
-        self.scene.remove([self.server_id(instance)])
+        server = self.server_id(instance)
+        if server:
+            self.scene.remove([server])
         self.rows.delete(instance)
 
     def create(self, name):
@@ -122,6 +126,12 @@ class Trove:
         return self.instances.create(
             name, flavor_id=self.flavor('m1.tiny'), volume={'size': 1},
             nics=self._nics()).id
+
+    def restore(self, name, backup):
+        """Begin to create an instance from a backup; return its id."""
+        return self.instances.create(
+            name, flavor_id=self.flavor('m1.tiny'), volume={'size': 1},
+            nics=self._nics(), restorePoint={'backupRef': backup}).id
 
     def replicate(self, name, source):
         """Begin to create a replica of an instance; return its id."""
@@ -150,13 +160,18 @@ class Trove:
         """Return the id of an image."""
         return self._admin.image.find_image(name).id
 
-    def version(self, name):
-        """Return the id of a version of the datastore."""
-        return self.versions.get(content.DATASTORE, name).id
+    def version(self, name, datastore=content.DATASTORE):
+        """Return the id of a version of a datastore."""
+        return self.versions.get(datastore, name).id
 
     def server_id(self, instance):
         """Return the id of the Nova server of an instance."""
         return self.rows.of(instance).server
+
+    def await_server_id(self, instance):
+        """Wait until an instance has a Nova server; return its id."""
+        return await_condition(lambda: self.server_id(instance), bool,
+                               SHORT_PAUSE_SECONDS)
 
     def server(self, instance):
         """Return the Nova server of an instance as an admin sees it."""
@@ -269,7 +284,24 @@ class Trove:
         mark = self._witness.mark()
         methods = []
         yield methods
+        methods += self._changes_since(mark, server)
+
+    @contextlib.contextmanager
+    def all_changes(self):
+        """Record what Nova is asked to change of each server.
+
+        :returns: (yields) a dict that, when the context is left, holds by the
+            server's id what changes() yields; nothing of a server is []
+        """
+        mark = self._witness.mark()
+        changes = collections.defaultdict(list)
+        yield changes
+        for server in self._witness.servers_since(mark):
+            changes[server] = self._changes_since(mark, server)
+
+    def _changes_since(self, mark, server):
         trove = self.cloud.connection('trove').current_user_id
+        methods = []
         others = []
         for dispatch in self._witness.mutations_of(server, mark):
             if trove in (dispatch['user_id'], dispatch['service_user_id']):
@@ -279,6 +311,7 @@ class Trove:
                 others.append(dispatch)
         # Of a server that is gone Nova may tell everybody that it is.
         assert not others or self.scene.show(server) is None
+        return methods
 
 
 ATTACKS = (
@@ -294,14 +327,15 @@ ATTACKS = (
 )
 
 
-def attack(scene, server):
+def attack(scene, server, attacks=ATTACKS):
     """Try as a tenant to get at a server through Nova, in each way once.
 
+    :param attacks: some of ATTACKS
     :returns: the answers (list of requests.Response) but the refusals
     """
     answers = [scene.ask(who, method, f'/servers/{server}{path}', body)
                for who in ('owner', 'manager')
-               for method, path, body in ATTACKS]
+               for method, path, body in attacks]
     return [answer for answer in answers
             if answer.status_code not in (403, 404)]
 

@@ -14,6 +14,8 @@ Row = collections.namedtuple(
 # The vm_state of a server whose resize waits to be confirmed.
 RESIZED = 'resized'
 CELLS = ('nova-cell1', 'nova-cell0')
+# The metadata of a managed server that names its database instance.
+MARKER = 'trove_instance_id'
 
 
 class NovaRows:
@@ -53,6 +55,18 @@ class NovaRows:
                     'UPDATE instance_actions SET start_time = '
                     'strftime("%Y-%m-%d %H:%M:%f000", start_time, ?) '
                     'WHERE instance_uuid = ?', [ago, server])
+
+    def marked(self, instance):
+        """Return the ids of the servers that carry an instance's marker."""
+        return [server for name in CELLS for server in self._marked(
+            name, instance)]
+
+    def _marked(self, cell, instance):
+        with self._files.open_database(cell) as cell:
+            return [server for server, in cell.execute(
+                'SELECT uuid FROM instances JOIN instance_metadata '
+                'ON instance_uuid = uuid WHERE key = ? AND value = ? '
+                'AND instances.deleted = 0', [MARKER, instance])]
 
     def _read(self, column, value):
         found = []

@@ -8,8 +8,6 @@ needs, or that it needs none.
 
 import json
 import string
-import threading
-import time
 
 import pytest
 from troveclient import exceptions
@@ -18,12 +16,11 @@ from tests.cloud import content
 from tests.cloud import layout
 from tests.cloud import state
 from tests.functional import databases
+from tests.functional import tenants
 
 # What an operation asks of Nova where the volume is resized offline.
 RESIZE_VOLUME = {'trove': [],
                  'trove-user': ['_unlock', 'delete', 'create', '_lock']}
-# How often a tenant tries to get at a server that is locked.
-LULL_SECONDS = 5
 
 
 @pytest.fixture(scope='module', params=databases.each_deployment('operations'))
@@ -56,30 +53,10 @@ def replica(trove, instance):
 
 @pytest.fixture(scope='module', autouse=True)
 def tenant(trove, server):
-    """Attack the server all the time; nothing may ever come of it.
-
-    That is most of the work while it is unlocked, and little else.
-    """
-    successes = []
-    is_over = threading.Event()
-
-    def keep_on():
-        attacked_at = 0
-        while not is_over.wait(0.2):
-            now = time.monotonic()
-            row = trove.scene.rows.of(server)
-            is_open = row is not None and not row.locked
-            if is_open or now - attacked_at > LULL_SECONDS:
-                attacked_at = now
-                successes.extend(databases.attack(trove.scene, server))
-
-    thread = threading.Thread(target=keep_on)
-    thread.start()
-    yield
-    is_over.set()
-    thread.join()
-    assert not [(answer.status_code, answer.request.url, answer.text)
-                for answer in successes]
+    """Attack the server all the time; nothing may ever come of it."""
+    with tenants.attacking(trove.scene) as tenant:
+        tenant.attack(server)
+        yield
 
 
 def test_create(trove, instance):

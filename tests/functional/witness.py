@@ -31,6 +31,14 @@ class Witness:
         return [line for line in self._all()
                 if line['request_id'] == request_id]
 
+    def servers_since(self, mark):
+        """Return the ids (set) of what dispatches after a mark may change.
+
+        Not all of them are servers.
+        """
+        return {line.get('server_id', line.get('id'))
+                for line in self.since(mark) if not is_read(line)} - {None}
+
     def mutations_of(self, server, mark):
         """Return the dispatches after a mark that do not just read a server.
 
