@@ -15,6 +15,21 @@ def api(service, method='POST', path='', action=None, effect=500):
     return {service: [entry | ({'action': action} if action else {})]}
 
 
+def nova(action=None, **entry):
+    """Return the fault of a call of Nova's API, as api() takes it."""
+    return api('nova', action=action, **entry)
+
+
+def cinder(action):
+    """Return the fault of an action of Cinder's API."""
+    return api('cinder', action=action)
+
+
+def hypervisor(**calls):
+    """Return the fault of calls of Nova's hypervisor, which fail."""
+    return {'hypervisor': dict.fromkeys(calls, 'error')}
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """An operation in which something happens.

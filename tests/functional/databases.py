@@ -18,6 +18,8 @@ from tests.functional import trove_rows
 
 DEADLINE_SECONDS = 90
 PAUSE_SECONDS = 1
+# unlock_timeout of the deployments (tests/cloud/templates), and more.
+UNLOCK_TIMEOUT = 100
 # Between two looks into a database, which cost little.
 SHORT_PAUSE_SECONDS = 0.03
 # After which Trove is asked though its database has not changed.
@@ -249,6 +251,20 @@ class Trove:
         await_condition(lambda: self.is_locked(server), bool,
                         SHORT_PAUSE_SECONDS)
         return self.scene.show(server)
+
+    def await_relocked(self, server):
+        """Wait until a server is locked that nobody works on any more.
+
+        The time passes in which an operation may hold it unlocked.
+        """
+        row = await_condition(
+            lambda: self.scene.rows.of(server), lambda row: row is None or
+            row.vm_state != 'building', SHORT_PAUSE_SECONDS)
+        if row is not None and not row.locked:
+            self.scene.rows.let_time_pass(server, UNLOCK_TIMEOUT)
+        await_condition(
+            lambda: self.scene.rows.of(server),
+            lambda row: row is None or row.locked, SHORT_PAUSE_SECONDS)
 
     def relocks(self, server):
         """Return how often the reconciler has logged that it locked a server.

@@ -4,39 +4,18 @@
 Whatever goes wrong at whatever step, the server is locked at the end.
 """
 
-import dataclasses
-
 import pytest
 
 from nova_trove_guard.trove import locks
 from tests.cloud import state
+from tests.functional import cases
 from tests.functional import databases
 
+Case = cases.Case
+cinder, guest, hypervisor, nova = (
+    cases.cinder, cases.guest, cases.hypervisor, cases.nova)
+
 OTHER_HOST = '127.0.0.2'
-# More than unlock_timeout of the deployments (tests/cloud/templates).
-UNLOCK_TIMEOUT = 100
-
-
-def nova(action=None, method='POST', path='', effect=500):
-    """Return the fault of a call of Nova's."""
-    entry = {'method': method, 'path': path, 'effect': effect}
-    return {'nova': [entry | ({'action': action} if action else {})]}
-
-
-def guest(effect='error', **calls):
-    """Return the fault of calls of the guest."""
-    return {'guest': dict.fromkeys(calls, effect)}
-
-
-def hypervisor(**calls):
-    """Return the fault of calls of Nova's hypervisor, which fail."""
-    return {'hypervisor': dict.fromkeys(calls, 'error')}
-
-
-def cinder(action):
-    """Return the fault of an action of Cinder's."""
-    return {'cinder': [{'method': 'POST', 'action': action, 'effect': 500}]}
-
 
 ATTACHMENTS = '/os-volume_attachments'
 
@@ -63,34 +42,6 @@ def delete(trove, instance):
 
 # The operations whose failure Trove records as a fault of the instance.
 WITH_FAULT = (resize_flavor, resize_volume)
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """An operation in which something happens.
-
-    :ivar operation: a function of a databases.Trove and an instance
-    :ivar faults: what happens, as state.Cloud.faults() takes it
-    :ivar deployment: of which Trove
-    """
-
-    operation: object
-    faults: dict
-    deployment: str = 'trove-user'
-
-    def __str__(self):
-        return f'{self.deployment} {self.operation.__name__} {self.faults}'
-
-
-@pytest.fixture(scope='module')
-def troves(scene, witness):
-    """Return the Trove of each deployment, by name."""
-    troves = {name: databases.Trove(scene, witness, name)
-              for name in databases.REGIONS}
-    yield troves
-    for trove in troves.values():
-        if trove.kept:
-            trove.discard(trove.kept)
 
 
 @pytest.fixture
@@ -209,6 +160,7 @@ MAINTENANCE = 'new disks until noon'
 def test_an_operator_s_lock_holds_a_server(case, database):
     """The operation fails before it stops the database."""
     trove, instance, server = database
+    before = usage(trove)
     trove.scene.act('admin', server, {'lock': {
         'locked_reason': MAINTENANCE}})
     with trove.cloud.faults(guest={'stop_db': 'error'}) as strikes:
@@ -221,6 +173,7 @@ def test_an_operator_s_lock_holds_a_server(case, database):
     assert ' '.join(shown.fault['message'].split()) == (
         f'Server {server} is locked by an operator: {MAINTENANCE}')
     assert changes == []
+    assert usage(trove) == before
     assert trove.scene.show(server)['locked_reason'] == MAINTENANCE
     trove.rows.end_tasks(instance)
     trove.healthy(instance)
@@ -341,27 +294,13 @@ def kill_in(case, database):
         trove.cloud.kill_trove(trove.deployment)
 
 
-def await_relock(trove, server):
-    """Wait until a server is locked whose task manager was killed.
-
-    No sooner than an operation may hold it unlocked.
-    """
-    row = trove.scene.rows.of(server)
-    if row is not None and not row.locked:
-        trove.scene.rows.let_time_pass(server, UNLOCK_TIMEOUT)
-    databases.await_condition(
-        lambda: trove.scene.rows.of(server),
-        lambda row: row is None or row.locked,
-        databases.SHORT_PAUSE_SECONDS)
-
-
 @pytest.mark.xdist_group('kills')
 @pytest.mark.parametrize('case', KILLS, ids=str)
 def test_a_killed_task_manager_locks_after_its_restart(case, database):
     trove, instance, server = database
     kill_in(case, database)
     trove.cloud.start_trove(trove.deployment)
-    await_relock(trove, server)
+    trove.await_relocked(server)
     trove.keep(instance)
 
 
@@ -374,7 +313,7 @@ def test_another_task_manager_locks_for_a_killed_one(case, database):
     try:
         kill_in(case, database)
         assert not trove.is_locked(server)
-        await_relock(trove, server)
+        trove.await_relocked(server)
         trove.await_logged(
             f'Locked server {server} of database instance {instance}: its '
             'task RESIZING has kept it unlocked for ', OTHER_HOST)
@@ -398,7 +337,7 @@ def test_a_server_whose_creation_was_killed_is_locked(case, database):
         server = trove.server_id(instance)
         trove.cloud.kill_trove(trove.deployment)
     trove.cloud.start_trove(trove.deployment)
-    await_relock(trove, server)
+    trove.await_relocked(server)
     trove.await_logged(f'Locked server {server} of database instance '
                        f'{instance}: it became active ')
     trove.discard(instance)

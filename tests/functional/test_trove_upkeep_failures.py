@@ -50,7 +50,7 @@ class Operation:
         for server in self.others:
             assert changes[server] == []
         for server in self.newborn:
-            assert changes[server] == self.trove.locks_of_newborn(server)
+            assert changes[server] == ['_lock']
 
     def remove_newborn(self):
         """Delete what the operation has made, behind Trove's back."""
@@ -315,7 +315,7 @@ def test_each_server_is_locked_after_a_kill(case, operation):
             trove.cloud.kill_trove(trove.deployment)
         trove.cloud.start_trove(trove.deployment)
         if case.operation is not PublicAccess:
-            operation.await_newborn()
+            trove.await_relocked(operation.await_newborn())
         operation.await_locked()
     for server in operation.others:
         assert changes[server] == []

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from tests.cloud import layout
+from tests.functional import cases
 from tests.functional import databases
 from tests.functional import test_trove_failures as failures
 from tests.production import conftest
@@ -121,12 +122,12 @@ def create(trove, _instance):
 
 def nova(action=None, **entry):
     """Return the fault of a call of Nova's that waits."""
-    return failures.nova(action, effect='wait', **entry)
+    return cases.nova(action, effect='wait', **entry)
 
 
 def guest(call):
     """Return the fault of a call of the guest that waits."""
-    return failures.guest('wait', **{call: 1})
+    return cases.guest('wait', **{call: 1})
 
 
 EXTENSION = {'cinder': [{'method': 'POST', 'action': 'os-extend',
