@@ -108,14 +108,15 @@ class Layout:
         return self.run / f'{name}.sqlite'
 
     @contextlib.contextmanager
-    def open_database(self, name):
-        """Open a database file that a service uses, to read.
+    def open_database(self, name, mode='ro'):
+        """Open a database file that a service uses.
 
         :param name: see database()
+        :param mode: 'ro', or 'rw' to write
         :returns: (yields) its connection, which is closed in the end
         """
         with contextlib.closing(sqlite3.connect(
-                f'file:{self.database(name)}?mode=ro', timeout=60,
+                f'file:{self.database(name)}?mode={mode}', timeout=60,
                 uri=True)) as connection:
             yield connection
 

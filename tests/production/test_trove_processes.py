@@ -212,15 +212,14 @@ def waiting(trove, step):
     """
     trove.ask_another()
     taken = None if step.operation is create else trove.take()
-    logged = taken and trove.logged(taken)
     with trove.cloud.faults(**step.faults) as strikes:
         instance = step.operation(trove, taken) or taken
         strikes.wait()
         server = trove.server_id(instance)
         assert server is None or trove.is_locked(server) != step.is_open
         trove.processes.await_task_managers()
-        yield Operation(step, instance, server,
-                        trove.worker(instance, logged), trove.mark())
+        yield Operation(step, instance, server, trove.worker(instance),
+                        trove.mark())
 
 
 def await_closed(trove, operation):

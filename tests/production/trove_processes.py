@@ -9,6 +9,7 @@ They replace the process of the cloud that is all of a deployment.
 import contextlib
 import itertools
 import pathlib
+import re
 import string
 from urllib import parse
 
@@ -30,6 +31,7 @@ TEMPLATE = pathlib.Path(__file__).with_name('trove.conf')
 HOSTS = ('127.0.0.1', '127.0.0.2')
 KINDS = ('guests', 'conductor', 'api', 'taskmanager')
 START_SECONDS = 120
+TIME = re.compile(r'\d{4}-\d\d-\d\d ')
 
 
 class Processes:
@@ -186,24 +188,20 @@ class Trove(databases.Trove):
         """Ask another API than before from now on."""
         self.ask(next(self._urls))
 
-    def logged(self, instance):
-        """Return how often each task manager has logged of an instance.
-
-        :returns: a dict of host to a number that grows with an operation
-        """
-        return {host: sum(instance in line and 'nova_trove_guard' not in line
-                          for line in self.processes.log(host).splitlines())
-                for host in HOSTS}
-
-    def worker(self, instance, before):
+    def worker(self, instance):
         """Return the host of the task manager that works on an instance.
 
-        :param before: what logged() returned before the operation; None
-            where it makes the instance
+        It is the one that has logged of it last.
         """
-        host, = (host for host, count in self.logged(instance).items()
-                 if count > (before[host] if before else 0))
-        return host
+        return max(HOSTS, key=lambda host: self._last_logged(host, instance))
+
+    def _last_logged(self, host, instance):
+        """Return the last line of a log on work for an instance, or ''."""
+        # Times begin the lines, in order.
+        return max((line for line in self.processes.log(host).splitlines()
+                    if TIME.match(line) and instance in line
+                    # The reconciler works for instances of the other one.
+                    and 'trove_guard' not in line), default='')
 
     def marked_server(self, instance):
         """Return the id of the server with an instance's marker, or None.
