@@ -21,10 +21,10 @@ from tests.functional import databases
 from tests.functional import scene as scenes
 from tests.production import rabbitmq
 
-# Within which a server is locked again by another task manager than the one
-# that has unlocked it, in seconds; trove.conf is made with these.
-UNLOCK_TIMEOUT = 3
-RECONCILE_INTERVAL = 5
+# Options of trove.conf, in seconds: no operation here holds a server unlocked
+# for longer, unless it is stopped.
+UNLOCK_TIMEOUT = 12
+RECONCILE_INTERVAL = 2
 
 TEMPLATE = pathlib.Path(__file__).with_name('trove.conf')
 # Trove takes nothing but an address as the name of a host.
@@ -156,7 +156,7 @@ class Processes:
         path.write_text(string.Template(TEMPLATE.read_text()).substitute(
             host=host, port=self._ports[HOSTS.index(host)],
             transport_url=self.bus.url, connection=self.database,
-            run=self.files.run, reconcile_interval=RECONCILE_INTERVAL,
+            reconcile_interval=RECONCILE_INTERVAL,
             unlock_timeout=UNLOCK_TIMEOUT))
         return path
 
