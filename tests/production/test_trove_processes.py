@@ -24,7 +24,7 @@ from tests.production import trove_processes
 # more. A pause of the reconciler is up to half as long again. The last ones
 # are for the reconciler itself, on a busy machine.
 LOCKED_SECONDS = (trove_processes.UNLOCK_TIMEOUT +
-                  trove_processes.RECONCILE_INTERVAL * 1.5 + 3)
+                  trove_processes.RECONCILE_INTERVAL * 1.5 + 8)
 PAUSE_SECONDS = databases.SHORT_PAUSE_SECONDS
 GROUP = 'processes'
 
