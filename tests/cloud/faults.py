@@ -29,7 +29,7 @@ import webob
 
 PAUSE_SECONDS = 0.05
 # How long a test waits for a fault that it has demanded.
-STRIKE_SECONDS = 60
+STRIKE_SECONDS = 90
 LASTING = ('wait', 'hang')
 
 
