@@ -70,6 +70,15 @@ def tenant(trove):
 
 
 @pytest.fixture(scope='module')
+def instance(trove, tenant):
+    """Return the id of a healthy instance, whose server is attacked."""
+    instance = trove.take()
+    tenant.attack(trove.server_id(instance))
+    yield instance
+    trove.keep(instance)
+
+
+@pytest.fixture(scope='module')
 def managed(scene):
     """Return a managed server that must stay as it is, locked by Trove."""
     yield from _untouched(scene, locked=True)

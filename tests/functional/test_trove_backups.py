@@ -17,15 +17,6 @@ def trove(request, troves):
 
 
 @pytest.fixture(scope='module')
-def instance(trove, tenant):
-    """Return the id of a healthy instance, whose server is attacked."""
-    instance = trove.take()
-    tenant.attack(trove.server_id(instance))
-    yield instance
-    trove.keep(instance)
-
-
-@pytest.fixture(scope='module')
 def server(trove, instance):
     """Return the id of the instance's server."""
     return trove.server_id(instance)

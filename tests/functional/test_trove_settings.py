@@ -24,15 +24,6 @@ def trove(request, troves):
     return troves[request.param]
 
 
-@pytest.fixture(scope='module')
-def instance(trove, tenant):
-    """Return the id of a healthy instance, whose server is attacked."""
-    instance = trove.take()
-    tenant.attack(trove.server_id(instance))
-    yield instance
-    trove.keep(instance)
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_asked_of_nova(trove, instance):
     """Check that a test leaves the server locked, and as it is."""
