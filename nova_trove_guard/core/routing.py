@@ -20,7 +20,9 @@ class Router:
     """Match paths with a table of routes.
 
     :param table: operation by route and method. In every route fixed segments
-        and variables such as ``{id}`` alternate.
+        and variables such as ``{id}`` alternate; where a fixed segment is in
+        a variable's place, as in ``/volumes/detail``, it goes before the
+        variable
     :param prefix: regular expression of what each route may also stand behind
     :ivar collections: the first segments of all routes
     :ivar is_read: tells whether a GET of a path is a plain read
@@ -29,7 +31,12 @@ class Router:
     def __init__(self, table: Routes, prefix: str = '') -> None:
         segments = {route: route.split('/')[1:] for route in table}
         self._methods = {_shape(segments[route]): methods
-                         for route, methods in table.items()}
+                         for route, methods in table.items()
+                         if not _is_fixed(segments[route])}
+        self._fixed = {(*segments[route], method): operation
+                       for route, methods in table.items()
+                       if _is_fixed(segments[route])
+                       for method, operation in methods.items()}
         self.collections = frozenset(first for first, *_ in segments.values())
         self.is_read = re.compile(prefix + _expression([
             segments[route] for route, methods in table.items()
@@ -41,7 +48,13 @@ class Router:
 
         :param segments: of the path
         """
-        return self._methods.get(_shape(segments), {}).get(method)
+        return (self._fixed.get((*segments, method)) or
+                self._methods.get(_shape(segments), {}).get(method))
+
+
+def _is_fixed(segments: Sequence[str]) -> bool:
+    """Return whether a fixed segment is in a variable's place."""
+    return not all(segment.startswith('{') for segment in segments[1::2])
 
 
 def _shape(segments: Sequence[str]) -> tuple[int | str, ...]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import pytest
 import webob
 
+from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
@@ -70,6 +71,16 @@ def test_the_beginning_of_a_route_is_no_route():
     expression = re.compile(routing._expression([['a', '{id}', 'b']]))
     assert expression.fullmatch('/a/x/b')
     assert not expression.fullmatch('/a/x')
+
+
+def test_a_fixed_segment_goes_before_a_variable():
+    listed, deleted = (calls.Operation(name)
+                       for name in ('list', 'delete'))
+    router = routing.Router({
+        '/a/{id}': {'DELETE': deleted}, '/a/detail': {'GET': listed}})
+    assert router.find(['a', 'detail'], 'GET') is listed
+    assert router.find(['a', 'detail'], 'DELETE') is deleted
+    assert router.find(['a', 'x'], 'GET') is None
 
 
 def test_no_collection_is_taken_for_a_project():
