@@ -8,6 +8,7 @@ there, once. A Call is a request for one.
 from collections.abc import Callable, Iterable
 import dataclasses
 import ipaddress
+import itertools
 import re
 import typing
 
@@ -50,6 +51,11 @@ class Target:
         the first variable of the path
     :ivar query: the query parameter that holds the JSON document in which
         ``where`` leads to the identifier, instead of the body
+    :ivar split: what returns the identifiers in what stands there, and
+        raises documents.Unreadable where it can't; None where it is the
+        identifier itself
+    :ivar is_optional: whether a request may leave it out, or give a null; it
+        names nothing then
     :ivar is_validated: whether the service's JSON schema refuses what can't
         be an identifier of that kind
     :ivar canonical: what returns an identifier in its canonical form
@@ -59,6 +65,8 @@ class Target:
     kind: str
     where: documents.Keys | None = None
     query: str | None = None
+    split: Callable[[typing.Any], Iterable[str]] | None = None
+    is_optional: bool = False
     is_validated: bool = False
     canonical: Callable[[str | None], str | None] = canonical_id
     nonexistent: str = NOWHERE
@@ -66,7 +74,8 @@ class Target:
     @property
     def is_one(self) -> bool:
         """Whether it leads to no more than one identifier."""
-        return self.where is None or documents.EACH not in self.where
+        return self.split is None and (
+            self.where is None or documents.EACH not in self.where)
 
     def is_subject(self, kind: str) -> bool:
         """Return whether it is a resource of a kind, named in the path.
@@ -157,8 +166,9 @@ class Call:
         """Return all that the request acts on, once each.
 
         :raises documents.Unreadable: where the request names nothing in any
-            place in which the service looks for it; what it names badly
-            beside something well named, the service's JSON schemas refuse
+            place in which the service looks for it, unless it may leave all
+            of them out; what it names badly beside something well named, the
+            service's JSON schemas refuse, but not where it is optional
         """
         named: dict[Named, None] = {}
         for target in self.operation.targets:
@@ -166,7 +176,7 @@ class Call:
                 for identifier in self.identifiers(target):
                     named[Named(target, target.canonical(identifier))] = None
             except documents.Unreadable:
-                if not named:
+                if target.is_optional or not named:
                     raise
         return list(named)
 
@@ -179,7 +189,12 @@ class Call:
             return (self.identifier,)
         document = (documents.in_query(self.query, target.query)
                     if target.query else self.document)
-        return documents.below(document, target.where)
+        if target.is_optional and documents.lacks(document, target.where):
+            return ()
+        if target.split is None:
+            return documents.below(document, target.where)
+        return itertools.chain.from_iterable(map(
+            target.split, documents.below(document, target.where, object)))
 
     def writes_marker(self, key: str) -> bool:
         """Return whether the request writes the marker."""

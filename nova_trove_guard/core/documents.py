@@ -113,6 +113,16 @@ def below(document: typing.Any, keys: Keys,
         yield from below(item, rest, kind)
 
 
+def lacks(document: typing.Any, keys: Keys) -> bool:
+    """Return whether the last of a chain of keys is left out, or has a null.
+
+    :raises Unreadable: where the document has another form before that
+    """
+    *outer, last = keys
+    return all(parent.get(last) is None
+               for parent in below(document, outer, dict))
+
+
 def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:
     """Return a copy of a document with another value below a chain of keys."""
     if not keys:
