@@ -99,6 +99,9 @@ class Operation:
     :ivar has_body: whether the JSON body has a say in what is asked
     :ivar is_of_services: whether other services drive resources with it, so
         that it is theirs to use under a policy rule of its own
+    :ivar needs_proof: whether what a rule allows must also be confirmed by the
+        service, for each managed resource; only the Trove admin's call, and
+        break-glass, pass without that
     :ivar shows_existence: whether the service tells a caller who may not see
         a resource that there is one, by a refusal of its policy rule
     :ivar is_trove_admins: whether it writes the marker, or sheds it, whatever
@@ -113,6 +116,7 @@ class Operation:
     action: str = 'update'
     has_body: bool = False
     is_of_services: bool = False
+    needs_proof: bool = False
     shows_existence: bool = False
     is_trove_admins: bool = False
 

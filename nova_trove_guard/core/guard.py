@@ -44,13 +44,16 @@ class TroveGuard:
     :param metadata_key: the marker
     :param mode: what to do with a call that must be refused
     :param observers: get each decision
+    :param confirm: tells whether a call that needs proof serves a managed
+        resource; without it, there is no proof
     """
 
     def __init__(self, application: services.Application,
                  service: services.Service, lookup: services.Lookup,
                  enforcer: enforcement.Enforcer, metadata_key: str,
                  mode: decisions.Mode = decisions.Mode.ENFORCE,
-                 observers: Iterable[decisions.Observer] = ()) -> None:
+                 observers: Iterable[decisions.Observer] = (),
+                 confirm: services.Confirm | None = None) -> None:
         self._application = application
         self._service = service
         self._read = service.read
@@ -60,6 +63,7 @@ class TroveGuard:
         self._refusal = mode.refusal
         self._passing = mode.passing
         self._observers = tuple(observers)
+        self._confirm = confirm
 
     def __call__(self, environ: documents.Environ,
                  start_response: services.StartResponse) -> Iterable[bytes]:
@@ -135,7 +139,7 @@ class TroveGuard:
             return undecided.with_outcome(Outcome.ALLOWED, rules.TROVE_ADMIN)
         if writes_marker:
             return self._refuse_marker(undecided)
-        if operation.is_of_services:
+        if operation.is_of_services and not operation.needs_proof:
             if judge.may_with_any_resource(operation):
                 return undecided.with_outcome(
                     Outcome.ALLOWED, rules.rule_of(operation))
@@ -145,11 +149,12 @@ class TroveGuard:
             named = call.named()
         except documents.Unreadable:
             return self._refuse(undecided, faults.unreadable())
-        return self._judge_resources(call, named, judge, undecided)
+        return self._judge_resources(call, named, judge, undecided, environ)
 
     def _judge_resources(
             self, call: calls.Call, named: Sequence[calls.Named],
-            judge: enforcement.Judge, undecided: Decision) -> Decision:
+            judge: enforcement.Judge, undecided: Decision,
+            environ: documents.Environ) -> Decision:
         """Return the decision on a call: the first resource that decides."""
         allowed: resources.ManagedResource | None = None
         opened: resources.ManagedResource | None = None
@@ -168,7 +173,7 @@ class TroveGuard:
                     return self._refuse_visibly(
                         faults.unreadable(), call, each.target, resource,
                         judge, decision)
-                if judge.may(call.operation, resource):
+                if self._may(call, resource, judge, environ):
                     allowed = allowed or resource
                 elif judge.breaks_glass(resource):
                     opened = opened or resource
@@ -188,6 +193,16 @@ class TroveGuard:
                 Outcome.BREAK_GLASS, rules.BREAK_GLASS)
         return decision.with_outcome(
             Outcome.ALLOWED, rules.rule_of(call.operation))
+
+    def _may(self, call: calls.Call, resource: resources.ManagedResource,
+             judge: enforcement.Judge, environ: documents.Environ) -> bool:
+        """Return whether a call is allowed, and confirmed if need be."""
+        if not judge.may(call.operation, resource):
+            return False
+        if not call.operation.needs_proof:
+            return True
+        return self._confirm is not None and self._confirm(
+            call, resource, environ)
 
     def _refuse_visibly(
             self, fault: webob.exc.HTTPException, call: calls.Call,

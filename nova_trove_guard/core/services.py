@@ -19,6 +19,11 @@ Application: typing.TypeAlias = Callable[
 # None for one that is not managed.
 Found: typing.TypeAlias = Collection[resources.ManagedResource | None]
 
+# Tells whether a call that needs proof serves a managed resource; raises what
+# a service that can't be asked raises.
+Confirm: typing.TypeAlias = Callable[
+    [calls.Call, resources.ManagedResource, documents.Environ], bool]
+
 
 class Lookup(typing.Protocol):
     """Tell managed resources from others."""
