@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the identifiers in what a body has for Cinder."""
+
+from collections.abc import Iterable
+import re
+import typing
+
+from oslo_serialization import base64
+from oslo_serialization import jsonutils
+
+from nova_trove_guard.core import documents
+
+_UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
+
+
+def as_written(identifier: str | None) -> str | None:
+    """Return an identifier unchanged.
+
+    What is looked up is then the very string that Cinder looks up, and the
+    database compares it in the same way.
+    """
+    return identifier
+
+
+def separated_by_commas(value: typing.Any) -> Iterable[str]:
+    """Return the identifiers in a string, split as Cinder does.
+
+    See cinder.group.api.API.update.
+
+    :raises documents.Unreadable: where it is no string
+    """
+    if not isinstance(value, str):
+        raise documents.Unreadable
+    return value.strip(',').split(',') if value else ()
+
+
+def uuids_in(value: typing.Any) -> Iterable[str]:
+    """Return all UUIDs that stand anywhere in a JSON value.
+
+    Names on a backend have a volume's id in them, by default as
+    ``volume-<id>``.
+    """
+    return dict.fromkeys(_UUID.findall(jsonutils.dumps(value)))
+
+
+def uuids_in_record(value: typing.Any) -> Iterable[str]:
+    """Return all UUIDs in the record of a backup.
+
+    See cinder.objects.backup.Backup.decode_record.
+
+    :raises documents.Unreadable: where it is no such record
+    """
+    try:
+        return uuids_in(jsonutils.loads(base64.decode_as_text(value)))
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise documents.Unreadable from error

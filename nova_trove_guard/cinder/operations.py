@@ -1,0 +1,531 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of what Cinder's API can be asked of a volume.
+
+``ROUTES`` has one row for each route that reaches a volume, or what stems from
+one: its snapshots, backups, attachments, transfers and groups. ``ACTIONS`` has
+one for each action in a body (``cinder.api.openstack.wsgi.action``), by the
+collection that has it. What the table does not know about a resource of these
+counts as mutating. Operations bear Cinder's words for what is done, behind
+``volume:``.
+
+The old consistency groups are groups for Cinder, too, and their snapshots are
+group snapshots (``cinder.api.contrib.consistencygroups``).
+
+``is_of_services`` marks what Nova does with a volume for its servers. What
+copies data or gives it away by a tenant's will is never among that: to make a
+volume, a snapshot, a backup, an image or a transfer of a managed volume is the
+Trove admin's alone, with or without a service token.
+
+Policy rules, samples, advice and CADF actions are made of it.
+``tests/unit/cinder/test_surface.py`` compares it with the installed Cinder.
+"""
+
+from collections.abc import Iterator
+import functools
+
+from nova_trove_guard.cinder import identifiers
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import marker
+from nova_trove_guard.core import routing
+
+VOLUME = (calls.Target('volume'),)
+_SNAPSHOT = (calls.Target('snapshot'),)
+_BACKUP = (calls.Target('backup'),)
+_ATTACHMENT = (calls.Target('attachment'),)
+_TRANSFER = (calls.Target('transfer'),)
+_GROUP = (calls.Target('group'),)
+_GROUP_SNAPSHOT = (calls.Target('group_snapshot'),)
+
+# In a body, where Cinder's schemas want a UUID, at all microversions.
+_uuid = functools.partial(calls.Target, is_validated=True)
+_optional_uuid = functools.partial(_uuid, is_optional=True)
+
+# What to do instead, with the database instance for {0}.
+_INSTANCE = 'openstack database instance'
+_COPY = 'openstack database backup create <name> --instance {0}'
+_DELETE = f'{_INSTANCE} delete {{0}}'
+_DELETE_COPY = 'openstack database backup delete <backup>'
+_RESIZE = f'{_INSTANCE} resize volume {{0}} <size in GB>'
+
+_volume = functools.partial(calls.Operation, targets=VOLUME)
+_snapshot = functools.partial(calls.Operation, targets=_SNAPSHOT)
+_backup = functools.partial(calls.Operation, targets=_BACKUP)
+_attachment = functools.partial(
+    calls.Operation, targets=_ATTACHMENT, is_of_services=True)
+_transfer = functools.partial(calls.Operation, targets=_TRANSFER)
+_group = functools.partial(calls.Operation, targets=_GROUP)
+_group_snapshot = functools.partial(
+    calls.Operation, targets=_GROUP_SNAPSHOT)
+
+_UNKNOWN = (
+    'Ask for what the guard does not know, such as an action of a newer '
+    'Cinder. It can be anything: do not open it')
+# By collection: what the path's first variable names there.
+UNKNOWN = {
+    collection: calls.Operation(
+        f'volume:{prefix}unknown', _UNKNOWN, targets=targets)
+    for prefix, targets, collections in (
+        ('', VOLUME, ('volumes',)),
+        ('snapshot_', _SNAPSHOT, ('snapshots',)),
+        ('backup_', _BACKUP, ('backups',)),
+        ('attachment_', _ATTACHMENT, ('attachments',)),
+        ('transfer_', _TRANSFER, ('volume-transfers', 'os-volume-transfer')),
+        ('group_', _GROUP, ('groups', 'consistencygroups')),
+        ('group_snapshot_', _GROUP_SNAPSHOT, (
+            'group_snapshots', 'cgsnapshots')))
+    for collection in collections}
+# Which action it is stands in the body: see nova_trove_guard.cinder.reader.
+ACTION = calls.Operation('volume:action', has_body=True)
+
+_LISTS = {'GET': routing.PASS}
+
+_TRANSFERS = {
+    '': _LISTS | {
+        'POST': calls.Operation(
+            'volume:transfer_create',
+            'Offer a volume to another project', has_body=True,
+            targets=(_uuid('volume', ('transfer', 'volume_id')),)),
+    },
+    '/detail': _LISTS,
+    '/{id}': {
+        'GET': routing.PASS,
+        'DELETE': _transfer(
+            'volume:transfer_delete', 'Withdraw the offer of a volume',
+            action='delete'),
+    },
+    '/{id}/accept': {
+        'POST': _transfer(
+            'volume:transfer_accept', 'Accept a volume from another project'),
+    },
+}
+
+# The volumes of a group, and what the body adds to them or removes; Cinder
+# looks for these by what stands there.
+_GROUP_AND_VOLUMES = {
+    name: (*_GROUP, *(calls.Target(
+        'volume', (name, key), split=identifiers.separated_by_commas,
+        is_optional=True, canonical=identifiers.as_written)
+        for key in ('add_volumes', 'remove_volumes')))
+    for name in ('group', 'consistencygroup')}
+_GROUP_DELETE = _group(
+    'volume:group_delete', 'Delete a group, and its volumes if so asked',
+    _DELETE, action='delete')
+_CONSISTENCYGROUP_UPDATE = calls.Operation(
+    'volume:consistencygroup_update',
+    'Change a consistency group, or which volumes are in it', has_body=True,
+    targets=_GROUP_AND_VOLUMES['consistencygroup'])
+_CONSISTENCYGROUP_DELETE = _group(
+    'volume:consistencygroup_delete',
+    'Delete a consistency group, and its volumes if so asked', _DELETE,
+    action='delete')
+
+# On a backend, a volume goes by a name with its id in it. The body may say
+# what metadata the volume is to have.
+_MANAGE = calls.Operation(
+    'volume:manage', 'Have Cinder manage what is on a backend already',
+    has_body=True, marker_effect=marker.WritesMetadata(('volume', 'metadata')),
+    targets=(calls.Target(
+        'backend_name', ('volume', 'ref'), split=identifiers.uuids_in),))
+_MANAGE_SNAPSHOT = calls.Operation(
+    'volume:snapshot_manage',
+    'Have Cinder manage a snapshot that is on a backend already',
+    has_body=True,
+    targets=(_uuid('volume', ('snapshot', 'volume_id')),))
+
+ROUTES = {
+    '/volumes': _LISTS | {
+        # All that a body can name is a source of data, but for the groups
+        # that the volume joins. Before microversion 3.47 no schema knows
+        # backup_id, and before 3.13 none group_id, but Cinder acts on them.
+        'POST': calls.Operation(
+            'volume:create', 'Make a volume from what stems from another',
+            _COPY, has_body=True,
+            marker_effect=marker.WritesMetadata(('volume', 'metadata')),
+            targets=(
+                _optional_uuid('volume', ('volume', 'source_volid')),
+                _optional_uuid('snapshot', ('volume', 'snapshot_id')),
+                calls.Target('backup', ('volume', 'backup_id'),
+                             is_optional=True),
+                calls.Target('group', ('volume', 'group_id'),
+                             is_optional=True),
+                _optional_uuid('group', ('volume', 'consistencygroup_id')),
+                *(calls.Target('image', ('volume', key), is_optional=True,
+                               canonical=identifiers.as_written)
+                  for key in ('imageRef', 'image_id')))),
+    },
+    '/volumes/detail': _LISTS,
+    '/volumes/summary': _LISTS,
+    '/volumes/{id}': {
+        'GET': routing.PASS,
+        'PUT': _volume(
+            'volume:update', 'Change name and description of a volume',
+            has_body=True, marker_effect=marker.WritesMetadata(
+                ('volume', 'metadata'), replaces=True)),
+        # Nova, too, deletes volumes: those that go with their server.
+        'DELETE': _volume(
+            'volume:delete', 'Delete a volume', _DELETE, action='delete',
+            is_of_services=True),
+    },
+    '/volumes/{id}/action': {'POST': ACTION},
+    '/volumes/{volume_id}/metadata': {
+        'GET': routing.PASS,
+        'POST': _volume(
+            'volume:metadata_create', 'Add metadata, but for the marker',
+            has_body=True, marker_effect=marker.WritesMetadata(('metadata',))),
+        'PUT': _volume(
+            'volume:metadata_update_all', has_body=True, is_trove_admins=True,
+            marker_effect=marker.WritesMetadata(('metadata',), replaces=True)),
+    },
+    '/volumes/{volume_id}/metadata/{id}': {
+        'GET': routing.PASS,
+        'PUT': _volume(
+            'volume:metadata_update', 'Change metadata, but for the marker',
+            has_body=True, marker_effect=marker.WritesMetadata(('meta',))),
+        'DELETE': _volume(
+            'volume:metadata_delete', 'Delete metadata, but for the marker',
+            marker_effect=marker.DeletesMetadata()),
+    },
+    '/volumes/{volume_id}/encryption': {'GET': routing.PASS},
+    '/volumes/{volume_id}/encryption/{id}': {'GET': routing.PASS},
+    '/snapshots': _LISTS | {
+        'POST': calls.Operation(
+            'volume:snapshot_create', 'Snapshot a volume', _COPY,
+            has_body=True,
+            targets=(_uuid('volume', ('snapshot', 'volume_id')),)),
+    },
+    '/snapshots/detail': _LISTS,
+    '/snapshots/{id}': {
+        'GET': routing.PASS,
+        'PUT': _snapshot(
+            'volume:snapshot_update',
+            'Change name and description of a snapshot'),
+        'DELETE': _snapshot(
+            'volume:snapshot_delete', 'Delete a snapshot of a volume',
+            _DELETE_COPY, action='delete'),
+    },
+    '/snapshots/{id}/action': {'POST': ACTION},
+    '/snapshots/{snapshot_id}/metadata': {
+        'GET': routing.PASS,
+        'POST': _snapshot(
+            'volume:snapshot_metadata_create', 'Add metadata to a snapshot'),
+        'PUT': _snapshot(
+            'volume:snapshot_metadata_update_all',
+            'Replace all metadata of a snapshot'),
+    },
+    '/snapshots/{snapshot_id}/metadata/{id}': {
+        'GET': routing.PASS,
+        'PUT': _snapshot(
+            'volume:snapshot_metadata_update',
+            'Change metadata of a snapshot'),
+        'DELETE': _snapshot(
+            'volume:snapshot_metadata_delete',
+            'Delete metadata of a snapshot'),
+    },
+    # A backup outlives its volume; it may have the marker itself then.
+    '/backups': _LISTS | {
+        'POST': calls.Operation(
+            'volume:backup_create', 'Back up a volume', _COPY, has_body=True,
+            marker_effect=marker.WritesMetadata(('backup', 'metadata')),
+            targets=(
+                _uuid('volume', ('backup', 'volume_id')),
+                _optional_uuid('snapshot', ('backup', 'snapshot_id')))),
+    },
+    '/backups/detail': _LISTS,
+    '/backups/import_record': {
+        'POST': calls.Operation(
+            'volume:backup_import', 'Import the record of a backup',
+            has_body=True,
+            targets=tuple(calls.Target(
+                kind, ('backup-record', 'backup_url'),
+                split=identifiers.uuids_in_record)
+                for kind in ('backup', 'origin'))),
+    },
+    '/backups/{id}': {
+        'GET': routing.PASS,
+        'PUT': _backup(
+            'volume:backup_update',
+            'Change name and description of a backup', has_body=True,
+            marker_effect=marker.WritesMetadata(
+                ('backup', 'metadata'), replaces=True)),
+        'DELETE': _backup(
+            'volume:backup_delete', 'Delete a backup of a volume',
+            _DELETE_COPY, action='delete'),
+    },
+    '/backups/{id}/action': {'POST': ACTION},
+    '/backups/{id}/export_record': {
+        'GET': _backup(
+            'volume:backup_export',
+            'Export the record of a backup, with which it can be read',
+            action='read'),
+    },
+    # It copies the backup, and overwrites the volume.
+    '/backups/{id}/restore': {
+        'POST': calls.Operation(
+            'volume:backup_restore',
+            'Restore a backup of a volume, or any backup to a volume',
+            has_body=True,
+            targets=(*_BACKUP, _optional_uuid(
+                'volume', ('restore', 'volume_id')))),
+    },
+    # The answers tell how to connect to the volume.
+    '/attachments': _LISTS | {
+        'POST': calls.Operation(
+            'volume:attachment_create', 'Attach a volume to its server',
+            has_body=True, is_of_services=True, needs_proof=True,
+            targets=(_uuid('volume', ('attachment', 'volume_uuid')),)),
+    },
+    '/attachments/detail': _LISTS,
+    '/attachments/summary': _LISTS,
+    '/attachments/{id}': {
+        'GET': _attachment(
+            'volume:attachment_show',
+            'Show an attachment, with the information to connect',
+            action='read'),
+        'PUT': _attachment(
+            'volume:attachment_update', 'Connect an attached volume'),
+        'DELETE': _attachment(
+            'volume:attachment_delete', 'Detach a volume'),
+    },
+    '/attachments/{id}/action': {'POST': ACTION},
+    '/groups': _LISTS | {'POST': routing.PASS},
+    '/groups/detail': _LISTS,
+    '/groups/action': {'POST': ACTION},
+    '/groups/{id}': {
+        'GET': routing.PASS,
+        'PUT': calls.Operation(
+            'volume:group_update',
+            'Change a group, or which volumes are in it', has_body=True,
+            targets=_GROUP_AND_VOLUMES['group']),
+        # With a body it is the action of this name.
+        'DELETE': _GROUP_DELETE,
+    },
+    '/groups/{id}/action': {'POST': ACTION},
+    '/group_snapshots': _LISTS | {
+        'POST': calls.Operation(
+            'volume:group_snapshot_create', 'Snapshot all volumes of a group',
+            _COPY, has_body=True,
+            targets=(_uuid('group', ('group_snapshot', 'group_id')),)),
+    },
+    '/group_snapshots/detail': _LISTS,
+    '/group_snapshots/{id}': {
+        'GET': routing.PASS,
+        'DELETE': _group_snapshot(
+            'volume:group_snapshot_delete', 'Delete a group snapshot',
+            action='delete'),
+    },
+    '/group_snapshots/{id}/action': {'POST': ACTION},
+    '/consistencygroups': _LISTS | {'POST': routing.PASS},
+    '/consistencygroups/detail': _LISTS,
+    '/consistencygroups/create_from_src': {
+        'POST': calls.Operation(
+            'volume:consistencygroup_create_from_src',
+            'Copy all volumes of a consistency group', _COPY, has_body=True,
+            targets=(
+                calls.Target('group_snapshot', (
+                    'consistencygroup-from-src', 'cgsnapshot_id'),
+                    is_optional=True),
+                calls.Target('group', (
+                    'consistencygroup-from-src', 'source_cgid'),
+                    is_optional=True))),
+    },
+    '/consistencygroups/{id}': {
+        'GET': routing.PASS,
+        'PUT': _CONSISTENCYGROUP_UPDATE,
+        'DELETE': _CONSISTENCYGROUP_DELETE,
+    },
+    '/consistencygroups/{id}/update': {'PUT': _CONSISTENCYGROUP_UPDATE},
+    '/consistencygroups/{id}/delete': {'POST': _CONSISTENCYGROUP_DELETE},
+    # Routed, but there are none.
+    '/consistencygroups/{id}/action': {'POST': ACTION},
+    '/cgsnapshots': _LISTS | {
+        'POST': calls.Operation(
+            'volume:cgsnapshot_create',
+            'Snapshot all volumes of a consistency group', _COPY,
+            has_body=True,
+            targets=(calls.Target(
+                'group', ('cgsnapshot', 'consistencygroup_id')),)),
+    },
+    '/cgsnapshots/detail': _LISTS,
+    '/cgsnapshots/{id}': {
+        'GET': routing.PASS,
+        'DELETE': _group_snapshot(
+            'volume:cgsnapshot_delete',
+            'Delete a snapshot of a consistency group', action='delete'),
+    },
+} | {
+    f'/{collection}{route}': methods
+    for collection in ('volume-transfers', 'os-volume-transfer')
+    for route, methods in _TRANSFERS.items()
+} | {
+    f'/{collection}{route}': methods
+    for collection, operation in (
+        ('manageable_volumes', _MANAGE), ('os-volume-manage', _MANAGE),
+        ('manageable_snapshots', _MANAGE_SNAPSHOT),
+        ('os-snapshot-manage', _MANAGE_SNAPSHOT))
+    for route, methods in {
+        '': _LISTS | {'POST': operation}, '/detail': _LISTS}.items()
+}
+
+ACTIONS = {
+    'volumes': {
+        'os-attach': _volume(
+            'volume:attach', 'Record that a volume is attached',
+            is_of_services=True),
+        'os-begin_detaching': _volume(
+            'volume:begin_detaching', 'Begin to detach a volume',
+            is_of_services=True),
+        'os-detach': _volume(
+            'volume:detach', 'Record that a volume is detached',
+            is_of_services=True),
+        'os-extend': _volume('volume:extend', 'Extend a volume', _RESIZE),
+        'os-extend_volume_completion': _volume(
+            'volume:extend_volume_completion',
+            'Complete the extension of a volume'),
+        'os-force_delete': _volume(
+            'volume:force_delete', 'Delete a volume in whatever state',
+            _DELETE, action='delete'),
+        'os-force_detach': _volume(
+            'volume:force_detach', 'Detach a volume by force'),
+        'os-initialize_connection': _volume(
+            'volume:initialize_connection',
+            'Connect a host to a volume, and show how', is_of_services=True),
+        'os-migrate_volume': _volume(
+            'volume:migrate', 'Migrate a volume to another host'),
+        'os-migrate_volume_completion': _volume(
+            'volume:migrate_completion',
+            'Complete a migration, after which one volume is the other',
+            is_of_services=True, targets=(*VOLUME, _uuid(
+                'volume', ('os-migrate_volume_completion', 'new_volume')))),
+        'os-reimage': _volume(
+            'volume:reimage', 'Overwrite a volume with an image',
+            is_of_services=True),
+        'os-reserve': _volume(
+            'volume:reserve', 'Reserve a volume for a server',
+            is_of_services=True),
+        'os-reset_status': _volume(
+            'volume:reset_status', 'Set the state of a volume'),
+        'os-retype': _volume(
+            'volume:retype', 'Change the type of a volume'),
+        'os-roll_detaching': _volume(
+            'volume:roll_detaching', 'Undo the beginning of a detachment',
+            is_of_services=True),
+        'os-set_bootable': _volume(
+            'volume:set_bootable', 'Change whether a volume is bootable'),
+        'os-set_image_metadata': _volume(
+            'volume:set_image_metadata', 'Set image metadata of a volume'),
+        'os-show_image_metadata': routing.PASS,
+        'os-terminate_connection': _volume(
+            'volume:terminate_connection',
+            'Disconnect a host from a volume', is_of_services=True),
+        'os-unmanage': _volume(
+            'volume:unmanage', 'Have Cinder forget a volume',
+            action='delete'),
+        'os-unreserve': _volume(
+            'volume:unreserve', 'Release a reserved volume',
+            is_of_services=True),
+        'os-unset_image_metadata': _volume(
+            'volume:unset_image_metadata', 'Delete image metadata'),
+        'os-update_readonly_flag': _volume(
+            'volume:update_readonly_flag',
+            'Change whether a volume is read-only'),
+        'os-volume_upload_image': _volume(
+            'volume:upload_image', 'Make an image of a volume', _COPY),
+        'revert': _volume(
+            'volume:revert', 'Revert a volume to its last snapshot'),
+    },
+    'snapshots': {
+        'os-force_delete': _snapshot(
+            'volume:snapshot_force_delete',
+            'Delete a snapshot in whatever state', _DELETE_COPY,
+            action='delete'),
+        'os-reset_status': _snapshot(
+            'volume:snapshot_reset_status', 'Set the state of a snapshot'),
+        'os-unmanage': _snapshot(
+            'volume:snapshot_unmanage', 'Have Cinder forget a snapshot',
+            action='delete'),
+        'os-update_snapshot_status': _snapshot(
+            'volume:snapshot_update_status',
+            'Report the progress of a snapshot', is_of_services=True),
+    },
+    'backups': {
+        'os-force_delete': _backup(
+            'volume:backup_force_delete',
+            'Delete a backup in whatever state', _DELETE_COPY,
+            action='delete'),
+        'os-reset_status': _backup(
+            'volume:backup_reset_status', 'Set the state of a backup'),
+    },
+    'attachments': {
+        'os-complete': _attachment(
+            'volume:attachment_complete', 'Report that a volume is attached'),
+    },
+    'groups': {
+        'create-from-src': calls.Operation(
+            'volume:group_create_from_src', 'Copy all volumes of a group',
+            _COPY, targets=(
+                _optional_uuid('group_snapshot', (
+                    'create-from-src', 'group_snapshot_id')),
+                _optional_uuid('group', (
+                    'create-from-src', 'source_group_id')))),
+        'delete': _GROUP_DELETE,
+        'disable_replication': _group(
+            'volume:group_disable_replication',
+            'Disable the replication of a group'),
+        'enable_replication': _group(
+            'volume:group_enable_replication',
+            'Enable the replication of a group'),
+        'failover_replication': _group(
+            'volume:group_failover_replication',
+            'Fail over to the replicas of a group'),
+        'list_replication_targets': routing.PASS,
+        'reset_status': _group(
+            'volume:group_reset_status', 'Set the state of a group'),
+    },
+    'group_snapshots': {
+        'reset_status': _group_snapshot(
+            'volume:group_snapshot_reset_status',
+            'Set the state of a group snapshot'),
+    },
+    'consistencygroups': {},
+}
+
+# Collections of Cinder's API in which nothing names a volume: types, quotas,
+# services, hosts, ... The guard lets all of them pass.
+NAMES_NO_VOLUME = frozenset((
+    '', 'capabilities', 'clusters', 'default-types', 'extensions',
+    'group_types', 'limits', 'messages', 'os-availability-zone', 'os-hosts',
+    'os-quota-class-sets', 'os-quota-sets', 'os-services', 'qos-specs',
+    'resource_filters', 'scheduler-stats', 'types', 'workers',
+))
+
+
+def documented() -> Iterator[tuple[calls.Operation, str, str]]:
+    """Yield operation, method and path of every guarded call in the table.
+
+    An action stands in parentheses behind its path.
+    """
+    for route, methods in ROUTES.items():
+        collection = route.split('/')[1]
+        for method, operation in methods.items():
+            if operation is ACTION:
+                for action, named in ACTIONS[collection].items():
+                    if (named is not routing.PASS and
+                            is_action_at(route, action)):
+                        yield named, method, f'{route} ({action})'
+            elif operation is not routing.PASS:
+                yield operation, method, route
+    for collection, operation in UNKNOWN.items():
+        yield operation, '*', f'/{collection}/{{id}}/*'
+
+
+def is_action_at(route: str, action: str) -> bool:
+    """Return whether an action is one of a route, and not of its sibling.
+
+    ``/groups/action`` has no group in its path.
+    """
+    return ('/{id}' in route) == (action != 'create-from-src')
+
+
+def operations() -> dict[str, calls.Operation]:
+    """Return every operation that the guard can refuse, by name."""
+    return {operation.name: operation for operation, _, _ in documented()}
