@@ -14,6 +14,7 @@ MODULES = sorted(PACKAGE.rglob('*.py'))
 KNOWS = {
     'core': {'core'},
     'nova': {'core', 'nova'},
+    'cinder': {'core', 'cinder'},
     'trove': {'core', 'trove'},
     'cmd': {'core', 'nova', 'trove', 'cmd'},
 }

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard in Cinder: a paste filter in its API pipelines.
+
+In api-paste.ini, behind keystonecontext in both ``keystone`` and
+``keystone_nolimit``::
+
+    [filter:trove_guard]
+    use = egg:nova-trove-guard#trove_guard_cinder
+
+It refuses what changes a managed volume, copies data out of it or gives
+control of it, and the same of its snapshots, backups, attachments, transfers
+and groups. A volume is managed if it has the marker in its metadata; Trove
+does not write it there by itself.
+
+``GET /attachments/detail`` is not refused: it shows, in a list, how to connect
+to each attached volume of the caller's project, managed ones among them.
+"""
+
+from collections.abc import Callable
+
+from oslo_config import cfg
+
+from nova_trove_guard.cinder import lookup
+from nova_trove_guard.cinder import policies
+from nova_trove_guard.cinder import service
+from nova_trove_guard.core import deadline
+from nova_trove_guard.core import guard
+from nova_trove_guard.core import options
+from nova_trove_guard.core.reports import metrics
+from nova_trove_guard.core.reports import observers
+from nova_trove_guard.core import services
+
+# Of the guarded resource, in CADF's taxonomy.
+RESOURCE_TYPE = 'storage/volume'
+
+
+def filter_factory(global_conf: dict[str, str], **local_conf: str,
+                   ) -> Callable[[services.Application],
+                                 services.Application]:
+    """Return the filter for paste.deploy.
+
+    :param global_conf: the DEFAULT section of api-paste.ini; not used
+    :param local_conf: options of the filter's own section, which take
+        precedence over cinder.conf's ``[trove_guard]``
+    :returns: what wraps a WSGI application; it returns the application
+        unchanged when trove_managed_instances is false
+    :raises ValueError: for an option that does not exist or has a bad value
+    """
+    settings = options.settings(cfg.CONF, local_conf)
+
+    def wrap(application: services.Application) -> services.Application:
+        if not settings.trove_managed_instances:
+            return application
+        measures = metrics.create(settings)
+        bound = deadline.Deadline()
+        return guard.TroveGuard(
+            application, service.CinderService(),
+            lookup.CinderLookup(settings.metadata_key, measures, bound),
+            policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
+            observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE),
+            service.ServerProof(settings.metadata_key, bound).confirm)
+
+    return wrap

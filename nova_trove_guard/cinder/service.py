@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cinder, as the guard needs to know it.
+
+Cinder's own classes make its faults (``cinder.api.openstack.wsgi.Fault``), so
+that clients see body, microversion headers and translation as of any fault of
+Cinder's.
+"""
+
+from collections.abc import Iterable
+
+from cinder.api.openstack import wsgi
+from cinder.compute import nova
+from cinder import exception
+import webob.exc
+
+from nova_trove_guard.cinder import policies
+from nova_trove_guard.cinder import reader
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import deadline
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import resources
+from nova_trove_guard.core import services
+
+_VERSION_HEADER = (
+    f'HTTP_{wsgi.API_VERSION_REQUEST_HEADER.upper().replace("-", "_")}')
+
+# In what words Cinder says that what a request names is not there, by kind.
+_NOT_FOUND = {
+    'volume': 'Volume {} could not be found.',
+    'origin': 'Volume {} could not be found.',
+    'backend_name': 'Volume {} could not be found.',
+    'snapshot': 'Snapshot {} could not be found.',
+    'backup': 'Backup {} could not be found.',
+    'attachment': 'Volume attachment could not be found with filter: '
+                  'attachment_id = {}.',
+    'transfer': 'Transfer {} could not be found.',
+    'group': 'Group {} could not be found.',
+    'group_snapshot': 'GroupSnapshot {} could not be found.',
+    'image': 'Image {} could not be found.',
+}
+
+
+class CinderService:
+    """Cinder: see nova_trove_guard.core.services.Service."""
+
+    kind = policies.KIND
+    read = staticmethod(reader.read)
+
+    def refuses(self, operation: calls.Operation,
+                environ: documents.Environ) -> bool:
+        """Return that Cinder is not asked: what a caller can name is few."""
+        return False
+
+    def not_found(self, call: calls.Call,
+                  target: calls.Target) -> webob.exc.HTTPException:
+        """Return what Cinder says of what does not exist.
+
+        For the trail: the caller gets the answer of Cinder itself, which may
+        find another fault with the request (nova_trove_guard.core.absence).
+        """
+        identifier, = call.identifiers(target)
+        return webob.exc.HTTPNotFound(
+            explanation=_NOT_FOUND[target.kind].format(identifier))
+
+    def unauthorized(
+            self, operation: calls.Operation) -> webob.exc.HTTPException:
+        """Return the refusal by a policy rule of Cinder's, in its words."""
+        refusal = exception.PolicyNotAuthorized(action=operation.name)
+        return webob.exc.HTTPForbidden(explanation=refusal.msg)
+
+    def answer(self, fault: webob.exc.HTTPException,
+               environ: documents.Environ,
+               start_response: services.StartResponse) -> Iterable[bytes]:
+        """Send a fault, as a WSGI application does."""
+        # Of all headers, which Cinder would go through.
+        versioned = wsgi.Request(
+            {name: environ[name] for name in (_VERSION_HEADER,)
+             if name in environ})
+        try:
+            versioned.set_api_version_request('')
+        except (exception.CinderException, ValueError):
+            pass  # Cinder's faults then have no version, either.
+        wsgi.Request(environ).api_version_request = (
+            versioned.api_version_request)
+        answer: Iterable[bytes] = wsgi.Fault(fault)(environ, start_response)
+        return answer
+
+
+class ServerProof:
+    """Confirm that a volume is attached to its own server.
+
+    Nova creates an attachment for whichever server a tenant attaches the
+    volume to, and has a service token for it. So Nova is asked whether that
+    server is managed, and for the same database instance.
+
+    :param metadata_key: the marker
+    :param bound: bounds the time that Nova has
+    """
+
+    def __init__(self, metadata_key: str, bound: deadline.Deadline) -> None:
+        self._metadata_key = metadata_key
+        self._bound = bound
+
+    def confirm(self, call: calls.Call, volume: resources.ManagedResource,
+                environ: documents.Environ) -> bool:
+        """Return whether a new attachment is for the volume's own server.
+
+        :raises Exception: whatever a Nova that can't be asked raises
+        """
+        try:
+            server_id, = documents.below(
+                call.document, ('attachment', 'instance_uuid'))
+        except documents.Unreadable:
+            return False
+        server_id = calls.canonical_id(server_id)
+        if server_id is None:
+            return False
+        try:
+            server = self._bound.call(
+                nova.API().get_server, environ['cinder.context'], server_id,
+                privileged_user=True, timeout=deadline.SECONDS)
+        except exception.ServerNotFound:
+            return False
+        marker = server.metadata.get(self._metadata_key)
+        return bool(marker) and marker == volume.database_instance
