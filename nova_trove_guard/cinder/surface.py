@@ -28,9 +28,9 @@ def cinder_routes(router: Router) -> Iterator[tuple[str, str, str | None]]:
     """
     seen = set()
     for route in router.map.matchlist:
-        path = _without_project(route.routepath)
+        path = without_project(route.routepath)
         name = route.defaults.get('action')
-        if path is None or not name:
+        if not name:
             continue
         resource = route.defaults['controller']
         methods = (route.conditions or {}).get('method') or ('*',)
@@ -77,8 +77,8 @@ def _actions(resource: typing.Any, name: str) -> Iterator[str | None]:
         yield name
 
 
-def _without_project(path: str) -> str | None:
-    """Return a route as the table has it, None for what is no path of its own.
+def without_project(path: str) -> str:
+    """Return a route of Cinder's as the table has it.
 
     The same routes exist behind a project, and with a format.
     """

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cinder's real API router in this process, with the guard before it.
+
+The router has all of Cinder's extensions, keystonecontext stands before the
+guard, and the database is an SQLite file with Cinder's own schema. Two things
+are not real: the tokens, which are as auth_token leaves them, and what
+controllers do, which is recorded.
+"""
+
+import dataclasses
+import json
+import types
+import unittest.mock
+
+from cinder.api.middleware import auth
+from cinder.api.openstack import wsgi
+from cinder.api.v3 import router
+from cinder.db import api as db
+from cinder.db import models
+from cinder import rpc
+from oslo_config import cfg
+from oslo_serialization import base64
+import webob
+import webob.exc
+
+from nova_trove_guard.cinder import filter as guard_filter
+from nova_trove_guard.cinder import identifiers
+from nova_trove_guard.cinder import surface
+from nova_trove_guard.core import calls
+
+METADATA_KEY = 'trove_instance_id'
+DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
+PROJECT = '0123456789abcdef0123456789abcdef'
+OTHER_PROJECT = 'fedcba9876543210fedcba9876543210'
+USER = '00112233445566778899aabbccddeeff'
+KINDS = ('volume', 'snapshot', 'backup', 'attachment', 'transfer', 'group',
+         'group_snapshot')
+
+
+def ids(prefix):
+    """Return an id for each kind of resource."""
+    found = {kind: f'{prefix}-1111-4111-8111-{number:012}'
+             for number, kind in enumerate(KINDS)}
+    volume = found['volume']
+    return found | {'origin': volume, 'backend_name': volume,
+                    'image': f'{prefix}-1111-4111-8111-{99:012}'}
+
+
+MANAGED, FREE = ids('0c1d2a3b'), ids('0c1d2a3c')
+# A backup whose volume was deleted, and one whose volume was purged.
+ORPHANED, PURGED = ids('0c1d2a3d'), ids('0c1d2a3e')
+
+CONF = """
+[DEFAULT]
+transport_url = fake://
+state_path = {directory}
+[database]
+connection = sqlite:///{directory}/cinder.sqlite
+[oslo_messaging_notifications]
+driver = noop
+[coordination]
+backend_url = file://{directory}
+[oslo_policy]
+policy_file = {directory}/policy.yaml
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """A call of a controller's method by Cinder's API."""
+
+    controller: str
+    method: str
+    route: str
+    arguments: dict
+
+
+class CinderAPI:
+    """A client of Cinder's API.
+
+    :ivar dispatched: list of Dispatch, to which every call is added
+    """
+
+    def __init__(self, conf, directory):
+        (directory / 'policy.yaml').write_text('')
+        (directory / 'cinder.conf').write_text(
+            CONF.format(directory=directory))
+        conf(['--config-file', str(directory / 'cinder.conf')],
+             project='cinder')
+        rpc.init(conf)
+        db.configure(conf)
+        models.BASE.metadata.create_all(db.get_engine())
+        fill()
+        self._conf, self.directory = conf, directory
+        self.dispatched = []
+        self.router = router.APIRouter()
+        self.app = self.guarded()
+        self.unguarded = auth.CinderKeystoneContext(self.router)
+
+    def guarded(self, **options):
+        """Return the application with a guard before it."""
+        with unittest.mock.patch.object(cfg, 'CONF', self._conf):
+            wrap = guard_filter.filter_factory(
+                {}, trove_managed_instances='true', **options)
+            return auth.CinderKeystoneContext(wrap(self.router))
+
+    def send(self, environ, app=None):
+        """Return the answer to a request, and record what is dispatched."""
+        self.dispatched.clear()
+        with unittest.mock.patch.object(
+                wsgi.Resource, 'dispatch', self._dispatch):
+            return webob.Request(environ).get_response(app or self.app)
+
+    def ask(self, method, path, body=None, app=None, **who):
+        """Send a request, and return the answer."""
+        request = webob.Request.blank(path, method=method)
+        if body is not None:
+            request.body = json.dumps(body).encode()
+            request.content_type = 'application/json'
+        return self.send(request.environ | principal(**who), app)
+
+    def _dispatch(self, method, request, action_args):
+        if calls.NOWHERE in repr(action_args):
+            raise webob.exc.HTTPNotFound(
+                explanation=f'Volume {calls.NOWHERE} could not be found.')
+        route = request.environ['wsgiorg.routing_args'][1]
+        self.dispatched.append(Dispatch(
+            type(route['controller'].controller).__name__, route['action'],
+            surface.without_project(request.environ['routes.route'].routepath),
+            action_args))
+        return webob.Response(body=b'{}', content_type='application/json')
+
+
+def principal(roles=('member', 'reader'), service_roles=(),
+              project_id=PROJECT):
+    """Return the part of an environ that auth_token verified."""
+    made = {
+        'HTTP_X_IDENTITY_STATUS': 'Confirmed', 'HTTP_X_USER_ID': USER,
+        'HTTP_X_PROJECT_ID': project_id, 'HTTP_X_ROLES': ','.join(roles),
+        'HTTP_OPENSTACK_API_VERSION': 'volume latest',
+        'keystone.token_auth': types.SimpleNamespace(
+            user=_token(roles, project_id), service=None)}
+    if service_roles:
+        made['keystone.token_auth'].service = _token(service_roles, 'service')
+        made['HTTP_X_SERVICE_IDENTITY_STATUS'] = 'Confirmed'
+    return made
+
+
+def _token(roles, project_id):
+    return types.SimpleNamespace(
+        user_id=USER, project_id=project_id, role_names=list(roles),
+        user_domain_id='default', project_domain_id='default', domain_id=None,
+        system_scoped=False, is_admin_project=True)
+
+
+def fill():
+    """Have one of each kind in the database, managed and not."""
+    for which in (MANAGED, FREE, ORPHANED):
+        add(models.Volume, id=which['volume'], group_id=which['group'],
+            volume_type_id='t', deleted=which is ORPHANED)
+        add(models.VolumeMetadata, volume_id=which['volume'],
+            key='purpose' if which is FREE else METADATA_KEY,
+            value=DATABASE_INSTANCE, deleted=which is ORPHANED)
+    for which in (MANAGED, FREE):
+        volume_id = which['volume']
+        add(models.Snapshot, id=which['snapshot'], volume_id=volume_id,
+            group_snapshot_id=which['group_snapshot'], volume_type_id='t')
+        add(models.VolumeAttachment, id=which['attachment'],
+            volume_id=volume_id)
+        add(models.Transfer, id=which['transfer'], volume_id=volume_id)
+    for which in (MANAGED, FREE, ORPHANED, PURGED):
+        add(models.Backup, id=which['backup'], volume_id=which['volume'])
+    # On MariaDB a key in another case is found, too.
+    add(models.VolumeMetadata, volume_id=FREE['volume'],
+        key=METADATA_KEY.upper(), value='x')
+
+
+def add(model, **values):
+    """Insert a row."""
+    if hasattr(model, 'project_id'):
+        values = {'project_id': PROJECT, 'user_id': USER} | values
+    with db.get_engine().begin() as connection:
+        connection.execute(model.__table__.insert().values(
+            **{'deleted': False} | values))
+
+
+def requests(operation, path, which):
+    """Yield the requests that name something by one Target of an operation.
+
+    :param path: of operations.documented()
+    :param which: has the ids of what is named
+    :returns: (target, path, body) of each
+    """
+    route, _, action = path.partition(' ')
+    for target in operation.targets:
+        bodies = {} if not action else {action.strip('()'): {}}
+        for each in operation.targets:
+            if each.where is None:
+                continue
+            is_it = each.where == target.where
+            if is_it or not each.is_optional:
+                owner = which if is_it else FREE
+                _put(bodies, each.where, _written(each, owner[each.kind]))
+            else:
+                bodies.setdefault(each.where[0], {})
+        segments = route.split('/')
+        if len(segments) > 2 and segments[2].startswith('{'):
+            owner = which if target.where is None else FREE
+            segments[2] = owner[operation.targets[0].kind]
+        yield target, '/'.join(
+            'key' if segment.startswith('{') else segment
+            for segment in segments), bodies
+
+
+def _put(body, keys, value):
+    *outer, last = keys
+    for key in outer:
+        body = body.setdefault(key, {})
+    body[last] = value
+
+
+def _written(target, identifier):
+    return {
+        identifiers.separated_by_commas: f'{FREE["volume"]},{identifier}',
+        identifiers.uuids_in: {'source-name': f'volume-{identifier}'},
+        identifiers.uuids_in_record: base64.encode_as_text(json.dumps(
+            {'id': identifier, 'volume_id': identifier})),
+        None: identifier}[target.split]

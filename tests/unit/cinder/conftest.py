@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets Cinder's code into the process in which Nova's is tested, too.
+
+Both register options of the same names with the one ConfigOpts of the
+process: Cinder's modules get one of their own.
+"""
+
+import importlib
+from unittest import mock
+
+from oslo_config import cfg
+import pytest
+
+with mock.patch.object(cfg, 'CONF', cfg.ConfigOpts()) as conf:
+    importlib.import_module('cinder.service')
+    # As cinder-api does before it imports the rest.
+    importlib.import_module('cinder.objects').register_all()
+    importlib.import_module('tests.unit.cinder.cinder_api')
+
+
+@pytest.fixture(scope='session')
+def cinder(tmp_path_factory):
+    """Return CinderAPI with the guard on."""
+    from tests.unit.cinder import cinder_api
+    with mock.patch.object(cfg, 'CONF', conf):
+        return cinder_api.CinderAPI(conf, tmp_path_factory.mktemp('cinder'))
