@@ -20,6 +20,7 @@ from cinder.db import models
 from cinder import rpc
 from oslo_config import cfg
 from oslo_serialization import base64
+import sqlalchemy
 import webob
 import webob.exc
 
@@ -89,6 +90,9 @@ class CinderAPI:
              project='cinder')
         rpc.init(conf)
         db.configure(conf)
+        # As MariaDB compares.
+        models.VolumeMetadata.__table__.c.key.type = sqlalchemy.String(
+            255, collation='NOCASE')
         models.BASE.metadata.create_all(db.get_engine())
         fill()
         self._conf, self.directory = conf, directory

@@ -21,7 +21,7 @@ def cases():
     for operation, method, path in operations.documented():
         if method == '*':
             method, path = 'PATCH', path.replace('*', 'unheard_of')
-        for number, (target, where, body) in enumerate(
+        for number, (target, _, _) in enumerate(
                 api.requests(operation, path, api.MANAGED)):
             yield pytest.param(
                 operation, target, method, path, number,
