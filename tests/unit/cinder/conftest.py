@@ -8,10 +8,17 @@ process: Cinder's modules get one of their own.
 import importlib
 from unittest import mock
 
+from keystonemiddleware import auth_token  # noqa: F401 - its options
+from keystonemiddleware import opts as middleware_opts
 from oslo_config import cfg
 import pytest
 
-with mock.patch.object(cfg, 'CONF', cfg.ConfigOpts()) as conf:
+conf = cfg.ConfigOpts()
+# keystonemiddleware has just registered them with the other ConfigOpts, which
+# is the one of Nova's tests.
+for group, options in middleware_opts.list_auth_token_opts():
+    conf.register_opts(options, group)
+with mock.patch.object(cfg, 'CONF', conf):
     importlib.import_module('cinder.service')
     # As cinder-api does before it imports the rest.
     importlib.import_module('cinder.objects').register_all()
