@@ -9,8 +9,9 @@ In api-paste.ini, behind keystonecontext in both ``keystone`` and
 
 It refuses what changes a managed volume, copies data out of it or gives
 control of it, and the same of its snapshots, backups, attachments, transfers
-and groups. A volume is managed if it has the marker in its metadata; Trove
-does not write it there by itself.
+and groups. A volume is managed if it has the marker in its metadata: Trove
+writes it with nova_trove_guard.trove.client.cinder_client as its
+remote_cinder_client.
 
 ``GET /attachments/detail`` is not refused: it shows, in a list, how to connect
 to each attached volume of the caller's project, managed ones among them.
