@@ -102,6 +102,9 @@ class Operation:
     :ivar needs_proof: whether what a rule allows must also be confirmed by the
         service, for each managed resource; only the Trove admin's call, and
         break-glass, pass without that
+    :ivar is_redacted: whether the answer lists resources that the request
+        does not name: the call passes, and what the caller may not see of
+        managed ones is taken out of the answer
     :ivar shows_existence: whether the service tells a caller who may not see
         a resource that there is one, by a refusal of its policy rule
     :ivar is_trove_admins: whether it writes the marker, or sheds it, whatever
@@ -117,6 +120,7 @@ class Operation:
     has_body: bool = False
     is_of_services: bool = False
     needs_proof: bool = False
+    is_redacted: bool = False
     shows_existence: bool = False
     is_trove_admins: bool = False
 

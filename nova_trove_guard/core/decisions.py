@@ -21,11 +21,13 @@ class Outcome(enum.StrEnum):
     SERVICE_REFUSES = enum.auto()
     ALLOWED = enum.auto()
     BREAK_GLASS = enum.auto()
+    REDACTED = enum.auto()
     REFUSED = enum.auto()
     WOULD_REFUSE = enum.auto()
 
 
-# Reported one by one: by a log line, and by an event.
+# Reported one by one: by a log line, and by an event. A list from which
+# something is taken out is no attack: clients read such lists all the time.
 REPORTED = frozenset(
     (Outcome.BREAK_GLASS, Outcome.REFUSED, Outcome.WOULD_REFUSE))
 
@@ -40,6 +42,12 @@ class Mode(enum.StrEnum):
     def refusal(self) -> Outcome:
         """How a call ends that must be refused."""
         return {Mode.ENFORCE: Outcome.REFUSED,
+                Mode.AUDIT: Outcome.WOULD_REFUSE}[self]
+
+    @property
+    def redaction(self) -> Outcome:
+        """How a call ends whose answer shows more than it may."""
+        return {Mode.ENFORCE: Outcome.REDACTED,
                 Mode.AUDIT: Outcome.WOULD_REFUSE}[self]
 
     @property

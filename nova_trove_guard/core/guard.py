@@ -9,12 +9,16 @@
 6. Report the decision (reports).
 7. Pass the request on untouched; or answer with a fault (faults), or as the
    service answers about what does not exist (absence).
+
+The answers that pass are the service's own, but for lists that show what is
+guarded (redaction).
 """
 
 from collections.abc import Iterable, Sequence
 
 from oslo_log import log as logging
 from oslo_middleware import request_id
+import webob
 import webob.exc
 
 from nova_trove_guard.core import absence
@@ -25,6 +29,7 @@ from nova_trove_guard.core import faults
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
+from nova_trove_guard.core import redaction
 from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 
@@ -46,6 +51,8 @@ class TroveGuard:
     :param observers: get each decision
     :param confirm: tells whether a call that needs proof serves a managed
         resource; without it, there is no proof
+    :param redactor: takes out of an answer what the caller may not see;
+        without it, no list is sent that shows what is guarded
     """
 
     def __init__(self, application: services.Application,
@@ -53,17 +60,20 @@ class TroveGuard:
                  enforcer: enforcement.Enforcer, metadata_key: str,
                  mode: decisions.Mode = decisions.Mode.ENFORCE,
                  observers: Iterable[decisions.Observer] = (),
-                 confirm: services.Confirm | None = None) -> None:
+                 confirm: services.Confirm | None = None,
+                 redactor: services.Redactor | None = None) -> None:
         self._application = application
         self._service = service
         self._read = service.read
         self._lookup = lookup
         self._enforcer = enforcer
         self._metadata_key = metadata_key
+        self._mode = mode
         self._refusal = mode.refusal
         self._passing = mode.passing
         self._observers = tuple(observers)
         self._confirm = confirm
+        self._redactor = redactor
 
     def __call__(self, environ: documents.Environ,
                  start_response: services.StartResponse) -> Iterable[bytes]:
@@ -75,11 +85,16 @@ class TroveGuard:
             return answer
         if call is None:
             return self._application(environ, start_response)
+        application = self._application
         decision = self._decide(call, environ)
+        if (call.operation.is_redacted and decision.principal is not None and
+                decision.outcome is Outcome.NOT_MANAGED):
+            application, decision = self._redacted(
+                decision, decision.principal, environ)
         for report in self._observers:
             report(decision)
         if decision.outcome in self._passing:
-            return self._application(environ, start_response)
+            return application(environ, start_response)
         if decision.absent is not None:
             return self._answer_as_absent(
                 call, decision, decision.absent, environ, start_response)
@@ -101,6 +116,24 @@ class TroveGuard:
                 decision.fault, environ, start_response)
         answer: Iterable[bytes] = response(environ, start_response)
         return answer
+
+    def _redacted(self, undecided: Decision, principal: principals.Principal,
+                  environ: documents.Environ,
+                  ) -> tuple[services.Application, Decision]:
+        """Have the service answer, without what the caller may not see."""
+        answer = webob.Request(environ).get_response(self._application)
+        try:
+            if self._redactor is None:
+                raise ValueError('There is nothing that reads this answer.')
+            return answer, redaction.redact(
+                answer, self._redactor, self._enforcer.judge(principal),
+                undecided, self._mode)
+        except Exception:
+            LOG.exception('The guard could not read what %s shows. See below '
+                          'for what failed; until it works again, no such '
+                          'answer is sent.', undecided.operation.name)
+            return answer, self._refuse(
+                undecided, faults.unavailable(self._service.kind))
 
     def _decide(self, call: calls.Call,
                 environ: documents.Environ) -> Decision:
@@ -125,7 +158,7 @@ class TroveGuard:
         """Return the decision on a call, as far as it can be judged."""
         operation, principal = call.operation, undecided.principal
         writes_marker = call.writes_marker(self._metadata_key)
-        if not (operation.targets or writes_marker):
+        if not (operation.targets or operation.is_redacted or writes_marker):
             return undecided
 
         if principal is None:

@@ -25,6 +25,21 @@ Confirm: typing.TypeAlias = Callable[
     [calls.Call, resources.ManagedResource, documents.Environ], bool]
 
 
+
+class Redactor(typing.Protocol):
+    """Take out of an answer what it shows of managed resources."""
+
+    def __call__(self, content: bytes, may_show: Callable[
+            [resources.ManagedResource], bool]) -> bytes:
+        """Return the body of an answer, or the same without some of it.
+
+        :param content: the body
+        :param may_show: asked of each managed resource in it
+        :raises Exception: what can't be read or looked up; the answer is not
+            sent then
+        """
+
+
 class Lookup(typing.Protocol):
     """Tell managed resources from others."""
 
