@@ -13,14 +13,15 @@ and groups. A volume is managed if it has the marker in its metadata: Trove
 writes it with nova_trove_guard.trove.client.cinder_client as its
 remote_cinder_client.
 
-``GET /attachments/detail`` is not refused: it shows, in a list, how to connect
-to each attached volume of the caller's project, managed ones among them.
+``GET /attachments/detail`` passes, but the connection information of managed
+volumes is taken out of the answer.
 """
 
 from collections.abc import Callable
 
 from oslo_config import cfg
 
+from nova_trove_guard.cinder import attachments
 from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import service
@@ -54,11 +55,13 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str,
             return application
         measures = metrics.create(settings)
         bound = deadline.Deadline()
+        volumes = lookup.CinderLookup(settings.metadata_key, measures, bound)
         return guard.TroveGuard(
-            application, service.CinderService(),
-            lookup.CinderLookup(settings.metadata_key, measures, bound),
+            application, service.CinderService(), volumes,
             policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
             observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE),
-            service.ServerProof(settings.metadata_key, bound).confirm)
+            attachments.ServerProof(
+                settings.metadata_key, volumes, bound).confirm,
+            attachments.ConnectionRedactor(volumes))
 
     return wrap

@@ -13,8 +13,11 @@ rows do not say which went first. ``cinder-manage db purge`` removes them; a
 backup whose volume was purged is managed only if it has the marker in its own
 metadata, which only the Trove admin can write.
 
-A volume that Cinder makes of a managed one in the course of a migration or of
-the backup of an attached volume has no marker.
+The volume that Cinder makes for a migration has the metadata of the one that
+is migrated (VolumeManager._migrate_volume_generic in cinder.volume.manager).
+What Cinder makes for the time of a backup has no marker, but a state in which
+Cinder does nothing with it (_create_temp_cloned_volume in
+cinder.volume.driver).
 
 A Nova image of a snapshot (block_device_mapping) leads to that snapshot.
 Whoever owns the image can change that property in Glance between this lookup
@@ -118,6 +121,20 @@ _STATEMENTS: dict[str, sqlalchemy.Executable] = {
         ).where(models.Backup.id == _ID, models.Backup.deleted == _FALSE)),
 }
 
+_MANAGED_VOLUMES = sqlalchemy.select(
+    _Volume.id, _Volume.project_id, _Volume.user_id, _Marker.key,
+    _Marker.value,
+).join(
+    _Marker, sqlalchemy.and_(
+        _Marker.volume_id == _Volume.id, _Marker.deleted == _FALSE,
+        _Marker.key == _METADATA_KEY),
+).where(_Volume.id.in_(sqlalchemy.bindparam('ids', expanding=True)))
+
+_SERVER_OF_ATTACHMENT = sqlalchemy.select(
+    models.VolumeAttachment.instance_uuid,
+).where(models.VolumeAttachment.id == _ID,
+        models.VolumeAttachment.deleted == _FALSE)
+
 # The snapshots of managed volumes: that of a Nova image must be among them.
 _MANAGED_SNAPSHOTS = sqlalchemy.select(models.Snapshot.id).join(
     _Marker, _Marker.volume_id == models.Snapshot.volume_id,
@@ -158,21 +175,51 @@ class CinderLookup:
                     self._bound.call, self._look_up, each.target.kind,
                     each.identifier, context)))
 
+    def managed(self, volume_ids: Collection[str],
+                ) -> dict[str, resources.ManagedResource]:
+        """Return those volumes that are managed, by id.
+
+        :param volume_ids: as Cinder shows them
+        :raises Exception: whatever a database that does not respond raises
+        """
+        if not volume_ids:
+            return {}
+        return {volume.id: volume for volume in self._measures.timed(
+            functools.partial(self._bound.call, self._managed, volume_ids))}
+
+    def server_of_attachment(self, attachment_id: str | None) -> str | None:
+        """Return the id of the server that an attachment is for.
+
+        :returns: None where there is no such attachment, or no server
+        :raises Exception: whatever a database that does not respond raises
+        """
+        return self._bound.call(self._server_of_attachment, attachment_id)
+
+    def _managed(self, volume_ids: Collection[str],
+                 ) -> Collection[resources.ManagedResource]:
+        return [volume for volume in self._found(
+            _MANAGED_VOLUMES, ids=list(volume_ids)) if volume is not None]
+
+    def _server_of_attachment(self, attachment_id: str | None) -> str | None:
+        with db.get_engine().connect() as connection:
+            server_id: str | None = connection.execute(
+                _SERVER_OF_ATTACHMENT, {'id': attachment_id}).scalar()
+            return server_id
+
     def _look_up(self, kind: str, identifier: str,
                  context: typing.Any) -> services.Found:
         if kind == 'image':
             return self._of_image(identifier, context)
-        return self._found(_STATEMENTS[kind], identifier)
+        return self._found(_STATEMENTS[kind], id=identifier)
 
     def _found(self, statement: sqlalchemy.Executable,
-               identifier: str) -> services.Found:
+               **named: str | list[str]) -> services.Found:
         """Return the volumes that a statement finds, each once."""
         found: dict[str, resources.ManagedResource | None] = {}
         with db.get_engine().connect() as connection:
             for volume_id, project_id, user_id, key, value in (
                     connection.execute(statement, {
-                        'metadata_key': self._metadata_key,
-                        'id': identifier})):
+                        'metadata_key': self._metadata_key, **named})):
                 # MariaDB also finds keys in another case: no markers.
                 if key == self._metadata_key:
                     found[volume_id] = resources.ManagedResource(
@@ -204,7 +251,7 @@ class CinderLookup:
                 snapshot_id = mapping.get('snapshot_id')
                 if not isinstance(snapshot_id, str):
                     raise ValueError('An image has a snapshot without an id.')
-                return self._found(_STATEMENTS['snapshot'], snapshot_id)
+                return self._found(_STATEMENTS['snapshot'], id=snapshot_id)
         return ()
 
 

@@ -74,6 +74,10 @@ UNKNOWN = {
         ('group_snapshot_', _GROUP_SNAPSHOT, (
             'group_snapshots', 'cgsnapshots')))
     for collection in collections}
+ATTACHMENT_CREATE = calls.Operation(
+    'volume:attachment_create', 'Attach a volume to its server',
+    has_body=True, is_of_services=True, needs_proof=True,
+    targets=(_uuid('volume', ('attachment', 'volume_uuid')),))
 # Which action it is stands in the body: see nova_trove_guard.cinder.reader.
 ACTION = calls.Operation('volume:action', has_body=True)
 
@@ -269,12 +273,15 @@ ROUTES = {
     },
     # The answers tell how to connect to the volume.
     '/attachments': _LISTS | {
-        'POST': calls.Operation(
-            'volume:attachment_create', 'Attach a volume to its server',
-            has_body=True, is_of_services=True, needs_proof=True,
-            targets=(_uuid('volume', ('attachment', 'volume_uuid')),)),
+        'POST': ATTACHMENT_CREATE,
     },
-    '/attachments/detail': _LISTS,
+    '/attachments/detail': {
+        'GET': calls.Operation(
+            'volume:attachment_detail',
+            'List attachments with the information to connect, which is left '
+            'out otherwise', action='read', is_of_services=True,
+            is_redacted=True),
+    },
     '/attachments/summary': _LISTS,
     '/attachments/{id}': {
         'GET': _attachment(
@@ -282,7 +289,9 @@ ROUTES = {
             'Show an attachment, with the information to connect',
             action='read'),
         'PUT': _attachment(
-            'volume:attachment_update', 'Connect an attached volume'),
+            'volume:attachment_update',
+            'Connect a host to a volume of its server, and show how',
+            needs_proof=True),
         'DELETE': _attachment(
             'volume:attachment_delete', 'Detach a volume'),
     },

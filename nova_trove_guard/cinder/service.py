@@ -9,16 +9,13 @@ Cinder's.
 from collections.abc import Iterable
 
 from cinder.api.openstack import wsgi
-from cinder.compute import nova
 from cinder import exception
 import webob.exc
 
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import reader
 from nova_trove_guard.core import calls
-from nova_trove_guard.core import deadline
 from nova_trove_guard.core import documents
-from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 
 _VERSION_HEADER = (
@@ -84,42 +81,3 @@ class CinderService:
             versioned.api_version_request)
         answer: Iterable[bytes] = wsgi.Fault(fault)(environ, start_response)
         return answer
-
-
-class ServerProof:
-    """Confirm that a volume is attached to its own server.
-
-    Nova creates an attachment for whichever server a tenant attaches the
-    volume to, and has a service token for it. So Nova is asked whether that
-    server is managed, and for the same database instance.
-
-    :param metadata_key: the marker
-    :param bound: bounds the time that Nova has
-    """
-
-    def __init__(self, metadata_key: str, bound: deadline.Deadline) -> None:
-        self._metadata_key = metadata_key
-        self._bound = bound
-
-    def confirm(self, call: calls.Call, volume: resources.ManagedResource,
-                environ: documents.Environ) -> bool:
-        """Return whether a new attachment is for the volume's own server.
-
-        :raises Exception: whatever a Nova that can't be asked raises
-        """
-        try:
-            server_id, = documents.below(
-                call.document, ('attachment', 'instance_uuid'))
-        except documents.Unreadable:
-            return False
-        server_id = calls.canonical_id(server_id)
-        if server_id is None:
-            return False
-        try:
-            server = self._bound.call(
-                nova.API().get_server, environ['cinder.context'], server_id,
-                privileged_user=True, timeout=deadline.SECONDS)
-        except exception.ServerNotFound:
-            return False
-        marker = server.metadata.get(self._metadata_key)
-        return bool(marker) and marker == volume.database_instance

@@ -4,7 +4,8 @@
 The router has all of Cinder's extensions, keystonecontext stands before the
 guard, and the database is an SQLite file with Cinder's own schema. Two things
 are not real: the tokens, which are as auth_token leaves them, and what
-controllers do, which is recorded.
+controllers do, which is recorded; but the detailed list of attachments is
+Cinder's own.
 """
 
 import dataclasses
@@ -33,7 +34,15 @@ METADATA_KEY = 'trove_instance_id'
 DATABASE_INSTANCE = 'd0d0d0d0-5555-4555-8555-000000000005'
 PROJECT = '0123456789abcdef0123456789abcdef'
 OTHER_PROJECT = 'fedcba9876543210fedcba9876543210'
+# Both volumes are attached to it.
+SERVER = '5e5e5e5e-1111-4111-8111-000000000000'
+CONNECTION = {'driver_volume_type': 'iscsi', 'data': {'auth_password': 'x'}}
 USER = '00112233445566778899aabbccddeeff'
+# Who asks: arguments of CinderAPI.ask().
+OWNER = {}
+ADMIN = {'roles': ('admin', 'member', 'reader')}
+TROVE_ADMIN = {'roles': ('trove_admin',)}
+NOVA = {'service_roles': ('service',)}
 KINDS = ('volume', 'snapshot', 'backup', 'attachment', 'transfer', 'group',
          'group_snapshot')
 
@@ -132,16 +141,18 @@ class CinderAPI:
             type(route['controller'].controller).__name__, route['action'],
             surface.without_project(request.environ['routes.route'].routepath),
             action_args))
+        if self.dispatched[-1].route == '/attachments/detail':
+            return method(req=request, **action_args)
         return webob.Response(body=b'{}', content_type='application/json')
 
 
 def principal(roles=('member', 'reader'), service_roles=(),
-              project_id=PROJECT):
+              project_id=PROJECT, version='latest'):
     """Return the part of an environ that auth_token verified."""
     made = {
         'HTTP_X_IDENTITY_STATUS': 'Confirmed', 'HTTP_X_USER_ID': USER,
         'HTTP_X_PROJECT_ID': project_id, 'HTTP_X_ROLES': ','.join(roles),
-        'HTTP_OPENSTACK_API_VERSION': 'volume latest',
+        'HTTP_OPENSTACK_API_VERSION': f'volume {version}',
         'keystone.token_auth': types.SimpleNamespace(
             user=_token(roles, project_id), service=None)}
     if service_roles:
@@ -170,7 +181,8 @@ def fill():
         add(models.Snapshot, id=which['snapshot'], volume_id=volume_id,
             group_snapshot_id=which['group_snapshot'], volume_type_id='t')
         add(models.VolumeAttachment, id=which['attachment'],
-            volume_id=volume_id)
+            volume_id=volume_id, instance_uuid=SERVER,
+            connection_info=json.dumps(CONNECTION))
         add(models.Transfer, id=which['transfer'], volume_id=volume_id)
     for which in (MANAGED, FREE, ORPHANED, PURGED):
         add(models.Backup, id=which['backup'], volume_id=which['volume'])

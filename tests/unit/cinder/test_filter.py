@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard before Cinder's router: what it refuses and lets pass."""
 
-import types
+from unittest import mock
 
+from cinder.compute import nova
+from cinder import context as admin
+from cinder import exception
+from cinder import objects
+from cinder.volume import manager
 import pytest
 
 from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import operations
-from nova_trove_guard.cinder import service
 from tests.unit.cinder import cinder_api as api
 
-OWNER = {}
-ADMIN = {'roles': ('admin', 'member', 'reader')}
-TROVE_ADMIN = {'roles': ('trove_admin',)}
-NOVA = {'service_roles': ('service',)}
+OWNER, ADMIN, TROVE_ADMIN, NOVA = (
+    api.OWNER, api.ADMIN, api.TROVE_ADMIN, api.NOVA)
 
 
 def cases():
@@ -33,6 +35,15 @@ def sent(cinder, operation, method, path, number, which, **who):
     _, where, body = list(api.requests(operation, path, which))[number]
     return cinder.ask(
         method, where, body if method in ('POST', 'PUT') else None, **who)
+
+
+@pytest.fixture(autouse=True)
+def nova_without_servers(monkeypatch):
+    """Have a Nova that knows no server."""
+    def get_server(nova, context, server_id, **_):
+        raise exception.ServerNotFound(uuid=server_id)
+
+    monkeypatch.setattr(nova.API, 'get_server', get_server)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +116,8 @@ NOVA_MAY = {
     'volume:migrate_completion', 'volume:reimage', 'volume:reserve',
     'volume:roll_detaching', 'volume:terminate_connection',
     'volume:unreserve', 'volume:snapshot_update_status',
-    'volume:attachment_create', 'volume:attachment_show',
+    'volume:attachment_create', 'volume:attachment_detail',
+    'volume:attachment_show',
     'volume:attachment_update', 'volume:attachment_delete',
     'volume:attachment_complete'}
 
@@ -206,65 +218,6 @@ def test_the_rules_open_other_metadata(cinder, opened):
     assert len(cinder.dispatched) == 1
 
 
-# Attachments.
-
-@pytest.fixture
-def servers(monkeypatch):
-    """Have Nova know a managed server, another's and a plain one."""
-    asked = []
-
-    def get_server(nova, context, server_id, privileged_user=False,
-                   timeout=None):
-        asked.append(server_id)
-        assert privileged_user and timeout
-        if server_id == SERVERS['broken']:
-            raise service.exception.APITimeout(service='Nova')
-        if server_id not in SERVERS.values():
-            raise service.exception.ServerNotFound(uuid=server_id)
-        return types.SimpleNamespace(metadata={
-            SERVERS['own']: MARKER, SERVERS['plain']: {},
-            SERVERS['other']: {api.METADATA_KEY: 'another'}}[server_id])
-
-    monkeypatch.setattr(service.nova.API, 'get_server', get_server)
-    return asked
-
-
-SERVERS = {name: f'5e5e5e5e-1111-4111-8111-{number:012}' for number, name in
-           enumerate(('own', 'plain', 'other', 'broken'))}
-
-
-def attach(cinder, volume_id, server_id, **who):
-    """Ask for an attachment, and return the answer."""
-    body = {'volume_uuid': volume_id}
-    if server_id is not None:
-        body['instance_uuid'] = server_id
-    return cinder.ask('POST', '/attachments', {'attachment': body}, **who)
-
-
-@pytest.mark.parametrize('server_id, status', [
-    (SERVERS['own'], 200), (SERVERS['plain'], 403), (SERVERS['other'], 403),
-    (SERVERS['broken'], 503), (None, 403), ('x', 403),
-    (api.FREE['volume'], 403)])
-def test_nova_attaches_a_managed_volume_to_its_own_server_only(
-        cinder, servers, server_id, status):
-    answer = attach(cinder, api.MANAGED['volume'], server_id, **NOVA)
-    assert answer.status_int == status
-    assert len(cinder.dispatched) == (status == 200)
-
-
-@pytest.mark.parametrize('who', [OWNER, ADMIN, TROVE_ADMIN])
-def test_nova_is_asked_only_where_nova_asks(cinder, servers, who):
-    attach(cinder, api.MANAGED['volume'], SERVERS['own'], **who)
-    assert len(cinder.dispatched) == (who is TROVE_ADMIN)
-    assert servers == []
-
-
-def test_nova_is_not_asked_about_ordinary_volumes(cinder, servers):
-    attach(cinder, api.FREE['volume'], SERVERS['plain'], **NOVA)
-    assert len(cinder.dispatched) == 1
-    assert servers == []
-
-
 # What can't be looked up or read.
 
 def test_a_backup_of_a_deleted_managed_volume_is_managed(cinder):
@@ -287,6 +240,28 @@ def test_a_backup_may_have_the_marker_itself(cinder):
             key=api.METADATA_KEY, value=api.DATABASE_INSTANCE)
     answer = cinder.ask('DELETE', f'/backups/{backup_id}')
     assert answer.status_int == 403
+
+
+def test_the_volume_that_a_migration_makes_is_managed(cinder):
+    context = admin.get_admin_context()
+    service = mock.Mock(_VOLUME_CLONE_SKIP_PROPERTIES=(
+        manager.VolumeManager._VOLUME_CLONE_SKIP_PROPERTIES))
+    service._get_service().availability_zone = 'nova'
+
+    def create_volume(context, volume, *_, **__):
+        assert volume.migration_status == f'target:{api.MANAGED["volume"]}'
+        answer = cinder.ask('DELETE', f'/volumes/{volume.id}')
+        assert answer.status_int == 403
+        volume.status = 'error'
+        volume.save()
+
+    with (mock.patch.object(
+            manager.volume_rpcapi, 'VolumeAPI',
+            lambda: mock.Mock(create_volume=create_volume)),
+          pytest.raises(exception.VolumeMigrationFailed)):
+        manager.VolumeManager._migrate_volume_generic(
+            service, context, objects.Volume.get_by_id(
+                context, api.MANAGED['volume']), {'host': 'other'}, None)
 
 
 def test_a_database_that_fails_refuses_with_503(cinder, monkeypatch):

@@ -118,19 +118,21 @@ def test_a_record_that_can_t_be_read_is_refused(record):
     ('GET', '/'), ('GET', ''), ('GET', '/volumes/detail.json'),
     ('GET', '/volumes.json'), ('HEAD', '/volumes'), ('DELETE', '/volumes'),
     ('POST', '/types'), ('DELETE', '/types/x'), ('GET', '/x/y/z'),
-    ('GET', f'/{api.PROJECT}/attachments/detail')])
+    ('GET', f'/{api.PROJECT}/attachments/summary')])
 def test_what_names_no_volume_passes(method, path):
     assert read(method, path) is None
 
 
 @pytest.mark.parametrize('path', [
     '/volumes', '/volumes/detail', f'/volumes/{VOLUME}',
-    f'/{api.PROJECT}/volumes/{VOLUME}/metadata/x', '/attachments/detail'])
+    f'/{api.PROJECT}/volumes/{VOLUME}/metadata/x', '/attachments'])
 def test_plain_reads_take_the_short_way(path):
     assert reader._is_read(path)
 
 
 @pytest.mark.parametrize('path', [
-    f'/attachments/{VOLUME}', f'/backups/{VOLUME}/export_record'])
+    f'/attachments/{VOLUME}', f'/backups/{VOLUME}/export_record',
+    '/attachments/detail', '/x/attachments/detail', '/attachments/detail.json',
+    '/attachments/detail\n'])
 def test_reads_that_leak_do_not(path):
     assert not reader._is_read(path)
