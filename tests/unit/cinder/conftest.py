@@ -5,7 +5,9 @@ Both register options of the same names with the one ConfigOpts of the
 process: Cinder's modules get one of their own.
 """
 
+import http.server
 import importlib
+import sys
 from unittest import mock
 
 from keystonemiddleware import auth_token  # noqa: F401 - its options
@@ -22,7 +24,11 @@ with mock.patch.object(cfg, 'CONF', conf):
     importlib.import_module('cinder.service')
     # As cinder-api does before it imports the rest.
     importlib.import_module('cinder.objects').register_all()
+    importlib.import_module('cinder.volume.manager')
     importlib.import_module('tests.unit.cinder.cinder_api')
+# eventlet, which Cinder imports, has put a copy there that has its own sockets
+# (eventlet.patcher.inject).
+http.server = sys.modules['http.server']
 
 
 @pytest.fixture(scope='session')
