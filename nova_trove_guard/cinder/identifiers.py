@@ -13,15 +13,6 @@ from nova_trove_guard.core import documents
 _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
-def as_written(identifier: str | None) -> str | None:
-    """Return an identifier unchanged.
-
-    What is looked up is then the very string that Cinder looks up, and the
-    database compares it in the same way.
-    """
-    return identifier
-
-
 def separated_by_commas(value: typing.Any) -> Iterable[str]:
     """Return the identifiers in a string, split as Cinder does.
 

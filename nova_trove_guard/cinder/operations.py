@@ -108,7 +108,7 @@ _TRANSFERS = {
 _GROUP_AND_VOLUMES = {
     name: (*_GROUP, *(calls.Target(
         'volume', (name, key), split=identifiers.separated_by_commas,
-        is_optional=True, canonical=identifiers.as_written)
+        is_optional=True, canonical=calls.as_written)
         for key in ('add_volumes', 'remove_volumes')))
     for name in ('group', 'consistencygroup')}
 _GROUP_DELETE = _group(
@@ -154,7 +154,7 @@ ROUTES = {
                              is_optional=True),
                 _optional_uuid('group', ('volume', 'consistencygroup_id')),
                 *(calls.Target('image', ('volume', key), is_optional=True,
-                               canonical=identifiers.as_written)
+                               canonical=calls.as_written)
                   for key in ('imageRef', 'image_id')))),
     },
     '/volumes/detail': _LISTS,

@@ -30,6 +30,15 @@ def canonical_id(identifier: str | None) -> str | None:
     return identifier.lower()
 
 
+def as_written(identifier: str | None) -> str | None:
+    """Return an identifier unchanged.
+
+    What is looked up is then the very string that the service looks up, and
+    the database compares it in the same way.
+    """
+    return identifier
+
+
 def canonical_address(address: str | None) -> str | None:
     """Return an IP address as it is, or None for what is none.
 
@@ -55,7 +64,8 @@ class Target:
         raises documents.Unreadable where it can't; None where it is the
         identifier itself
     :ivar is_optional: whether a request may leave it out, or give a null; it
-        names nothing then
+        names nothing then, and where the body has another form than the
+        service wants, it is the service that refuses it
     :ivar is_validated: whether the service's JSON schema refuses what can't
         be an identifier of that kind
     :ivar canonical: what returns an identifier in its canonical form

@@ -114,13 +114,12 @@ def below(document: typing.Any, keys: Keys,
 
 
 def lacks(document: typing.Any, keys: Keys) -> bool:
-    """Return whether the last of a chain of keys is left out, or has a null.
-
-    :raises Unreadable: where the document has another form before that
-    """
-    *outer, last = keys
-    return all(parent.get(last) is None
-               for parent in below(document, outer, dict))
+    """Return whether nothing, or a null, stands below a chain of keys."""
+    for key in keys:
+        if not isinstance(document, dict):
+            return True
+        document = document.get(key)
+    return document is None
 
 
 def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:

@@ -22,13 +22,13 @@ REQUIRED = calls.Target('volume', ('backup', 'volume_id'))
 
 
 @pytest.mark.parametrize('document', [
-    {'backup': {}}, {'backup': {'snapshot_id': None}}])
+    {'backup': {}}, {'backup': {'snapshot_id': None}}, None, [], {}, 'backup',
+    {'backup': None}, {'backup': []}])
 def test_what_is_optional_can_be_left_out(document):
     assert named(document, OPTIONAL) == []
 
 
 @pytest.mark.parametrize('document', [
-    None, [], {}, {'backup': None}, {'backup': []},
     {'backup': {'snapshot_id': 7}}, {'backup': {'snapshot_id': False}},
     {'backup': {'snapshot_id': [ID]}}])
 def test_what_is_optional_is_refused_in_another_form(document):

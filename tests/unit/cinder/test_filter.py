@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard before Cinder's router: what it refuses and lets pass."""
 
+import json
 from unittest import mock
 
 from cinder.compute import nova
@@ -284,7 +285,6 @@ def test_a_fault_has_the_form_of_cinder_s(cinder):
 
 
 @pytest.mark.parametrize('body', [
-    None, {}, [], {'volume': None}, {'volume': []},
     {'volume': {'backup_id': 7}}, {'volume': {'group_id': 7}},
     {'volume': {'snapshot_id': 7}},
     {'volume': {'backup_id': 7, 'snapshot_id': api.FREE['snapshot']}}])
@@ -292,6 +292,18 @@ def test_a_source_that_can_t_be_read_is_refused(cinder, body):
     answer = cinder.ask('POST', '/volumes', body)
     assert answer.status_int == 400
     assert cinder.dispatched == []
+
+
+@pytest.mark.parametrize('body', [
+    None, {}, [], {'volume': None}, {'volume': []}], ids=repr)
+def test_what_has_another_form_is_cinder_s_to_refuse(cinder, body):
+    answer, stock = (
+        api.webob.Request(api.webob.Request.blank(
+            '/volumes', method='POST', content_type='application/json',
+            body=json.dumps(body).encode()).environ | api.principal(),
+        ).get_response(app) for app in (cinder.app, cinder.unguarded))
+    assert answer.status_int == 400
+    assert answer.body == stock.body
 
 
 def test_audit_mode_lets_pass(cinder):
