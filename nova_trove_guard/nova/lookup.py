@@ -7,13 +7,18 @@ marker. ``nova.compute.api.API.get``, which Nova's controllers use, takes four
 and builds objects of what they return; a server that is in no cell yet is
 left to it.
 
+Where a volume or a snapshot may have no server, Cinder is asked, too: as the
+caller, as Nova itself does next (nova.compute.api.API._get_volumes_for_bdms).
+
 Statements run on the engines of the primary databases, never on a
 ``slave_connection``, which may not have the marker yet.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+import functools
 import typing
 
+from cinderclient import exceptions as cinder_exceptions
 import nova.compute.api
 from nova import context as nova_context
 from nova.db.api import api as api_db
@@ -23,6 +28,8 @@ from nova.db.main import models
 from nova import exception
 from nova.network import neutron
 from nova import objects
+from nova.volume import cinder
+from oslo_context import context as oslo_context
 import sqlalchemy
 
 from nova_trove_guard.core import calls
@@ -98,6 +105,10 @@ class NovaLookup:
             'floating_ip_address': self._of_floating_ip_address,
             'console_token': self._of_console_token,
         }
+        self._in_cinder = {
+            'cinder_volume': self._of_cinder_volume,
+            'cinder_snapshot': self._of_cinder_snapshot,
+        }
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
             tuple[calls.Named, services.Found]]:
@@ -120,6 +131,17 @@ class NovaLookup:
                         and one.target.kind == policies.KIND])
                 found = each.identifier.lower()
                 yield each, (servers[found],) if found in servers else ()
+            elif each.target.kind in self._in_cinder:
+                # The context is that of this request: keystonecontext has
+                # just set it.
+                there = self._look_up(functools.partial(
+                    self._in_cinder[each.target.kind],
+                    oslo_context.get_current()), each.identifier)
+                yield each, there
+                if not there:
+                    # Nova, too, asks Cinder for no other then: a caller
+                    # could name thousands that do not exist.
+                    return
             else:
                 yield each, self._look_up(
                     self._leading[each.target.kind], each.identifier)
@@ -207,6 +229,32 @@ class NovaLookup:
                 main_db.get_engine(context=context), _SERVERS_OF_VOLUME,
                 volume_id=volume_id)
         return found.values()
+
+    def _of_cinder_volume(self, caller: typing.Any,
+                          volume_id: str) -> services.Found:
+        """Return the servers of a volume, or else the volume itself."""
+        found = self._of_volume(volume_id)
+        if any(found):
+            return found
+        try:
+            volume = cinder.cinderclient(caller).volumes.get(volume_id)
+        except cinder_exceptions.NotFound:
+            return ()
+        marker = volume.metadata.get(self._metadata_key)
+        return (None if marker is None else resources.ManagedResource(
+            'volume', volume.id,
+            # Cinder's policy may hide it.
+            getattr(volume, 'os-vol-tenant-attr:tenant_id', ''),
+            volume.user_id, marker),)
+
+    def _of_cinder_snapshot(self, caller: typing.Any,
+                            snapshot_id: str) -> services.Found:
+        try:
+            snapshot = cinder.cinderclient(caller).volume_snapshots.get(
+                snapshot_id)
+        except cinder_exceptions.NotFound:
+            return ()
+        return self._of_cinder_volume(caller, snapshot.volume_id)
 
     def _of_floating_ip(self, floating_ip_id: str) -> services.Found:
         context = nova_context.get_admin_context()

@@ -18,11 +18,20 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import marker
 from nova_trove_guard.core import routing
+from nova_trove_guard.nova import block_devices
 
 SERVER_IN_PATH = calls.Target('server')
 SERVER = (SERVER_IN_PATH,)
-_VOLUME_IN_PATH = (calls.Target('volume'),)
 _VOLUME_OF_SNAPSHOT = (calls.Target('volume', ('snapshot', 'volume_id')),)
+
+# What of Cinder's a new server is to have: what is managed there can't be
+# booted, whether a server has it or not. Cinder looks for what is written.
+_BLOCK_DEVICES = tuple(
+    calls.Target(kind, ('server', mappings), split=split, is_optional=True,
+                 canonical=calls.as_written)
+    for kind, split in (('cinder_volume', block_devices.volumes),
+                        ('cinder_snapshot', block_devices.snapshots))
+    for mappings in ('block_device_mapping', 'block_device_mapping_v2'))
 
 # What to do instead, with the database instance for {0}.
 _INSTANCE = 'openstack database instance'
@@ -36,6 +45,7 @@ _REBUILD = (f'{_INSTANCE} upgrade {{0}} <datastore version>, or an '
             f'administrator: {_INSTANCE} rebuild {{0}} <image>')
 _RENAME = f'{_INSTANCE} update {{0}} --name <name>'
 _RESIZE = f'{_INSTANCE} resize flavor {{0}} <flavor>'
+_RESTORE = f'{_INSTANCE} create <name> --backup <backup> ...'
 _RESTART = f'{_INSTANCE} restart {{0}}'
 _ROOT = 'openstack database root enable {0}'
 _STATUS = f'an administrator: {_INSTANCE} reset status {{0}}'
@@ -65,7 +75,8 @@ _SERVER_ROUTES = {
     '': {
         'GET': routing.PASS,
         'POST': calls.Operation(
-            'servers:create', has_body=True, is_trove_admins=True,
+            'servers:create', instead=_RESTORE, has_body=True,
+            is_trove_admins=True, targets=_BLOCK_DEVICES,
             marker_effect=marker.WritesMetadata(('server', 'metadata'))),
     },
     '/{id}': {
@@ -255,7 +266,7 @@ ROUTES = {
         'GET': routing.PASS,
         'DELETE': _operation(
             'os-volumes:delete', 'Delete a volume of a server', _DELETE,
-            targets=_VOLUME_IN_PATH),
+            targets=(calls.Target('cinder_volume'),)),
     },
 }
 

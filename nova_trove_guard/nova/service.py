@@ -31,6 +31,7 @@ _NOT_FOUND = {
     'floating_ip': 'Floating IP not found for ID {}',
     'floating_ip_address': 'floating IP not found',
     'volume': 'Volume {} could not be found.',
+    'cinder_volume': 'Volume {} could not be found.',
     'console_token': 'Token not found',
 }
 

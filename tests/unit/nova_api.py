@@ -29,6 +29,8 @@ OTHERS = '0c1d2a3b-5555-4555-8555-000000000005'
 BROKEN = '0c1d2a3b-4444-4444-8444-000000000004'
 # What belongs to the managed server, by the kinds of calls.Target.
 VOLUME = '0c1d2a3b-6666-4666-8666-000000000006'
+# A managed volume that no server has.
+DETACHED = '0c1d2a3b-aaaa-4aaa-8aaa-00000000000a'
 FLOATING_IP = '0c1d2a3b-7777-4777-8777-000000000007'
 ADDRESS = '203.0.113.7'
 CONSOLE_TOKEN = '0c1d2a3b-8888-4888-8888-000000000008'
@@ -134,7 +136,7 @@ def project(server_id):
 
 
 def metadata(server_id):
-    """Return the metadata (dict) of a server."""
+    """Return the metadata (dict) of a server or a volume."""
     return ({'purpose': 'web'} if server_id == FREE else
             {METADATA_KEY: DATABASE_INSTANCE})
 
@@ -153,6 +155,30 @@ def floating_ip(network, context, floating_ip_id):
     if floating_ip_id != FLOATING_IP:
         raise exception.FloatingIpNotFound(id=floating_ip_id)
     return {'port_details': {'device_id': MANAGED}}
+
+
+def cinder_client(context):
+    """Stand in for nova.volume.cinder.cinderclient."""
+    from cinderclient import exceptions
+
+    def volume(volume_id):
+        if volume_id == BROKEN:
+            raise exceptions.ConnectionError
+        if volume_id not in (VOLUME, DETACHED, FREE) or (
+                context.project_id != PROJECT and not context.is_admin):
+            raise exceptions.NotFound(404)
+        return types.SimpleNamespace(
+            id=volume_id, user_id=USER, metadata=metadata(volume_id),
+            **{'os-vol-tenant-attr:tenant_id': PROJECT})
+
+    def snapshot(snapshot_id):
+        if snapshot_id == MISSING:
+            raise exceptions.NotFound(404)
+        return types.SimpleNamespace(volume_id=snapshot_id)
+
+    return types.SimpleNamespace(
+        volumes=types.SimpleNamespace(get=volume),
+        volume_snapshots=types.SimpleNamespace(get=snapshot))
 
 
 def server_of_address(network, context, address):

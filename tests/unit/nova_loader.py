@@ -16,6 +16,7 @@ import nova.conf
 import nova.config
 from nova.network import neutron
 import nova.objects
+from nova.volume import cinder
 
 from nova_trove_guard.nova import lookup
 from tests.cloud import recorder
@@ -94,7 +95,8 @@ class _Patched:
             (nova_wsgi.Resource, 'dispatch', self._dispatch),
             (neutron.API, 'get_floating_ip', nova_api.floating_ip),
             (neutron.API, 'get_instance_id_by_floating_address',
-             nova_api.server_of_address)]
+             nova_api.server_of_address),
+            (cinder, 'cinderclient', nova_api.cinder_client)]
         if not self.has_databases:
             stand_ins += [
                 (lookup.NovaLookup, '_cells', nova_api.cells),

@@ -281,6 +281,102 @@ def test_a_managed_server_is_found_by_what_belongs_to_it(
     assert len(guarded.dispatched) == 1
 
 
+# What managed volumes and their snapshots can't be used for, with a server or
+# without one.
+
+def mapping(**keys):
+    """Return the body that makes a server of a block device mapping."""
+    name = ('block_device_mapping_v2' if 'source_type' in keys else
+            'block_device_mapping')
+    return {'server': {'name': 'x', name: [
+        {'source_type': 'blank', 'destination_type': 'volume'}, keys]}}
+
+
+MAPPINGS = [
+    {'source_type': 'volume', 'uuid': '$'},
+    {'source_type': 'snapshot', 'uuid': '$'},
+    {'source_type': 'image', 'uuid': nova_api.MISSING, 'volume_id': '$'},
+    {'source_type': 'blank', 'snapshot_id': '$'},
+    {'volume_id': '$'}, {'snapshot_id': '$', 'device_name': 'vda'}]
+
+
+def put(identifier, keys):
+    """Return a mapping with an identifier in place of the $."""
+    return {key: identifier if value == '$' else value
+            for key, value in keys.items()}
+
+
+@pytest.mark.parametrize('path', ['/v2.1/servers', '/v2.1/os-volumes_boot',
+                                  f'/v2.1/{nova_api.PROJECT}/servers'])
+@pytest.mark.parametrize('keys', MAPPINGS, ids=repr)
+@pytest.mark.parametrize('roles', [TENANT, ADMIN], ids=['member', 'admin'])
+def test_nobody_boots_from_what_is_managed(guarded, path, keys, roles):
+    token = guarded.token(*roles)
+    for volume in nova_api.VOLUME, nova_api.DETACHED:
+        answer = guarded.ask(
+            'POST', path, json=mapping(**put(volume, keys)), token=token)
+        assert answer.status_int == 403
+        assert 'servers:create is not allowed' in fault(answer)['message']
+        assert guarded.dispatched == []
+    for volume in nova_api.FREE, nova_api.MISSING:
+        guarded.ask('POST', path, json=mapping(**put(volume, keys)),
+                    token=token)
+        assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('keys', MAPPINGS, ids=repr)
+def test_trove_boots_from_what_is_managed(guarded, keys):
+    guarded.ask('POST', '/v2.1/servers',
+                json=mapping(**put(nova_api.DETACHED, keys)),
+                token=guarded.token('trove_admin'))
+    assert len(guarded.dispatched) == 1
+
+
+@pytest.mark.parametrize('keys', MAPPINGS, ids=repr)
+def test_nobody_boots_what_cinder_can_t_be_asked_about(guarded, keys):
+    answer = guarded.ask('POST', '/v2.1/servers',
+                         json=mapping(**put(nova_api.BROKEN, keys)),
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 503
+    assert guarded.dispatched == []
+
+
+# tests.unit.test_surface shows that Nova refuses them.
+MALFORMED_MAPPINGS = [
+    {'block_device_mapping_v2': None}, {'block_device_mapping_v2': {}},
+    {'block_device_mapping_v2': [nova_api.VOLUME]},
+    {'block_device_mapping_v2': [{'source_type': 'volume', 'uuid': 7}]},
+    {'block_device_mapping_v2': [
+        {'source_type': 'volume', 'uuid': nova_api.VOLUME + '/'}]},
+    {'block_device_mapping': [{'volume_id': '\ud800'}]},
+    {'block_device_mapping': [{'volume_id': nova_api.VOLUME + ' '}]}]
+
+
+@pytest.mark.parametrize(
+    'server', [{}, None, [], 'x', *MALFORMED_MAPPINGS], ids=repr)
+def test_what_nova_s_schema_refuses_is_left_to_it(guarded, server):
+    guarded.ask('POST', '/v2.1/servers', json={'server': server},
+                token=guarded.token(*TENANT))
+    assert len(guarded.dispatched) == 1
+
+
+def test_a_detached_managed_volume_is_not_deleted_by_nova_s_proxy(guarded):
+    answer = guarded.ask('DELETE', f'/v2.1/os-volumes/{nova_api.DETACHED}',
+                         token=guarded.token(*TENANT))
+    assert answer.status_int == 403
+    assert f'Volume {nova_api.DETACHED} is managed' in fault(answer)['message']
+    assert guarded.dispatched == []
+
+
+def test_a_stranger_learns_nothing_of_a_volume(guarded):
+    answer = guarded.ask(
+        'POST', '/v2.1/servers',
+        json=mapping(source_type='volume', uuid=nova_api.DETACHED),
+        token=guarded.token(*TENANT, project_id=nova_api.OTHER_PROJECT))
+    assert 'managed' not in answer.text
+    assert len(guarded.dispatched) == 1
+
+
 @pytest.mark.parametrize('method, path, body', [
     ('POST', '/v2.1/os-assisted-volume-snapshots', {}),
     ('POST', '/v2.1/os-assisted-volume-snapshots',

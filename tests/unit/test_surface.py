@@ -5,6 +5,7 @@ from nova.api.openstack import api_version_request
 from nova.api.openstack.compute import routes
 from nova.api.openstack.compute.schemas import floating_ips
 from nova.api.openstack.compute.schemas import server_external_events
+from nova.api.openstack.compute.schemas import servers
 from nova.api.openstack.compute.schemas import volume_attachments
 from nova.api.openstack.compute import server_external_events as events_api
 from nova.api.openstack import wsgi
@@ -18,6 +19,7 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import surface
+from tests.unit import test_filter as filters
 
 MISSING = ('The installed Nova has {}. Decide what it can do to a server, and '
         'add it to nova_trove_guard/nova/operations.py.')
@@ -124,6 +126,15 @@ def test_nova_refuses_what_the_guard_takes_for_nobody_s(key, identifier):
     with pytest.raises(exception.ValidationError):
         validators._SchemaValidator(schema).validate(
             _filled_in(body, identifier))
+
+
+@pytest.mark.parametrize('mappings', filters.MALFORMED_MAPPINGS, ids=repr)
+def test_nova_refuses_mappings_that_the_guard_does_not_read(mappings):
+    server = {'name': 'x', 'imageRef': '', 'flavorRef': '1'}
+    validator = validators._SchemaValidator(servers.create)
+    validator.validate({'server': server})
+    with pytest.raises(exception.ValidationError):
+        validator.validate({'server': server | mappings})
 
 
 def _filled_in(document, identifier):

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read from what of Cinder's a new server is to boot.
+
+A mapping names a volume or a snapshot by ``source_type`` and ``uuid``, or by
+a key of its own, ``volume_id`` or ``snapshot_id`` (BlockDeviceDict.from_api
+and from_legacy in nova.block_device). What has another form, Nova's schema
+refuses (nova.api.openstack.compute.schemas.servers).
+"""
+
+from collections.abc import Iterator
+import re
+import typing
+
+_IDENTIFIER = re.compile('[a-zA-Z0-9._-]{1,255}')
+
+
+def volumes(mappings: typing.Any) -> Iterator[str]:
+    """Yield the ids of the volumes in block device mappings."""
+    return _identifiers(mappings, 'volume')
+
+
+def snapshots(mappings: typing.Any) -> Iterator[str]:
+    """Yield the ids of the snapshots in block device mappings."""
+    return _identifiers(mappings, 'snapshot')
+
+
+def _identifiers(mappings: typing.Any, source: str) -> Iterator[str]:
+    if not isinstance(mappings, list):
+        return
+    for mapping in mappings:
+        if not isinstance(mapping, dict):
+            return
+        keys = [f'{source}_id']
+        if mapping.get('source_type') == source:
+            keys.append('uuid')
+        for key in keys:
+            identifier = mapping.get(key)
+            if isinstance(identifier, str) and _IDENTIFIER.fullmatch(
+                    identifier):
+                yield identifier
