@@ -26,7 +26,8 @@ TEXTS = pastes.texts()
 EACH = pytest.mark.parametrize('name', TEXTS)
 # How many pipelines of each need the guard.
 PIPELINES = {'installed': 2, 'nova-23': 2, 'nova-27': 2, 'generated': 2,
-             'rate-limits': 3, 'ec2-and-volumes': 3, 'debian-26': 2}
+             'rate-limits': 3, 'ec2-and-volumes': 3, 'debian-26': 2,
+             'cinder': 2}
 
 SMALL = '''\
 [composite:api]
@@ -46,6 +47,8 @@ GUARD = '''
 [filter:trove_guard]
 use = egg:nova-trove-guard#trove_guard
 '''
+CINDER = TEXTS['cinder']
+CINDER_GUARD = GUARD.replace('#trove_guard', '#trove_guard_cinder')
 
 
 def states(text):
@@ -189,14 +192,62 @@ def test_a_guard_by_another_name_is_known():
     assert pipelines.remove(inserted) == SMALL
 
 
-def test_a_guard_by_its_factory_is_known():
+@pytest.mark.parametrize('api, text', [
+    (pipelines.NOVA, SMALL), (pipelines.CINDER, CINDER)])
+def test_a_guard_by_its_factory_is_known(api, text):
     factory, = importlib.metadata.entry_points(
-        group='paste.filter_factory', name='trove_guard')
-    text = pipelines.insert(SMALL).replace(
-        'use = egg:nova-trove-guard#trove_guard',
-        f'paste.filter_factory = {factory.value}')
-    assert factory.value in text
-    assert states(text) == ['present'] * 2
+        group='paste.filter_factory', name=api.factory.partition('#')[2])
+    assert factory.value == api.entry_point
+    inserted = pipelines.insert(text)
+    text = inserted.replace(
+        f'use = {api.factory}\n', f'paste.filter_factory = {factory.value}\n')
+    assert text != inserted
+    assert states(text) == states(inserted)
+
+
+@pytest.mark.parametrize('name', TEXTS)
+def test_a_file_is_known_by_its_content(name):
+    assert pipelines.api_of(TEXTS[name]) is (
+        pipelines.CINDER if name == 'cinder' else pipelines.NOVA)
+
+
+def test_cinder_gets_a_filter_of_its_own():
+    inserted = pipelines.insert(CINDER)
+    assert CINDER_GUARD in inserted
+    for option in ('keystone', 'keystone_nolimit'):
+        assert (f'\n{option} = request_id cors http_proxy_to_wsgi faultwrap '
+                f'sizelimit osprofiler authtoken keystonecontext trove_guard '
+                f'apiv3\n') in inserted
+    assert [finding.place for finding in pipelines.check(inserted)] == [
+        'composite:openstack_volume_api_v3 keystone',
+        'composite:openstack_volume_api_v3 keystone_nolimit',
+        'filter:trove_guard']
+
+
+FOREIGN = {
+    'Nova\'s in Cinder\'s file': (CINDER, CINDER_GUARD, GUARD),
+    'Cinder\'s in Nova\'s file': (SMALL, GUARD, CINDER_GUARD)}
+
+
+@pytest.mark.parametrize('text, own, foreign', FOREIGN.values(), ids=FOREIGN)
+def test_the_filter_of_another_service_is_an_error(text, own, foreign):
+    wrong = pipelines.insert(text).replace(own, foreign)
+    *others, section = pipelines.check(wrong)
+    assert {str(finding.state) for finding in others} == {'present'}
+    assert (section.place, str(section.state)) == (
+        'filter:trove_guard', 'filter of another service')
+    assert not pipelines.are_ok([section])
+    use = own.strip().splitlines()[1]
+    with pytest.raises(outcome.Refused, match=f'needs {use}$'):
+        pipelines.insert(wrong)
+    assert pipelines.remove(wrong) == text
+
+
+def test_without_authentication_cinder_needs_no_guard():
+    text = CINDER.replace(' noauth apiv3', ' noauth trove_guard apiv3')
+    assert [(finding.place, str(finding.state))
+            for finding in pipelines.check(text + CINDER_GUARD)][0] == (
+        'composite:openstack_volume_api_v3 noauth', 'wrong place')
 
 
 def test_the_guard_s_own_options_are_told():
@@ -283,6 +334,13 @@ REFUSED = {
         r'\[filter-app:x\] use'),
     'a filter-with': (
         SMALL + 'filter-with = trove_guard\n', r'\[app:app\] filter-with'),
+    'keystonecontext of both services': (
+        SMALL + '[filter:other]\npaste.filter_factory = '
+        'cinder.api.middleware.auth:CinderKeystoneContext.factory\n',
+        'keystonecontext of Nova and Cinder'),
+    'a guard for each service': (
+        SMALL + GUARD + CINDER_GUARD.replace(':trove_guard]', ':more]'),
+        'no more than one'),
     'a filter made of what is not there': (
         SMALL + '[filter:x]\nuse = trove_guard\n', r'\[filter:x\] use'),
     'a default': (
@@ -389,8 +447,17 @@ def test_the_command_inserts_and_removes(run, paste):
     status, output, _ = run('paste', 'insert', paste)
     assert (status, paste.read_text()) == (0, pipelines.insert(SMALL))
     assert f'{paste}.bak' in output
+    assert output.endswith('Restart nova-api.\n')
     status, output, _ = run('paste', 'remove', paste)
     assert (status, paste.read_text()) == (0, SMALL)
+
+
+def test_the_command_tells_which_service_to_restart(run, paste):
+    paste.write_text(CINDER)
+    for command in ('insert', 'remove'):
+        assert run('paste', command, paste)[1].endswith(
+            'Restart cinder-api.\n')
+    assert paste.read_text() == CINDER
 
 
 def test_a_second_time_nothing_happens(run, paste):

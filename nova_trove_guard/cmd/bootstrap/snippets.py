@@ -25,7 +25,7 @@ PASTE = f'''\
 # keystonecontext in every pipeline: nova-trove-guard paste insert FILE
 
 [{pipelines.SECTION}]
-use = {pipelines.FACTORY}
+use = {pipelines.NOVA.factory}
 '''
 
 _TROVE = '''\

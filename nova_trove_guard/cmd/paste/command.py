@@ -15,7 +15,7 @@ from nova_trove_guard.cmd.paste import pipelines
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('file', metavar='FILE',
-                        help='Nova\'s api-paste.ini')
+                        help='the api-paste.ini of Nova or Cinder')
 
 
 class _Change(command.Command):
@@ -47,16 +47,18 @@ class _Change(command.Command):
             self.app.stdout.writelines(_diff(before, after, path))
         else:
             backup = files.rewrite(path, after)
+            process = pipelines.api_of(after).process
             print(f'{path}: {self.done}; the original file is kept as '
-                  f'{backup}. Restart nova-api.', file=self.app.stdout)
+                  f'{backup}. Restart {process}.', file=self.app.stdout)
 
 
 class Insert(_Change):
-    """Insert the guard into every pipeline of Nova's Compute API.
+    """Insert the guard into every pipeline of Nova's or Cinder's API.
 
-    The guard is inserted right after keystonecontext. Comments, order and
-    spacing are kept, and the original file is kept as <name>.bak. A file with
-    a layout that is not supported is refused and not changed.
+    Which service the file is of is recognized by its filters. The guard is
+    inserted right after keystonecontext. Comments, order and spacing are kept,
+    and the original file is kept as <name>.bak. A file with a layout that is
+    not supported is refused and not changed.
     """
 
     change = staticmethod(pipelines.insert)
@@ -77,7 +79,7 @@ class Check(outcome.CheckLister):
     """Check whether every pipeline has the guard in the right place.
 
     The exit code is 1 if the guard is missing or in the wrong place in any
-    pipeline.
+    pipeline, or if it is the filter of another service.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

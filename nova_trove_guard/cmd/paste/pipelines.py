@@ -3,11 +3,11 @@
 
 A pipeline is a list of filters with an application at its end: the option
 ``pipeline`` of a ``[pipeline:...]`` section, or one option for each way to
-authenticate in one of Nova's own ``[composite:...]`` sections
-(nova.api.auth.pipeline_factory_v21). The guard belongs into the pipelines that
-create Nova's request context from Keystone's token data, right after the
-filter that does. That filter is usually called keystonecontext; it is
-recognized by its factory.
+authenticate in a ``[composite:...]`` section with a factory of the service's
+own (nova.api.auth.pipeline_factory_v21). The guard belongs into the pipelines
+that create the service's request context from Keystone's token data, right
+after the filter that does. That filter is usually called keystonecontext; it
+is recognized by its factory, and tells which service the file is of.
 """
 
 from collections import abc
@@ -20,27 +20,71 @@ from nova_trove_guard.cmd.paste import ini
 
 NAME = 'trove_guard'
 SECTION = f'filter:{NAME}'
-FACTORY = 'egg:nova-trove-guard#trove_guard'
 
 # The options that name the factory of a filter.
 _WHAT_IT_IS = ('use', 'paste.filter_factory')
 _COMPOSITES = ('composite', 'composit')
-_PIPELINE_FACTORY = re.compile(r'call:nova\.api\.auth:pipeline_factory\w*')
-# The factories of each kind of filter.
-_GUARD = re.compile(r'egg:nova[-_]trove[-_]guard#trove_guard|'
-                    r'nova_trove_guard\.nova\.filter:filter_factory')
-_CONTEXT = re.compile(r'nova\.api\.auth:NovaKeystoneContext\.factory')
 _AUTHTOKEN = re.compile(r'keystone(middleware|client\.middleware|'
                         r'\.middleware)\.auth_token:filter_factory|'
                         r'egg:keystonemiddleware#auth_token')
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Api:
+    """A service's API, as its api-paste.ini has it.
+
+    :ivar service: the service's name
+    :ivar process: its process that loads the file
+    :ivar factory: the factory of the guard's filter, as insert() writes it
+    :ivar entry_point: what that leads to
+    :ivar context: the factory of keystonecontext
+    :ivar composite: what matches the factories of composites with pipelines
+    """
+
+    service: str
+    process: str
+    factory: str
+    entry_point: str
+    context: str
+    composite: re.Pattern[str]
+
+    @property
+    def guard(self) -> re.Pattern[str]:
+        """What matches all factories of the guard's filter."""
+        # An egg's name is that of a distribution: both spellings are one.
+        return re.compile(
+            re.escape(self.factory).replace(r'\-', '[-_]') + '|' +
+            re.escape(self.entry_point))
+
+
+NOVA = Api(
+    service='Nova', process='nova-api',
+    factory='egg:nova-trove-guard#trove_guard',
+    entry_point='nova_trove_guard.nova.filter:filter_factory',
+    context='nova.api.auth:NovaKeystoneContext.factory',
+    composite=re.compile(r'call:nova\.api\.auth:pipeline_factory\w*'))
+CINDER = Api(
+    service='Cinder', process='cinder-api',
+    factory='egg:nova-trove-guard#trove_guard_cinder',
+    entry_point='nova_trove_guard.cinder.filter:filter_factory',
+    context='cinder.api.middleware.auth:CinderKeystoneContext.factory',
+    composite=re.compile(
+        r'call:cinder\.api\.middleware\.auth:pipeline_factory\w*'))
+APIS = (NOVA, CINDER)
+
+
+_NO_CONTEXT = (
+    f'there is no pipeline with keystonecontext (a filter that is '
+    f'{" or ".join(api.context for api in APIS)})')
+
+
 class State(enum.StrEnum):
-    """The state of the guard in a pipeline."""
+    """The state of the guard in a pipeline, or of its section."""
 
     PRESENT = 'present'
     MISSING = 'missing'
     MISPLACED = 'wrong place'
+    FOREIGN = 'filter of another service'
     WITHOUT_CONTEXT = 'authtoken without keystonecontext'
 
 
@@ -73,7 +117,8 @@ def check(text: str) -> list[Finding]:
     if section is None:
         return [*findings, Finding(SECTION, None, State.MISSING)]
     return [*findings, Finding(
-        section.name, ini.line_number(text, section.start), State.PRESENT)]
+        section.name, ini.line_number(text, section.start),
+        State.FOREIGN if layout.is_foreign else State.PRESENT)]
 
 
 def are_ok(findings: abc.Iterable[Finding]) -> bool:
@@ -88,6 +133,12 @@ def insert(text: str) -> str:
     :raises outcome.Refused: for a layout that is not supported
     """
     layout = _Layout(text)
+    section = layout.guard_section
+    if section is not None and layout.is_foreign:
+        raise outcome.Refused(
+            f'line {ini.line_number(text, section.start)}, {section.name}: '
+            f'{State.FOREIGN}. Fix this by hand: {layout.api.service} needs '
+            f'use = {layout.api.factory}')
     edits = []
     for pipeline in layout.pipelines:
         state = layout.state(pipeline)
@@ -98,9 +149,10 @@ def insert(text: str) -> str:
         if state is State.MISSING:
             context, = pipeline.named(layout.contexts)
             edits.append(ini.word_after(text, context, layout.guard))
-    if layout.guard_section is None:
+    if section is None:
         edits.append(ini.section_after(
-            text, layout.context_section, SECTION, f'use = {FACTORY}'))
+            text, layout.context_section, SECTION,
+            f'use = {layout.api.factory}'))
     return ini.edited(text, edits)
 
 
@@ -118,6 +170,14 @@ def remove(text: str) -> str:
         return text
     return ini.edited(
         text, [ini.without_section(text, layout.guard_section)])
+
+
+def api_of(text: str) -> Api:
+    """Return which service's API a file is of.
+
+    :raises outcome.Refused: for a layout that is not supported
+    """
+    return _Layout(text).api
 
 
 def settings(text: str) -> dict[str, str]:
@@ -154,8 +214,10 @@ class _Layout:
     """The parts of an api-paste.ini that concern the guard.
 
     :raises outcome.Refused: for a layout that is not supported
+    :ivar api: the service that the file is of
     :ivar contexts: the names of the filters that are keystonecontext
     :ivar guard: the name of the guard's filter
+    :ivar is_foreign: whether that filter is for another service
     :ivar context_section: the section of the first of `contexts` in use
     :ivar guard_section: the section of the guard's filter, or None
     :ivar pipelines: all pipelines
@@ -171,15 +233,18 @@ class _Layout:
             name.strip(): section for section in sections
             for kind, _, name in (section.name.partition(':'),)
             if kind == 'filter'}
-        self.contexts = _made_by(_CONTEXT, filters)
+        self.api, self.contexts = _recognized(filters)
         self._authtokens = _made_by(_AUTHTOKEN, filters)
-        guards = _made_by(_GUARD, filters)
+        guards = {name: api for api in APIS
+                  for name in _made_by(api.guard, filters)}
         if NAME in filters.keys() - guards or len(guards) > 1:
             raise outcome.Refused(
-                f'there must be no more than one filter that is {FACTORY}, '
-                f'and no other filter may have the name {NAME}: check the '
-                f'sections of {", ".join(sorted({*guards, NAME}))}')
+                f'there must be no more than one filter that is '
+                f'{self.api.factory}, and no other filter may have the name '
+                f'{NAME}: check the sections of '
+                f'{", ".join(sorted({*guards, NAME}))}')
         self.guard = next(iter(guards), NAME)
+        self.is_foreign = guards.get(self.guard, self.api) is not self.api
         self.guard_section = filters.get(self.guard)
         self.pipelines = [pipeline for section in sections
                           for pipeline in self._pipelines(section)]
@@ -187,9 +252,7 @@ class _Layout:
         used = [word.text for pipeline in self.pipelines
                 for word in pipeline.named(self.contexts)]
         if not used:
-            raise outcome.Refused(
-                'there is no pipeline with keystonecontext (a filter that is '
-                'nova.api.auth:NovaKeystoneContext.factory)')
+            raise outcome.Refused(_NO_CONTEXT)
         self.context_section = filters[used[0]]
 
     def _pipelines(self, section: ini.Section) -> abc.Iterator[_Pipeline]:
@@ -198,7 +261,7 @@ class _Layout:
         if kind == 'pipeline':
             options = {'pipeline': section.name}
         elif (kind in _COMPOSITES and
-                _PIPELINE_FACTORY.fullmatch(section.values.get('use', ''))):
+                self.api.composite.fullmatch(section.values.get('use', ''))):
             options = {name: f'{section.name} {name}'
                        for name in section.values if name != 'use'}
         else:
@@ -230,7 +293,7 @@ class _Layout:
                         raise outcome.Refused(
                             f'line {self._line(word)}, [{section.name}] '
                             f'{option.name}: it names {word.text}, but is not '
-                            f'a pipeline of Nova')
+                            f'a pipeline of {self.api.service}')
 
     def _line(self, word: ini.Word) -> int:
         return ini.line_number(self._text, word.start)
@@ -253,6 +316,24 @@ class _Layout:
             if guards == pipeline.words[place:place + 1]:
                 return State.PRESENT
         return State.MISPLACED
+
+
+def _recognized(filters: abc.Mapping[str, ini.Section],
+                ) -> tuple[Api, set[str]]:
+    """Return which service has filters, and which are its keystonecontext.
+
+    :raises outcome.Refused: if no service has them, or several have
+    """
+    found = [(api, names) for api in APIS
+             if (names := _made_by(re.compile(re.escape(api.context)),
+                                   filters))]
+    if not found:
+        raise outcome.Refused(_NO_CONTEXT)
+    if len(found) > 1:
+        raise outcome.Refused(
+            f'it has keystonecontext of '
+            f'{" and ".join(api.service for api, _ in found)}')
+    return found[0]
 
 
 def _made_by(factory: re.Pattern[str],

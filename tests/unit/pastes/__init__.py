@@ -5,8 +5,9 @@ nova-23.ini and nova-27.ini are the files in the wheels of nova 23.0.0 and
 27.0.0 on PyPI (Apache-2.0); 27's is also that of 29 to 31. debian-26.ini is
 /usr/share/nova-common/api-paste.ini of Debian 12's package nova-common
 26.2.2-1~deb12u5 (Apache-2.0), which Debian copies to /etc/nova. The
-environment has that of the installed Nova. The other files are in the manner
-of what tools and older releases of Nova make of it: see their first lines.
+environment has those of the installed Nova and Cinder. The other files are in
+the manner of what tools and older releases of Nova make of it: see their first
+lines.
 """
 
 import configparser
@@ -16,7 +17,14 @@ import sys
 from paste import deploy
 
 HERE = pathlib.Path(__file__).parent
-# What stands for filters, applications and Nova's own composites.
+# The wheels have them as data files of the environment.
+INSTALLED = {
+    'installed': pathlib.Path(sys.prefix, 'etc/nova/api-paste.ini'),
+    'cinder': pathlib.Path(sys.prefix, 'etc/cinder/api-paste.ini'),
+}
+# The factories of composites that have pipelines.
+_PIPELINES = ('call:nova.api.auth:', 'call:cinder.api.middleware.auth:')
+# What stands for filters, applications and services' own composites.
 _FACTORIES = {
     'filter': 'paste.filter_factory = tests.unit.pastes:filter_factory',
     'app': 'paste.app_factory = tests.unit.pastes:app_factory',
@@ -28,9 +36,8 @@ _FACTORIES = {
 
 def texts():
     """Return the text of each file by name, line ends as they are."""
-    # The wheel has it as a data file of the environment.
-    paths = {'installed': pathlib.Path(sys.prefix, 'etc/nova/api-paste.ini')}
-    paths |= {path.stem: path for path in sorted(HERE.glob('*.ini'))}
+    paths = INSTALLED | {
+        path.stem: path for path in sorted(HERE.glob('*.ini'))}
     return {name: path.read_bytes().decode() for name, path in paths.items()}
 
 
@@ -53,7 +60,7 @@ def pipelines(text, directory):
             lines.append(f'name = {name}')
             continue
         if kind.startswith('composit') and not ini[section]['use'].startswith(
-                'call:nova.api.auth:'):
+                _PIPELINES):
             lines.append('nothing =')  # it leads to pipelines by URL
             continue
         loaded.append(name)
