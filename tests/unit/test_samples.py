@@ -41,16 +41,21 @@ def _trove_options(path):
                     '--output-file', str(path)])
 
 
-def _policy(path):
+def _policy(path, namespace='nova_trove_guard'):
     policy_generator.generate_sample(
-        ['--namespace', 'nova_trove_guard', '--output-file', str(path)],
+        ['--namespace', namespace, '--output-file', str(path)],
         conf=cfg.ConfigOpts())
+
+
+def _cinder_policy(path):
+    _policy(path, 'nova_trove_guard_cinder')
 
 
 @pytest.mark.parametrize('name, generate', [
     ('trove_guard.conf.sample', _options),
     ('trove.conf.sample', _trove_options),
-    ('policy.yaml.sample', _policy)])
+    ('policy.yaml.sample', _policy),
+    ('cinder-policy.yaml.sample', _cinder_policy)])
 def test_a_generated_sample_is_fresh(tmp_path, name, generate):
     generate(tmp_path / name)
     assert (tmp_path / name).read_text() == (PASTE / name).read_text(), (
