@@ -48,7 +48,7 @@ def filter_factory(global_conf: dict[str, str], **local_conf: str,
         unchanged when trove_managed_instances is false
     :raises ValueError: for an option that does not exist or has a bad value
     """
-    settings = options.settings(cfg.CONF, local_conf)
+    settings = options.settings(cfg.CONF, local_conf, 'cinder')
 
     def wrap(application: services.Application) -> services.Application:
         if not settings.trove_managed_instances:

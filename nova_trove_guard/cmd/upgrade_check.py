@@ -135,7 +135,7 @@ def _settings() -> options.Settings:
     :raises ValueError: for an option that has no valid value
     """
     _, overrides = files.understood(pipelines.settings, paste_path())
-    return options.settings(CONF, overrides)
+    return options.settings(CONF, overrides, 'nova')
 
 
 def _check_roles(

@@ -14,18 +14,22 @@ GUARD_OPTS = (
     cfg.BoolOpt(
         'trove_managed_instances',
         default=False,
-        help='Refuse every call that changes a server of Trove\'s, copies '
-             'data out of it or gives control of it, to everybody but the '
-             'Trove admin (policy rule trove_guard:trove_admin). While this '
-             'is false the filter takes itself out of the pipeline.'),
+        help='Refuse every call that changes a managed resource, copies data '
+             'out of it or gives control of it, to everybody but the Trove '
+             'admin (policy rule trove_guard:trove_admin). Managed are, in '
+             'Nova, servers with the marker; in Cinder, volumes with it, and '
+             'what stems from them. While this is false the filter takes '
+             'itself out of the pipeline.'),
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
         regex='^[a-zA-Z0-9-_:. ]{1,255}$',
-        help='The server metadata key that marks a server as Trove\'s; its '
-             'value is the id of the database instance. Trove sets it on '
-             'every server that it creates. Only the Trove admin may write '
-             'it.'),
+        help='The marker: the metadata key that a managed server or volume '
+             'has; its value is the id of the database instance. Trove sets '
+             'it on every server that it creates, and on every volume with '
+             'nova_trove_guard.trove.client.cinder_client as its '
+             'remote_cinder_client. Only the Trove admin may write it. Use '
+             'the same key in nova.conf, cinder.conf and trove.conf.'),
     cfg.StrOpt(
         'mode',
         default='enforce',
@@ -60,8 +64,9 @@ GUARD_OPTS = (
         help='The UDP port of the statsd server.'),
     cfg.StrOpt(
         'statsd_prefix',
-        default='nova.trove_guard',
-        help='What the names of all metrics start with.'),
+        sample_default='<service>.trove_guard',
+        help='What the names of all metrics start with. By default '
+             'nova.trove_guard in Nova, and cinder.trove_guard in Cinder.'),
 )
 
 
@@ -79,12 +84,14 @@ class Settings:
     statsd_prefix: str
 
 
-def settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str]) -> Settings:
+def settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str],
+             service: str) -> Settings:
     """Read the guard's settings.
 
     :param conf: of the service's process
     :param overrides: the values in the filter's section of api-paste.ini, by
         option name; they take precedence
+    :param service: the service's name, for the default of statsd_prefix
     :raises ValueError: for an override that is no option or has no valid
         value, so that a typing error keeps the service from starting, and
         does not leave the guard off
@@ -103,6 +110,8 @@ def settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str]) -> Settings:
             raise ValueError(
                 f'api-paste.ini sets {name} of the trove_guard filter to '
                 f'{text!r}: {error}') from error
+    if values['statsd_prefix'] is None:
+        values['statsd_prefix'] = f'{service}.{GROUP}'
     return Settings(**values | {'mode': decisions.Mode(values['mode'])})
 
 

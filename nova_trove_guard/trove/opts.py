@@ -26,9 +26,10 @@ TROVE_OPTS = (
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
-        help='The server metadata key that marks a server as managed. Use the '
-             'same value in [trove_guard] of nova.conf. A server, volume or '
-             'port that Trove creates without it gets it.'),
+        help='The metadata key that marks a server or volume as managed. Use '
+             'the same value in [trove_guard] of nova.conf and cinder.conf. A '
+             'server, volume or port that Trove creates without it gets '
+             'it.'),
     cfg.StrOpt(
         'server_owner',
         default='trove',

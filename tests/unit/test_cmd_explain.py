@@ -62,7 +62,7 @@ def explained(enforcer, environ, who, servers=None, **how):
     """Return the Verdict on a request."""
     return verdicts.verdict(
         environ | verdicts.token_auth(principal(who, **how)),
-        options.settings(cfg.CONF, {}), enforcer,
+        options.settings(cfg.CONF, {}, 'nova'), enforcer,
         servers or lookups.LookedUp(Looking, nova_api.METADATA_KEY))
 
 

@@ -23,19 +23,20 @@ def conf():
 
 
 def test_the_guard_is_off_by_default(conf):
-    assert options.settings(conf, {}) == DEFAULTS
+    assert options.settings(conf, {}, 'nova') == DEFAULTS
 
 
 def test_nova_conf_turns_it_on(conf):
     conf.register_opts(options.GUARD_OPTS, options.GROUP)
     conf.set_override('trove_managed_instances', True, options.GROUP)
-    assert options.settings(conf, {}).trove_managed_instances
+    assert options.settings(conf, {}, 'nova').trove_managed_instances
 
 
 @pytest.mark.parametrize('text', ['true', 'True', '1', 'yes', 'on'])
 def test_the_paste_section_takes_precedence(conf, text):
-    settings = options.settings(conf, {'trove_managed_instances': text,
-                                    'metadata_key': 'owner'})
+    settings = options.settings(
+        conf, {'trove_managed_instances': text, 'metadata_key': 'owner'},
+        'nova')
     assert settings == dataclasses.replace(
         DEFAULTS, trove_managed_instances=True, metadata_key='owner')
 
@@ -48,7 +49,14 @@ def test_the_paste_section_takes_precedence(conf, text):
     ({'statsd_port': '99999'}, 'statsd_port')])
 def test_a_typing_error_keeps_nova_from_starting(conf, overrides, complaint):
     with pytest.raises(ValueError, match=complaint):
-        options.settings(conf, overrides)
+        options.settings(conf, overrides, 'nova')
+
+
+def test_metrics_have_the_name_of_the_service(conf):
+    assert options.settings(conf, {}, 'cinder').statsd_prefix == (
+        'cinder.trove_guard')
+    assert options.settings(
+        conf, {'statsd_prefix': ''}, 'cinder').statsd_prefix == ''
 
 
 def test_options_are_listed_for_the_sample():
@@ -59,6 +67,7 @@ def test_options_are_listed_for_the_sample():
 
 def test_the_password_of_the_message_bus_is_not_shown(conf):
     url = 'rabbit://guard:swordfish@host/'
-    settings = options.settings(conf, {'audit_transport_url': url})
+    settings = options.settings(
+        conf, {'audit_transport_url': url}, 'nova')
     assert settings.audit_transport_url == url
     assert 'swordfish' not in repr(settings)

@@ -160,7 +160,7 @@ def _configure(parsed_args: argparse.Namespace) -> options.Settings:
     CONF([], project='nova', default_config_files=parsed_args.config_file,
          default_config_dirs=[])
     try:
-        return options.settings(CONF, overrides)
+        return options.settings(CONF, overrides, 'nova')
     except ValueError as error:
         raise outcome.Refused(str(error)) from error
 

@@ -12,6 +12,7 @@ from nova_trove_guard.cinder import service
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import guard
 from nova_trove_guard.core import options
+from nova_trove_guard.core.reports import metrics
 from tests.unit.cinder import conftest
 from tests.unit import pastes
 
@@ -37,7 +38,8 @@ def test_cinder_loads_the_guard_behind_keystonecontext(
     conf.set_override('trove_managed_instances', True, options.GROUP)
     conf.set_override('api_rate_limit', has_rate_limit)
     try:
-        with mock.patch.object(cfg, 'CONF', conf):
+        with mock.patch.object(cfg, 'CONF', conf), mock.patch.object(
+                metrics, 'create', wraps=metrics.create) as create:
             filters = list(chain(deploy.loadapp(
                 f'config:{path}', name='openstack_volume_api_v3')))
     finally:
@@ -48,3 +50,5 @@ def test_cinder_loads_the_guard_behind_keystonecontext(
     assert isinstance(filters[place]._service, service.CinderService)
     assert isinstance(filters[place - 1], auth.CinderKeystoneContext)
     assert isinstance(filters[place + 1], type(cinder.router))
+    settings, = create.call_args.args
+    assert settings.statsd_prefix == 'cinder.trove_guard'
