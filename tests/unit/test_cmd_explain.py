@@ -16,14 +16,17 @@ from nova_trove_guard.cmd.explain import lookups
 from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import shell
+from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import decisions
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
 from nova_trove_guard.nova import policies
 from tests.unit import nova_api
+from tests.unit import pastes
 from tests.unit import requests as hostile
 
+WING = wings.load('compute')
 OWNER = ('member', 'reader')
 NOVA_S_OWN = None
 
@@ -58,12 +61,18 @@ class Looking:
             'metadata': nova_api.metadata(server_id)}})
 
 
+def looked_up():
+    """Return the servers as Nova's API shows them."""
+    return lookups.LookedUp(
+        {'compute': Looking}.__getitem__, WING, nova_api.METADATA_KEY)
+
+
 def explained(enforcer, environ, who, servers=None, **how):
     """Return the Verdict on a request."""
     return verdicts.verdict(
-        environ | verdicts.token_auth(principal(who, **how)),
+        environ | verdicts.token_auth(principal(who, **how)), WING,
         options.settings(cfg.CONF, {}, 'nova'), enforcer,
-        servers or lookups.LookedUp(Looking, nova_api.METADATA_KEY))
+        servers or looked_up())
 
 
 def environ(method, path, body=None):
@@ -184,14 +193,20 @@ def test_it_says_what_the_filter_does_with_hostile_requests(
 def test_why(enforcer, method, path, body, who, why):
     verdict = explained(
         enforcer, environ(method, path.format(nova_api.MANAGED), body), who)
-    assert verdict.why == why
+    assert verdict.why == verdicts.worded(why, WING)
+
+
+def test_the_words_are_those_of_the_service(enforcer):
+    verdict = explained(enforcer, environ('GET', '/flavors'), 'owner')
+    assert verdict.why == (
+        'the guard has no say in it: it is a plain read, or names no server')
 
 
 def test_why_others_do_not_see_it(enforcer):
     verdict = explained(
         enforcer, environ('DELETE', f'/servers/{nova_api.MANAGED}'), 'owner',
         project_id=nova_api.OTHER_PROJECT)
-    assert verdict.why == verdicts._REFUSALS[404]
+    assert verdict.why == verdicts.worded(verdicts._REFUSALS[404], WING)
     assert (verdict.status, verdict.decision.fault.explanation) == (
         None, f'Instance {nova_api.MANAGED} could not be found.')
 
@@ -200,7 +215,8 @@ def test_why_it_is_not_managed(enforcer):
     verdict = explained(
         enforcer, environ('DELETE', f'/servers/{nova_api.FREE}'), 'owner')
     assert (verdict.why, verdict.decision.outcome, verdict.status) == (
-        verdicts._NOT_MANAGED, decisions.Outcome.NOT_MANAGED, None)
+        'no server that it acts on is managed',
+        decisions.Outcome.NOT_MANAGED, None)
     # What would judge it, were it managed.
     assert verdict.rule == 'trove_guard:servers:delete'
 
@@ -212,7 +228,7 @@ def test_every_outcome_is_told():
 
 
 def test_checks_are_followed(guarded):
-    assert verdicts.checks('trove_guard:servers:delete') == {
+    assert verdicts.checks('trove_guard:servers:delete', WING) == {
         'trove_guard:servers:delete': f'rule:{rules.TROVE_ADMIN}',
         rules.TROVE_ADMIN:
             '(role:trove_admin or service_roles:trove_admin)'}
@@ -223,13 +239,13 @@ def test_checks_are_followed(guarded):
 @pytest.mark.parametrize('path, body', [
     ('/v2.1/os-volumes/{}', None), ('/os-floating-ips/{}', None)])
 def test_what_leads_to_a_server_must_be_told(enforcer, path, body):
-    servers = lookups.LookedUp(Looking, nova_api.METADATA_KEY)
+    servers = looked_up()
     explained(enforcer, environ('DELETE', path.format(nova_api.VOLUME)),
               'owner', servers)
     assert isinstance(servers.error, outcome.Refused)
     verdict = explained(
         enforcer, environ('DELETE', path.format(nova_api.VOLUME)), 'owner',
-        lookups.Given(True, nova_api.PROJECT, None, 'an-instance'))
+        lookups.Given('server', True, nova_api.PROJECT, None, 'an-instance'))
     assert verdict.status == 403
 
 
@@ -238,9 +254,7 @@ def test_what_leads_to_a_server_must_be_told(enforcer, path, body):
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     """Return a function that runs explain: (exit status, dict, errors)."""
-    conf = cfg.ConfigOpts()
-    monkeypatch.setattr(command, 'CONF', conf)
-    monkeypatch.setattr(verdicts.policies.cfg, 'CONF', conf)
+    monkeypatch.setattr(cfg, 'CONF', cfg.ConfigOpts())
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -273,6 +287,13 @@ def test_an_unmanaged_server_and_the_trove_admin(run):
     assert run(*DELETE, '--unmanaged')[1]['decision'] == 'not_managed'
     told = run(*DELETE, '--managed', '--service-role', 'trove_admin')[1]
     assert (told['decision'], told['status']) == ('allowed', 'Nova\'s own')
+
+
+def test_the_api_paste_ini_is_of_the_service(run):
+    status, _, errors = run(*DELETE, '--managed', '--paste-file', str(
+        pastes.INSTALLED['cinder']))
+    assert (status, errors) == (
+        1, f'{pastes.INSTALLED["cinder"]} is not of Nova\n')
 
 
 def test_the_policy_and_the_mode_are_those_of_nova_conf(run, tmp_path):

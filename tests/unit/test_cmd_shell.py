@@ -9,7 +9,7 @@ import pytest
 RUN = ('import sys\n'
        'from nova_trove_guard.cmd import shell\n'
        'status = shell.main(sys.argv[1:])\n')
-WITHOUT_NOVA = 'import sys\nsys.modules["nova"] = None\n'
+WITHOUT = 'import sys\nsys.modules["{}"] = None\n'
 
 
 def run(*arguments, before='', after=''):
@@ -65,12 +65,16 @@ def test_drift_needs_neither_nova_nor_trove():
     assert done.stdout.splitlines()[-1] == '[]'
 
 
-def test_only_what_needs_nova_fails_without_it():
-    done = run('explain', 'GET', '/servers', before=WITHOUT_NOVA)
+@pytest.mark.parametrize('service, package, other', [
+    ('compute', 'nova', 'cinder'), ('volume', 'cinder', 'nova')])
+def test_only_what_needs_a_service_fails_without_it(service, package, other):
+    command = 'explain', '--service', service, 'GET', '/', '--unmanaged'
+    done = run(*command, before=WITHOUT.format(package))
     assert (done.returncode, done.stdout, done.stderr) == (
-        3, '', 'explain needs the Python package nova, which is not '
-               'installed here\n')
-    done = run('help', before=WITHOUT_NOVA)
+        3, '', f'the Python package {package} is not installed here\n')
+    done = run(*command, before=WITHOUT.format(other))
+    assert done.returncode == 0, done.stderr
+    done = run('help', before=WITHOUT.format(package))
     assert done.returncode == 0
     assert '  drift ' in done.stdout
 

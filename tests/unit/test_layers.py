@@ -16,7 +16,7 @@ KNOWS = {
     'nova': {'core', 'nova'},
     'cinder': {'core', 'cinder'},
     'trove': {'core', 'trove'},
-    'cmd': {'core', 'nova', 'trove', 'cmd'},
+    'cmd': {'core', 'nova', 'cinder', 'trove', 'cmd'},
 }
 # The libraries that the core may import: nothing of a service.
 LIBRARIES = {'oslo_config', 'oslo_log', 'oslo_messaging', 'oslo_middleware',

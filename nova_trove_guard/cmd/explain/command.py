@@ -13,8 +13,8 @@ import urllib.parse
 from cliff import show
 from keystoneauth1 import adapter
 from keystonemiddleware import auth_token
-import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
-import nova.conf
+import openstack
+from oslo_config import cfg
 import webob
 
 from nova_trove_guard.cmd import clouds
@@ -23,13 +23,12 @@ from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import principals
-from nova_trove_guard.nova import policies
 
-CONF = nova.conf.CONF
 FROM_ENVIRONMENT = 'env:'
 STANDARD_INPUT = '-'
 
@@ -37,10 +36,10 @@ STANDARD_INPUT = '-'
 class Explain(clouds.Command, show.ShowOne):
     """Show what the guard decides about a request, and why.
 
-    The guard's own code judges it, with the policy of a nova.conf. Nova is
-    asked only to show the server, and not even that with --managed or
-    --unmanaged. A token is checked in Keystone, with the credentials in
-    [keystone_authtoken].
+    The guard's own code judges it, with the policy of a nova.conf or a
+    cinder.conf. The service is asked only to show the server or volume, and
+    not even that with --managed or --unmanaged. A token is checked in
+    Keystone, with the credentials in [keystone_authtoken].
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -53,11 +52,15 @@ class Explain(clouds.Command, show.ShowOne):
             help='the path and query, with or without the version, such as '
                  '/v2.1/servers/<id>/action')
         parser.add_argument(
+            '--service', choices=tuple(wings.PACKAGES), default='compute',
+            help='which service gets the request (default: %(default)s)')
+        parser.add_argument(
             '--body', default='', metavar='<json>|@<file>',
             help='the body of the request')
         parser.add_argument(
             '--config-file', action='append', default=[], metavar='<file>',
-            help='the nova.conf of nova-api; may be given several times')
+            help='the nova.conf of nova-api, or the cinder.conf of '
+                 'cinder-api; may be given several times')
         parser.add_argument(
             '--paste-file', metavar='<file>',
             help='its api-paste.ini, where that has options of the guard')
@@ -76,36 +79,40 @@ class Explain(clouds.Command, show.ShowOne):
                          help=f'a token instead: {source}')
         who.add_argument('--service-token-from', metavar='<source>',
                          help='the service token that goes with it')
-        server = parser.add_argument_group(
-            'the server', 'Without these, Nova is asked.')
-        given = server.add_mutually_exclusive_group()
+        resource = parser.add_argument_group(
+            'the server or volume', 'Without these, the service is asked.')
+        given = resource.add_mutually_exclusive_group()
         given.add_argument(
             '--managed', nargs='?', metavar='<instance>',
             const='00000000-0000-0000-0000-000000000000',
             help='it is managed, as this database instance')
         given.add_argument('--unmanaged', action='store_true',
                            help='it is not managed')
-        server.add_argument(
-            '--server-project-id', metavar='<id>',
+        resource.add_argument(
+            '--server-project-id', '--volume-project-id', metavar='<id>',
+            dest='resource_project_id',
             help='whose it is (default: the principal\'s own)')
-        server.add_argument('--server-user-id', metavar='<id>')
+        resource.add_argument(
+            '--server-user-id', '--volume-user-id', metavar='<id>',
+            dest='resource_user_id')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace,
                     ) -> tuple[tuple[str, ...], tuple[typing.Any, ...]]:
         """Have it judged, and return the columns."""
         environ, authenticate = self._who(parsed_args)
-        settings = _configure(parsed_args)
+        wing = wings.load(parsed_args.service)
+        settings = _configure(parsed_args, wing)
         try:
-            enforcer = policies.enforcer(CONF)
+            enforcer = wing.enforcer(cfg.CONF)
         except enforcement.PolicyUnreadable as error:
             raise outcome.Refused(str(error)) from error
-        servers = self._servers(parsed_args, settings)
+        evidence = self._evidence(parsed_args, wing, settings)
         verdict = verdicts.verdict(
-            _request(parsed_args).environ | environ, settings, enforcer,
-            servers, authenticate)
-        if servers.error is not None:
-            raise servers.error
+            _request(parsed_args).environ | environ, wing, settings, enforcer,
+            evidence, authenticate)
+        if evidence.error is not None:
+            raise evidence.error
         columns, values = zip(*_columns(verdict, settings))
         return columns, values
 
@@ -130,37 +137,48 @@ class Explain(clouds.Command, show.ShowOne):
             environ['HTTP_X_SERVICE_TOKEN'] = read(
                 parsed_args.service_token_from)
         return environ, lambda application: auth_token.AuthProtocol(
-            application, {'oslo_config_config': CONF})
+            application, {'oslo_config_config': cfg.CONF})
 
-    def _servers(self, parsed_args: argparse.Namespace,
-                 settings: options.Settings,
-                 ) -> lookups.Given | lookups.LookedUp:
+    def _evidence(self, parsed_args: argparse.Namespace, wing: wings.Wing,
+                  settings: options.Settings,
+                  ) -> lookups.Given | lookups.LookedUp:
         if parsed_args.managed is None and not parsed_args.unmanaged:
             # With the operator's own credentials, not the token under test.
-            connection = self.connect(parsed_args)
-            return lookups.LookedUp(adapter.Adapter(
-                connection.session, service_type='compute',
-                region_name=connection.config.get_region_name('compute'),
-                interface=connection.config.get_interface('compute'),
-                endpoint_override=connection.config.get_endpoint('compute')),
+            return lookups.LookedUp(
+                functools.partial(_api, self.connect(parsed_args)), wing,
                 settings.metadata_key)
         return lookups.Given(
-            not parsed_args.unmanaged,
-            parsed_args.server_project_id or parsed_args.project_id,
-            parsed_args.server_user_id or parsed_args.user_id,
+            wing.kind, not parsed_args.unmanaged,
+            parsed_args.resource_project_id or parsed_args.project_id,
+            parsed_args.resource_user_id or parsed_args.user_id,
             parsed_args.managed)
 
 
-def _configure(parsed_args: argparse.Namespace) -> options.Settings:
-    """Read the configuration as nova-api does."""
+def _api(connection: openstack.connection.Connection,
+         service_type: str) -> adapter.Adapter:
+    """Return an API of a cloud."""
+    config = connection.config
+    return adapter.Adapter(
+        connection.session, service_type=service_type,
+        region_name=config.get_region_name(service_type),
+        interface=config.get_interface(service_type),
+        endpoint_override=config.get_endpoint(service_type))
+
+
+def _configure(parsed_args: argparse.Namespace,
+               wing: wings.Wing) -> options.Settings:
+    """Read the configuration as the service does."""
     overrides: dict[str, str] = {}
-    if parsed_args.paste_file:
-        _, overrides = files.understood(pipelines.settings,
-                                        parsed_args.paste_file)
-    CONF([], project='nova', default_config_files=parsed_args.config_file,
-         default_config_dirs=[])
+    path = parsed_args.paste_file
+    if path:
+        text, overrides = files.understood(pipelines.settings, path)
+        if pipelines.api_of(text) is not wing.api:
+            raise outcome.Refused(f'{path} is not of {wing.api.service}')
+    cfg.CONF([], project=wing.package,
+             default_config_files=parsed_args.config_file,
+             default_config_dirs=[])
     try:
-        return options.settings(CONF, overrides, 'nova')
+        return options.settings(cfg.CONF, overrides, wing.package)
     except ValueError as error:
         raise outcome.Refused(str(error)) from error
 
@@ -201,19 +219,20 @@ def _columns(verdict: verdicts.Verdict, settings: options.Settings,
              ) -> Iterator[tuple[str, typing.Any]]:
     """Yield each column with its value."""
     call, decision, rule = verdict.call, verdict.decision, verdict.rule
+    wing = verdict.wing
     yield 'operation', call.operation.name if call else None
     yield 'guarded', rule is not None
     yield 'rule', rule
     yield 'check', '\n'.join(
         f'{name}: {check}'
-        for name, check in verdicts.checks(rule).items()
+        for name, check in verdicts.checks(rule, wing).items()
     ) if rule else None
-    yield 'server', decision and decision.resource_id
+    yield wing.kind, decision and decision.resource_id
     yield 'database_instance', decision and decision.database_instance
     yield 'decision', str(decision.outcome) if decision else (
         'not_guarded' if verdict.status is None else 'unauthenticated')
     yield 'why', verdict.why
-    yield 'status', verdict.status or 'Nova\'s own'
+    yield 'status', verdict.status or f'{wing.api.service}\'s own'
     fault = decision and decision.fault
     yield 'message', verdict.message or (fault.explanation if fault else '')
     yield 'guard_is_on', settings.trove_managed_instances

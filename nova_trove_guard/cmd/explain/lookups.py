@@ -1,38 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which servers are managed: as it is given, or as Nova's API says.
+"""Which resources are managed: as it is given, or as a service's API says.
 
-In place of nova_trove_guard.nova.lookup.NovaLookup, which asks Nova's
-databases.
+In place of the lookup of a wing, which asks the service's databases.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
 
 from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import calls
+from nova_trove_guard.core import documents
 from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
-from nova_trove_guard.nova import policies
-
-# Where a request names no server that it acts on, or by no valid id.
-ANY = '<server>'
 
 
 class Given:
     """Whatever a request acts on is managed, or nothing is.
 
+    :param kind: what the service calls the resources that are managed
     :param is_managed: which of them
-    :param project_id: the id of the project that owns the server
+    :param project_id: the id of the project that owns the resource
     :param user_id: the id of the user who made it
     :param database_instance: the marker's value
     """
 
     error = None
 
-    def __init__(self, is_managed: bool, project_id: str, user_id: str,
-                 database_instance: str) -> None:
+    def __init__(self, kind: str, is_managed: bool, project_id: str,
+                 user_id: str, database_instance: str) -> None:
+        self._kind = kind
         self._is_managed = is_managed
         self._others = project_id, user_id, database_instance
 
@@ -43,26 +42,36 @@ class Given:
             if each.identifier is None:
                 yield each, ()
             elif self._is_managed:
+                # What leads to the resource is not the id of it.
                 yield each, (resources.ManagedResource(
-                    policies.KIND, each.identifier
-                    if each.target.kind == policies.KIND else ANY,
+                    self._kind, each.identifier
+                    if each.target.kind == self._kind else f'<{self._kind}>',
                     *self._others),)
             else:
                 yield each, (None,)
 
+    def confirm(self, call: calls.Call, resource: resources.ManagedResource,
+                environ: documents.Environ) -> bool:
+        """Return that a call that needs proof has it: nothing is asked."""
+        return True
+
 
 class LookedUp:
-    """Servers as Nova's API shows them to an admin.
+    """Resources as a service's API shows them to an admin.
 
-    :param nova: the Compute API
+    :param get_api: returns the API of a type in Keystone's catalog
+    :param wing: the service
     :param metadata_key: the marker
     :ivar error: what went wrong, None for nothing: the guard takes it for
-        Nova's, and refuses
+        the service's, and refuses
     """
 
-    def __init__(self, nova: adapter.Adapter, metadata_key: str) -> None:
-        self._nova = nova
+    def __init__(self, get_api: Callable[[str], adapter.Adapter],
+                 wing: wings.Wing, metadata_key: str) -> None:
+        self._get_api = get_api
+        self._wing = wing
         self._metadata_key = metadata_key
+        self._confirm = wing.confirm and wing.confirm(metadata_key)
         self.error: Exception | None = None
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
@@ -70,24 +79,37 @@ class LookedUp:
         """Yield what a request names, with what it leads to."""
         for each in named:
             try:
-                found = (self._servers(each.target.kind, each.identifier)
+                found = (self._resources(each.target.kind, each.identifier)
                          if each.identifier else ())
             except Exception as error:
                 self.error = error
                 raise
             yield each, found
 
-    def _servers(self, kind: str, identifier: str) -> services.Found:
-        if kind != policies.KIND:
-            raise outcome.Refused(
-                f'the request names a {kind}, not a server: say with '
-                f'--managed or --unmanaged what server that leads to')
+    def confirm(self, call: calls.Call, resource: resources.ManagedResource,
+                environ: documents.Environ) -> bool:
+        """Return what the guard in the service finds out, as it does."""
         try:
-            shown = self._nova.get(f'/servers/{identifier}').json()['server']
+            return self._confirm is not None and self._confirm(
+                call, resource, environ)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def _resources(self, kind: str, identifier: str) -> services.Found:
+        if kind != self._wing.kind:
+            raise outcome.Refused(
+                f'the request names a {kind}, not a {self._wing.kind}: say '
+                f'with --managed or --unmanaged what {self._wing.kind} that '
+                f'leads to')
+        where = self._wing.shown
+        try:
+            shown = self._get_api(where.service_type).get(
+                where.path.format(identifier)).json()[where.name]
         except exceptions.NotFound:
             return ()
         if self._metadata_key not in shown['metadata']:
             return (None,)
         return (resources.ManagedResource(
-            policies.KIND, shown['id'], shown['tenant_id'], shown['user_id'],
+            kind, shown['id'], shown[where.project_id], shown['user_id'],
             shown['metadata'][self._metadata_key]),)

@@ -3,14 +3,12 @@
 
 from collections.abc import Callable, Iterable
 import dataclasses
-import re
 import types
 import typing
 
-from nova.api.openstack import urlmap
-from nova import context as nova_context
 from oslo_serialization import jsonutils
 
+from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import decisions
 from nova_trove_guard.core import documents
@@ -20,44 +18,46 @@ from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
+from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
-from nova_trove_guard.nova import policies
-from nova_trove_guard.nova import reader
-from nova_trove_guard.nova import service
 
 Filter: typing.TypeAlias = Callable[[services.Application],
                                     services.Application]
 
-# Where a composite of Nova's has its APIs; the first is for paths without.
-_VERSIONS = ('/v2.1', '/v2')
-_VERSION = re.compile(r'/v2(\.1)?(/|$)')
-
-NO_SAY = 'the guard has no say in it: it is a plain read, or names no server'
-_NOT_MANAGED = 'no server that it acts on is managed'
-_NOT_FOUND = 'there is no such server: Nova answers that itself'
-_NOVA_REFUSES = 'Nova\'s own rule refuses it: the guard looks no server up'
+# In the words of each service: see worded().
+NO_SAY = 'the guard has no say in it: it is a plain read, or names no {kind}'
+_NOT_MANAGED = 'no {kind} that it acts on is managed'
+_NOT_FOUND = 'there is no such {kind}: {service} answers that itself'
+_SERVICE_REFUSES = (
+    '{service}\'s own rule refuses it: the guard looks no {kind} up')
 _TROVE_ADMIN = 'the principal is the Trove admin'
 _RULE = 'the rule lets the principal pass'
 _GLASS = 'nothing but break-glass lets the principal pass'
 _MARKER = ('only the Trove admin may: it writes the marker, or may take it '
            'away')
 _NO_RULE = 'the rule does not let the principal pass'
+# What a call that needs proof adds, by whether a rule lets it pass.
+_PROOF = {
+    _RULE: ', and it is for the {kind}\'s own server (with --managed, that '
+           'is taken for granted)',
+    _NO_RULE: ', or it is not for the {kind}\'s own server',
+}
 
 # Why, by outcome and whether the Trove admin's own rule decided.
 _PASSES = {
     (decisions.Outcome.NOT_MANAGED, False): _NOT_MANAGED,
     (decisions.Outcome.NOT_FOUND, False): _NOT_FOUND,
-    (decisions.Outcome.SERVICE_REFUSES, False): _NOVA_REFUSES,
+    (decisions.Outcome.SERVICE_REFUSES, False): _SERVICE_REFUSES,
     (decisions.Outcome.ALLOWED, True): _TROVE_ADMIN,
     (decisions.Outcome.ALLOWED, False): _RULE,
     (decisions.Outcome.BREAK_GLASS, False): _GLASS,
 }
 # Why, by the status of the refusal; 403 is told by the rule.
 _REFUSALS = {
-    400: 'it does not say what it asks, or of which server',
+    400: 'it does not say what it asks, or of which {kind}',
     404: 'the rule does not let the principal pass, which may not even know '
-         'that the server is there: Nova answers as if it were not',
-    503: 'it can\'t be told whether the server is managed',
+         'that the {kind} is there: {service} answers as if it were not',
+    503: 'it can\'t be told whether the {kind} is managed',
 }
 _FORBIDDEN: dict[str | None, str] = {
     None: 'nobody is verified: the filter stands in front of authtoken',
@@ -69,12 +69,14 @@ _FORBIDDEN: dict[str | None, str] = {
 class Verdict:
     """What becomes of a request.
 
+    :ivar wing: the service
     :ivar call: what is asked, None where the guard has no say
     :ivar decision: None where the guard was not even asked
-    :ivar status: the status of the answer, None where it is Nova's
-    :ivar message: the message of the answer, empty where it is Nova's
+    :ivar status: the status of the answer, None where it is the service's
+    :ivar message: the message of the answer, empty where it is the service's
     """
 
+    wing: wings.Wing
     call: calls.Call | None
     decision: decisions.Decision | None
     status: int | None
@@ -92,6 +94,13 @@ class Verdict:
     @property
     def why(self) -> str:
         """Why the decision is as it is."""
+        why = self._why
+        if self.call is not None and self.call.operation.needs_proof:
+            why += _PROOF.get(why, '')
+        return worded(why, self.wing)
+
+    @property
+    def _why(self) -> str:
         decision = self.decision
         if decision is None:
             return NO_SAY if self.status is None else (
@@ -111,61 +120,76 @@ class Behind:
 
     def __call__(self, environ: documents.Environ,
                  start_response: services.StartResponse) -> list[bytes]:
-        """Answer nothing: what Nova would answer is not known here."""
+        """Answer nothing: what the service would is not known here."""
         self.reached = True
         start_response('204 No Content', [])
         return []
 
 
-def verdict(environ: documents.Environ, settings: options.Settings,
-            enforcer: enforcement.Enforcer, lookup: services.Lookup,
-            authenticate: Filter | None = None) -> Verdict:
+class Evidence(services.Lookup, typing.Protocol):
+    """What the guard is told of resources, in place of the wing's lookup."""
+
+    def confirm(self, call: calls.Call, resource: resources.ManagedResource,
+                environ: documents.Environ) -> bool:
+        """Return whether a call that needs proof has it."""
+
+
+def verdict(environ: documents.Environ, wing: wings.Wing,
+            settings: options.Settings, enforcer: enforcement.Enforcer,
+            evidence: Evidence, authenticate: Filter | None = None,
+            ) -> Verdict:
     """Return what becomes of a request.
 
-    :param environ: as Nova's urlmap gets it, with either keystone.token_auth
-        in it or tokens for `authenticate`
-    :param lookup: in place of nova_trove_guard.nova.lookup.NovaLookup
+    :param environ: as the service's urlmap gets it, with either
+        keystone.token_auth in it or tokens for `authenticate`
     :param authenticate: puts auth_token in front of an application
     """
     read: list[calls.Call | None] = []
     decided: list[decisions.Decision] = []
     answered: list[str] = []
     behind = Behind()
+    service = wing.service(behind)
     application = guard.TroveGuard(
-        behind, service.NovaService(behind), lookup, enforcer,
-        settings.metadata_key, settings.mode, (decided.append,))
+        behind, service, evidence, enforcer, settings.metadata_key,
+        settings.mode, (decided.append,), evidence.confirm)
 
     def watched(environ: documents.Environ,
                 start_response: services.StartResponse) -> Iterable[bytes]:
-        read.append(reader.read(environ))
+        read.append(service.read(environ))
         principal = principals.identify(environ)
         if principal is not None:
-            # As Nova's filter keystonecontext.
-            environ['nova.context'] = nova_context.RequestContext(
-                overwrite=False, **principal.credentials())
+            environ |= wing.context(principal)
         return application(environ, start_response)
 
     whole = authenticate(watched) if authenticate else watched
-    body = b''.join(_mapped(whole)(
+    body = b''.join(_mapped(whole, wing)(
         environ, lambda status, headers, *more: answered.append(status)))
     call, = read or (None,)
     decision, = decided or (None,)
     if behind.reached:
-        return Verdict(call, decision, None, '')
-    return Verdict(call, decision, int(answered[0].split()[0]),
+        return Verdict(wing, call, decision, None, '')
+    return Verdict(wing, call, decision, int(answered[0].split()[0]),
                    _message(body))
 
 
-def _mapped(application: services.Application) -> services.Application:
-    """Return an application behind a urlmap like Nova's own."""
-    mapped = urlmap.URLMap()
-    for version in _VERSIONS:
+def worded(why: str, wing: wings.Wing) -> str:
+    """Return a reason in the words of a service."""
+    return why.format(kind=wing.kind, service=wing.api.service)
+
+
+def _mapped(application: services.Application,
+            wing: wings.Wing) -> services.Application:
+    """Return an application behind a urlmap like the service's own."""
+    mapped = wing.urlmap()
+    for version in wing.versions:
         mapped[version] = application
 
     def versioned(environ: documents.Environ,
                   start_response: services.StartResponse) -> Iterable[bytes]:
-        if not _VERSION.match(environ['PATH_INFO']):
-            environ['PATH_INFO'] = _VERSIONS[0] + environ['PATH_INFO']
+        path = environ['PATH_INFO']
+        if not any(path == version or path.startswith(f'{version}/')
+                   for version in wing.versions):
+            environ['PATH_INFO'] = wing.versions[0] + path
         answer: Iterable[bytes] = mapped(environ, start_response)
         return answer
 
@@ -173,7 +197,7 @@ def _mapped(application: services.Application) -> services.Application:
 
 
 def _message(body: bytes) -> str:
-    """Return the message of a fault in Nova's form, or in auth_token's."""
+    """Return the message of a service's fault, or of auth_token's."""
     try:
         fault, = jsonutils.loads(body).values()
         return str(fault['message'])
@@ -200,13 +224,13 @@ def token_auth(principal: principals.Principal) -> documents.Environ:
         'HTTP_X_SERVICE_IDENTITY_STATUS': 'Confirmed'}
 
 
-def checks(rule: str) -> dict[str, str]:
+def checks(rule: str, wing: wings.Wing) -> dict[str, str]:
     """Return the current check strings of a rule, and of those it refers to.
 
     :returns: check string by the rule's name
     :raises Exception: if the policy can't be read
     """
-    enforcer = policies.get_enforcer()
+    enforcer = wing.get_enforcer()
     enforcer.load_rules()
     return {name: str(check) for name, check
             in references.reached(enforcer.rules, rule).items()}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard in Cinder, for the commands."""
+
+import cinder.service  # noqa: F401 - its options, before all else of Cinder
+
+from cinder import context
+from cinder import objects
+from cinder import rpc
+from oslo_config import cfg
+from oslo_service import wsgi
+import paste.urlmap
+
+from nova_trove_guard.cinder import policies
+from nova_trove_guard.cinder import service
+from nova_trove_guard.cinder import surface
+from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.cmd import wings
+from nova_trove_guard.core import deadline
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import principals
+from nova_trove_guard.core import services
+
+
+def _paste_config(conf: cfg.ConfigOpts) -> str:
+    # As oslo_service.wsgi.Loader does.
+    wsgi.register_opts(conf)
+    return str(conf.api_paste_config)
+
+
+def _unknown() -> list[str]:
+    # As cinder-api does before it imports and makes its router.
+    objects.register_all()
+    rpc.init(cfg.CONF)
+    from cinder.api.v3 import router
+    return surface.unknown(router.APIRouter())
+
+
+def _service(application: services.Application) -> services.Service:
+    return service.CinderService()
+
+
+def _context(principal: principals.Principal) -> documents.Environ:
+    # Whether it is an admin's is for policy to say; this context is none.
+    return {'cinder.context': context.RequestContext(
+        principal.user_id, principal.project_id, is_admin=False,
+        roles=list(principal.roles), overwrite=False)}
+
+
+def _confirm(metadata_key: str) -> services.Confirm:
+    return service.ServerProof(metadata_key, deadline.Deadline()).confirm
+
+
+WING = wings.Wing(
+    api=pipelines.CINDER,
+    package='cinder',
+    kind=policies.KIND,
+    enforcer=policies.enforcer,
+    get_enforcer=policies.get_enforcer,
+    paste_config=_paste_config,
+    unknown=_unknown,
+    service_users=('nova',),
+    # Nova's service token goes with the user's token.
+    service_checks=frozenset(('service_roles',)),
+    service_token=None,
+    peers=(wings.Peer(
+        'nova', 'Nova', 'compute', '/servers?all_tenants=1&limit=1',
+        'no managed volume can be attached but by the Trove admin: Nova is '
+        'asked whether the server is the one of the same database '
+        'instance'),),
+    versions=('/v3',),
+    urlmap=paste.urlmap.URLMap,
+    service=_service,
+    context=_context,
+    confirm=_confirm,
+    shown=wings.Shown(
+        'block-storage', '/volumes/{}', 'volume',
+        'os-vol-tenant-attr:tenant_id'),
+)

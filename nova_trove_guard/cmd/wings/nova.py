@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard in Nova, for the commands."""
+
+import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
+import nova.conf  # noqa: F401 - its options
+
+from nova.api.openstack import urlmap
+from nova import context
+
+from nova_trove_guard.cmd import accounts
+from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.cmd import wings
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import principals
+from nova_trove_guard.nova import policies
+from nova_trove_guard.nova import service
+from nova_trove_guard.nova import surface
+
+
+def _context(principal: principals.Principal) -> documents.Environ:
+    return {'nova.context': context.RequestContext(
+        overwrite=False, **principal.credentials())}
+
+
+WING = wings.Wing(
+    api=pipelines.NOVA,
+    package='nova',
+    kind=policies.KIND,
+    enforcer=policies.enforcer,
+    get_enforcer=policies.get_enforcer,
+    paste_config=lambda conf: str(conf.wsgi.api_paste_config),
+    unknown=surface.unknown,
+    service_users=accounts.SERVICE_USERS,
+    service_checks=frozenset(('role', 'service_roles')),
+    service_token=('service_user', 'send_service_user_token'),
+    peers=(),
+    versions=('/v2.1', '/v2'),
+    urlmap=urlmap.URLMap,
+    service=service.NovaService,
+    context=_context,
+    confirm=None,
+    shown=wings.Shown('compute', '/servers/{}', 'server', 'tenant_id'),
+)
