@@ -97,7 +97,7 @@ def status() -> int:
     :returns: the exit code
     """
     _quieten_libraries()
-    # Not at the top: it imports Nova.
+    # Not at the top: importing it takes seconds.
     from nova_trove_guard.cmd import upgrade_check
     return upgrade_check.main()
 

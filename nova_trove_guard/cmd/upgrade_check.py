@@ -1,44 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard-status upgrade check``: is Nova ready for the guard?
+"""``nova-trove-guard-status upgrade check``: are the services ready?
 
-Reads the nova.conf of nova-api. Ends with the greatest of its results: 0 for
-success, 1 for a warning, 2 for a failure; with 255 if a check itself fails.
+Reads the configuration of nova-api and of cinder-api: of that which is
+installed here, or of the one that is asked for. Ends with the greatest of its
+results: 0 for success, 1 for a warning, 2 for a failure; with 255 if a check
+itself fails.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 import functools
+import json
 import os
+import subprocess
 import sys
 import typing
 
+from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
 from keystoneauth1 import loading
 from keystoneauth1 import session
-import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
-import nova.conf
+from keystonemiddleware import auth_token  # noqa: F401 - its options
 import openstack
 from openstack import exceptions as openstack_exceptions
+from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
 
 from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
-from nova_trove_guard.nova import policies
-from nova_trove_guard.nova import surface
 
-CONF = nova.conf.CONF
-
-# Where Nova has credentials that can ask Keystone, best first.
+# Where a service has credentials that can ask Keystone, best first.
 CREDENTIALS = ('keystone', 'keystone_authtoken')
 # Where the users of services are, in the usual deployments.
 SERVICE_DOMAIN, SERVICE_PROJECT = 'default', 'service'
+# The exit code of a check that fails itself.
+CHECK_FAILED = 255
+
+SERVICE_OPT = cfg.StrOpt(
+    'service', choices=tuple(wings.PACKAGES),
+    help='The service to check. Default: all that are installed here, each '
+         'with its own configuration; with --config-file, compute.')
 
 Keystone: typing.TypeAlias = typing.Any  # openstacksdk's identity proxy, v3
+Named: typing.TypeAlias = tuple[str, upgradecheck.Result]
 _A = typing.TypeVar('_A')
 
 _failure = functools.partial(upgradecheck.Result, upgradecheck.Code.FAILURE)
@@ -46,16 +56,78 @@ _warning = functools.partial(upgradecheck.Result, upgradecheck.Code.WARNING)
 _success = functools.partial(upgradecheck.Result, upgradecheck.Code.SUCCESS)
 
 
-class Checks(upgradecheck.UpgradeCommands):
-    """The checks, on the configuration in nova.conf.CONF."""
+class Command(upgradecheck.UpgradeCommands):
+    """The command line's upgrade check, of one service or of several.
 
-    def check_pipelines(self) -> upgradecheck.Result:
-        """Look for the guard in the pipelines that nova-api loads."""
+    :param conf: the command line
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__()
+        self._conf = conf
+
+    def check(self) -> upgradecheck.Code:
+        """Print the results, and return the greatest."""
+        self._upgrade_checks = tuple(
+            (name, (_result, {'result': result}))
+            for name, result in self._results())
+        return super().check()
+
+    def _results(self) -> Iterator[Named]:
+        """Yield the results of the services that are to be checked."""
+        conf = self._conf
+        chosen = ([conf.service] if conf.service else
+                  ['compute'] if conf.config_file else wings.installed())
+        if not chosen:
+            yield 'Services', _failure(
+                'Neither Nova nor Cinder is installed here.')
+        elif len(chosen) == 1:
+            wing = wings.load(chosen[0])
+            cfg.CONF([], project=wing.package,
+                     default_config_files=conf.config_file or None,
+                     default_config_dirs=conf.config_dir or None)
+            yield from Checks(wing).results()
+        else:
+            # No process can have the options of two services.
+            for service in chosen:
+                yield from _of_process(service)
+
+
+class Checks:
+    """The checks of a service, on the configuration in cfg.CONF.
+
+    :param wing: the service
+    """
+
+    def __init__(self, wing: wings.Wing) -> None:
+        self._wing = wing
+        self._api = wing.api
+
+    def results(self) -> Iterator[Named]:
+        """Yield the result of each check, with its name."""
+        yield from (
+            (f'{self._api.service}: {name}', check()) for name, check in (
+                ('pipelines', self.pipelines),
+                ('options', self.options),
+                ('policy', self.policy),
+                ('Trove admin', self.trove_admin),
+                ('services', self.services),
+                ('service tokens', self.service_tokens)))
+        for peer in self._wing.peers:
+            yield (f'{self._api.service}: credentials for {peer.service}',
+                   self.credentials(peer))
+        yield f'{self._api.service}: surface', self.surface()
+
+    def pipelines(self) -> upgradecheck.Result:
+        """Look for the guard in the pipelines that the service loads."""
         try:
-            path = paste_path()
-            _, findings = files.understood(pipelines.check, path)
+            path = paste_path(self._wing)
+            text, findings = files.understood(pipelines.check, path)
         except (outcome.Refused, OSError) as error:
             return _failure(str(error))
+        if pipelines.api_of(text) is not self._api:
+            return _failure(f'{path} is not of {self._api.service}. Choose '
+                            f'the service with --service.')
         wrong = [f'{finding.place}: {finding.state}' for finding in findings
                  if finding.state is not pipelines.State.PRESENT]
         if wrong:
@@ -63,10 +135,13 @@ class Checks(upgradecheck.UpgradeCommands):
                             f'"nova-trove-guard paste insert".')
         return _success()
 
-    def check_options(self) -> upgradecheck.Result:
+    def options(self) -> upgradecheck.Result:
         """Read the guard's options."""
         try:
-            settings = _settings()
+            _, overrides = files.understood(
+                pipelines.settings, paste_path(self._wing))
+            settings = options.settings(
+                cfg.CONF, overrides, self._wing.package)
         except (outcome.Refused, OSError):
             return _warning('See above: the api-paste.ini can\'t be read.')
         except ValueError as error:
@@ -76,113 +151,154 @@ class Checks(upgradecheck.UpgradeCommands):
                             'trove_managed_instances is false.')
         return _success()
 
-    def check_policy(self) -> upgradecheck.Result:
-        """Read Nova's policy file, as the guard does."""
+    def policy(self) -> upgradecheck.Result:
+        """Read the service's policy file, as the guard does."""
         try:
-            policies.enforcer(CONF)
+            self._wing.enforcer(cfg.CONF)
         except enforcement.PolicyUnreadable as error:
             return _failure(str(error))
         return _success()
 
-    def check_trove_admin(self) -> upgradecheck.Result:
+    def trove_admin(self) -> upgradecheck.Result:
         """Look in Keystone for the role of the Trove admin."""
-        return _check_roles(
-            rules.TROVE_ADMIN, _holders, _judge_trove_admin)
+        return self._check_roles(
+            rules.TROVE_ADMIN, ROLE_CHECKS, _holders, _judge_trove_admin)
 
-    def check_services(self) -> upgradecheck.Result:
-        """Look in Keystone for the role of the services that drive servers."""
-        return _check_roles(
-            rules.SERVICE_API, _lacking, _judge_services)
+    def services(self) -> upgradecheck.Result:
+        """Look in Keystone for the role of the services that drive them."""
+        wing = self._wing
+        return self._check_roles(
+            rules.SERVICE_API, wing.service_checks,
+            lambda keystone, roles: accounts.lacking_role(
+                keystone, wing.service_users, SERVICE_DOMAIN, roles),
+            functools.partial(_judge_services, wing))
 
-    def check_surface(self) -> upgradecheck.Result:
-        """Compare what Nova can be asked with what the guard knows."""
-        unknown = surface.unknown()
+    def service_tokens(self) -> upgradecheck.Result:
+        """Read which service tokens are valid, and whether they are sent."""
+        settings = cfg.CONF.keystone_authtoken
+        if not settings.service_token_roles_required:
+            return _warning('[keystone_authtoken] '
+                            'service_token_roles_required is false: any '
+                            'token is a valid service token.')
+        if accounts.SERVICE_ROLE not in settings.service_token_roles:
+            return _warning(f'[keystone_authtoken] service_token_roles does '
+                            f'not have {accounts.SERVICE_ROLE}, the role of '
+                            f'the users of services.')
+        if self._wing.service_token is not None:
+            group, name = self._wing.service_token
+            if not cfg.CONF[group][name]:
+                return _warning(
+                    f'[{group}] {name} is false: a Cinder with the guard '
+                    f'refuses what {self._api.service} does with managed '
+                    f'volumes for a user.')
+        return _success()
+
+    def credentials(self, peer: wings.Peer) -> upgradecheck.Result:
+        """Ask another service with the service's own credentials."""
+        where = f'[{peer.group}] of {self._wing.package}.conf'
+        try:
+            authenticated = _session(peer.group)
+            if authenticated is None:
+                return _warning(f'There are no credentials for '
+                                f'{peer.service} in {where}. Without them '
+                                f'{peer.why}.')
+            settings = cfg.CONF[peer.group]
+            adapter.Adapter(
+                authenticated, service_type=peer.service_type,
+                region_name=settings.region_name,
+                interface=settings.interface).get(peer.path)
+        except (exceptions.Unauthorized, exceptions.Forbidden) as error:
+            return _failure(f'{peer.service} refuses the credentials in '
+                            f'{where} what it lets admins do ({error}), so '
+                            f'that {peer.why}.')
+        except exceptions.ClientException as error:
+            return _warning(f'{peer.service} can\'t be asked with the '
+                            f'credentials in {where}: {error}')
+        return _success()
+
+    def surface(self) -> upgradecheck.Result:
+        """Compare what the service can be asked with what the guard knows."""
+        service = self._api.service
+        try:
+            unknown = self._wing.unknown()
+        except Exception as error:
+            return _warning(f'What {service} can be asked can\'t be read: '
+                            f'{error}')
         if unknown:
             return _failure(
-                f'The installed Nova can be asked what this version of '
+                f'The installed {service} can be asked what this version of '
                 f'nova-trove-guard does not know: {"; ".join(unknown)}. '
                 f'Look for a newer version.')
         return _success()
 
-    _upgrade_checks = (
-        ('Pipelines', check_pipelines),
-        ('Options', check_options),
-        ('Policy', check_policy),
-        ('Trove admin', check_trove_admin),
-        ('Services', check_services),
-        ('Surface of Nova', check_surface),
-    )
+    def _check_roles(
+            self, rule: str, kinds: Set[str],
+            question: Callable[[Keystone, list[str]], _A],
+            judge: Callable[[_A, list[str]], upgradecheck.Result],
+            ) -> upgradecheck.Result:
+        """Check in Keystone what becomes of the roles that a rule names.
+
+        :param kinds: the kinds of checks to look at
+        :param question: gets Keystone and the roles
+        :param judge: gets the answer and the roles
+        """
+        enforcer = self._wing.get_enforcer()
+        try:
+            enforcer.load_rules()
+        except Exception:
+            return _warning('See above: the policy can\'t be read.')
+        roles = named_roles(enforcer.rules, rule, kinds)
+        if not roles:
+            return _warning(f'The policy rule {rule} names no role: check '
+                            f'yourself that the principals it is for pass '
+                            f'it.')
+        try:
+            authenticated = keystone_session()
+            if authenticated is None:
+                return _warning(
+                    f'Keystone can\'t be asked: {self._wing.package}.conf '
+                    f'has credentials for it neither in '
+                    f'[{"] nor in [".join(CREDENTIALS)}].')
+            # Nova has options on which of Keystone's endpoints to use.
+            answer = question(openstack.connection.Connection(
+                session=authenticated,
+                oslo_conf=cfg.CONF if 'keystone' in cfg.CONF else None,
+                service_types=['identity']).identity, roles)
+        except (exceptions.ClientException,
+                openstack_exceptions.SDKException) as error:
+            return _warning(f'Keystone can\'t be asked: {error}')
+        return judge(answer, roles)
 
 
-def paste_path() -> str:
-    """Return the path of the api-paste.ini that nova-api loads.
+# The kinds of oslo.policy's checks that name a role.
+ROLE_CHECKS = frozenset(('role', 'service_roles'))
+
+
+def paste_path(wing: wings.Wing) -> str:
+    """Return the path of the api-paste.ini that a service loads.
 
     :raises outcome.Refused: if there is none
     """
-    name = CONF.wsgi.api_paste_config
-    # As nova.api.wsgi.Loader has it.
-    path = name if os.path.isabs(name) else CONF.find_file(name)
+    name = wing.paste_config(cfg.CONF)
+    # As nova.api.wsgi.Loader and oslo_service.wsgi.Loader have it.
+    path = name if os.path.isabs(name) else cfg.CONF.find_file(name)
     if not path:
         raise outcome.Refused(f'there is no {name}')
     return str(path)
 
 
-def _settings() -> options.Settings:
-    """Return the settings of the guard in nova-api.
-
-    :raises outcome.Refused: for an api-paste.ini that is not understood
-    :raises OSError: if it can't be read
-    :raises ValueError: for an option that has no valid value
-    """
-    _, overrides = files.understood(pipelines.settings, paste_path())
-    return options.settings(CONF, overrides, 'nova')
-
-
-def _check_roles(
-        rule: str,
-        question: Callable[[Keystone, list[str]], _A],
-        judge: Callable[[_A, list[str]], upgradecheck.Result],
-        ) -> upgradecheck.Result:
-    """Check in Keystone what becomes of the roles that a rule names.
-
-    :param question: gets Keystone and the roles
-    :param judge: gets the answer and the roles
-    """
-    enforcer = policies.get_enforcer()
-    try:
-        enforcer.load_rules()
-    except Exception:
-        return _warning('See above: the policy can\'t be read.')
-    roles = named_roles(enforcer.rules, rule)
-    if not roles:
-        return _warning(f'The policy rule {rule} names no role: check '
-                        f'yourself that the principals it is for pass it.')
-    authenticated = keystone_session()
-    if authenticated is None:
-        return _warning('Keystone can\'t be asked: nova.conf has '
-                        'credentials for it neither in '
-                        f'[{"] nor in [".join(CREDENTIALS)}].')
-    try:
-        answer = question(openstack.connection.Connection(
-            session=authenticated, oslo_conf=CONF,
-            service_types=['identity']).identity, roles)
-    except (exceptions.ClientException,
-            openstack_exceptions.SDKException) as error:
-        return _warning(f'Keystone can\'t be asked: {error}')
-    return judge(answer, roles)
-
-
-def named_roles(checks: Mapping[str, references.Check],
-                rule: str) -> list[str]:
+def named_roles(checks: Mapping[str, references.Check], rule: str,
+                kinds: Set[str] = ROLE_CHECKS) -> list[str]:
     """Return the names of the roles by which a rule knows a principal.
 
     :param checks: what oslo.policy made of all rules
+    :param kinds: the kinds of checks to look at
     """
     return sorted({
         leaf.match
         for check in references.reached(checks, rule).values()
         for leaf in references.leaves(check)
-        if getattr(leaf, 'kind', None) in ('role', 'service_roles')})
+        if getattr(leaf, 'kind', None) in kinds})
 
 
 def _holders(keystone: Keystone, roles: list[str]) -> list[typing.Any]:
@@ -197,43 +313,65 @@ def _judge_trove_admin(holders: list[typing.Any],
     if holders:
         return _success()
     return _failure(f'Nobody has the role {" or ".join(roles)}, so that not '
-                    f'even Trove can do anything with its servers: see '
+                    f'even Trove can do anything with what it manages: see '
                     f'"nova-trove-guard bootstrap".')
 
 
-def _lacking(keystone: Keystone,
-             roles: list[str]) -> tuple[list[str], list[str]]:
-    return accounts.lacking_role(
-        keystone, accounts.SERVICE_USERS, SERVICE_DOMAIN, roles)
-
-
-def _judge_services(found: tuple[list[str], list[str]],
+def _judge_services(wing: wings.Wing, found: tuple[list[str], list[str]],
                     roles: list[str]) -> upgradecheck.Result:
     lacking, missing = found
     if lacking:
         return _failure(
             f'{", ".join(lacking)} must have the role {" or ".join(roles)} '
             f'(policy rule {rules.SERVICE_API}), so that services can drive '
-            f'managed servers: ' +
+            f'managed {wing.kind}s: ' +
             accounts.grants(lacking, SERVICE_PROJECT, SERVICE_DOMAIN))
     if missing:
         return _warning(
             f'There is no user {" or ".join(missing)}: check yourself that '
-            f'the users as whom Neutron and Cinder call Nova have the role '
-            f'{" or ".join(roles)}.')
+            f'the users as whom other services call {wing.api.service} have '
+            f'the role {" or ".join(roles)}.')
     return _success()
 
 
 def keystone_session() -> session.Session | None:
-    """Return a keystoneauth1 session with credentials of Nova's, or None."""
-    for group in CREDENTIALS:
-        loading.register_auth_conf_options(CONF, group)
-        loading.register_session_conf_options(CONF, group)
-        auth = loading.load_auth_from_conf_options(CONF, group)
-        if auth is not None:
-            return loading.load_session_from_conf_options(
-                CONF, group, auth=auth)
-    return None
+    """Return a session with credentials of the service's, None for none."""
+    return next(filter(None, map(_session, CREDENTIALS)), None)
+
+
+def _session(group: str) -> session.Session | None:
+    """Return a session with the credentials in a group, None for none."""
+    # keystonemiddleware has options of the same names with other help texts.
+    conf = cfg.ConfigOpts()
+    loading.register_auth_conf_options(conf, group)
+    loading.register_session_conf_options(conf, group)
+    conf([], default_config_files=cfg.CONF.config_file,
+         default_config_dirs=cfg.CONF.config_dir)
+    auth = loading.load_auth_from_conf_options(conf, group)
+    if auth is None:
+        return None
+    authenticated: session.Session = loading.load_session_from_conf_options(
+        conf, group, auth=auth)
+    return authenticated
+
+
+def _of_process(service_type: str) -> list[Named]:
+    """Return the results of a service's checks, by this very program."""
+    done = subprocess.run(
+        [sys.executable, sys.argv[0], '--service', service_type, 'upgrade',
+         'check', '--json'], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == CHECK_FAILED:
+        raise RuntimeError(done.stdout)
+    return [
+        (result['check'], upgradecheck.Result(
+            upgradecheck.Code(result['result']), result['details']))
+        for result in json.loads(done.stdout.splitlines()[-1])['checks']]
+
+
+def _result(command: Command,
+            result: upgradecheck.Result) -> upgradecheck.Result:
+    """Return a result that is known already."""
+    return result
 
 
 def main() -> int:
@@ -241,5 +379,9 @@ def main() -> int:
 
     :returns: the exit code
     """
+    conf = cfg.ConfigOpts()
+    conf.register_cli_opt(SERVICE_OPT)
+    # It is the services that have configuration files.
     return upgradecheck.main(
-        CONF, project='nova', upgrade_command=Checks(), argv=sys.argv[1:])
+        conf, project='nova-trove-guard', upgrade_command=Command(conf),
+        argv=sys.argv[1:], default_config_files=[])
