@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# DevStack plugin: guards the managed servers, in Nova and in Trove.
+# DevStack plugin: guards what Trove manages, in Nova, Cinder and Trove.
 #
 #   enable_plugin trove https://opendev.org/openstack/trove
 #   enable_plugin nova-trove-guard <url of this repository>
 #   TROVE_MANAGED_INSTANCES=True
 #
-# stack.sh calls it in the phases install (Nova and Trove are installed),
-# post-config (both have their configuration, neither is started: so nothing
-# has to be started again) and extra (both run). unstack.sh calls it before
-# Nova and Keystone are stopped.
+# stack.sh calls it in the phases install (the services are installed),
+# post-config (they have their configuration, none is started: so nothing has
+# to be started again) and extra (they run). unstack.sh calls it before the
+# services and Keystone are stopped.
 
 # Where in DevStack its service users are.
 TROVE_GUARD_CLOUD=devstack-system-admin
@@ -45,13 +45,24 @@ function create_trove_guard_accounts {
         -f csv
 }
 
+# The filter and its options, by an api-paste.ini and the service's conf.
+function configure_trove_guard_in_api {
+    local paste=$1 conf=$2
+    trove_guard paste insert "$paste"
+    iniset "$conf" trove_guard trove_managed_instances True
+    iniset "$conf" keystone_authtoken service_token_roles service
+    iniset "$conf" keystone_authtoken service_token_roles_required True
+}
+
 function configure_trove_guard_in_nova {
     # stack.sh has this still writing into nova.conf.
     async_wait configure_neutron_nova
-    trove_guard paste insert "$NOVA_API_PASTE_INI"
-    iniset "$NOVA_CONF" trove_guard trove_managed_instances True
-    iniset "$NOVA_CONF" keystone_authtoken service_token_roles service
-    iniset "$NOVA_CONF" keystone_authtoken service_token_roles_required True
+    configure_trove_guard_in_api "$NOVA_API_PASTE_INI" "$NOVA_CONF"
+}
+
+# lib/cinder has written the credentials in [nova] already.
+function configure_trove_guard_in_cinder {
+    configure_trove_guard_in_api "$CINDER_API_PASTE_INI" "$CINDER_CONF"
 }
 
 function configure_trove_guard_in_trove {
@@ -68,28 +79,35 @@ function configure_trove_guard_in_trove {
     iniset "$TROVE_CONF" trove_guard server_owner "$TROVE_GUARD_SERVER_OWNER"
 }
 
-# Nova runs by now: say what is still wrong, but don't stop for a warning.
+# It runs by now: say what is still wrong, but don't stop for a warning.
 function check_trove_guard {
+    local service=$1 conf=$2
     local status=0
-    "$(get_python_exec_prefix)/nova-trove-guard-status" \
-        --config-file "$NOVA_CONF" upgrade check || status=$?
+    "$(get_python_exec_prefix)/nova-trove-guard-status" --service "$service" \
+        --config-file "$conf" upgrade check || status=$?
     if [[ $status -gt 1 ]]; then
         die $LINENO "nova-trove-guard is not in place"
     fi
 }
 
-# What is configured, not what is installed. stack.sh makes Nova's and
-# Trove's configuration anew; this is for those who go on without it.
+# What configure_trove_guard_in_api has done.
+function unconfigure_trove_guard_in_api {
+    local paste=$1 conf=$2
+    if [[ -f "$paste" ]]; then
+        trove_guard paste remove "$paste"
+    fi
+    if [[ -f "$conf" ]]; then
+        inidelete "$conf" trove_guard trove_managed_instances
+        inidelete "$conf" keystone_authtoken service_token_roles
+        inidelete "$conf" keystone_authtoken service_token_roles_required
+    fi
+}
+
+# What is configured, not what is installed. stack.sh makes the services'
+# configuration anew; this is for those who go on without it.
 function unconfigure_trove_guard {
-    if [[ -f "$NOVA_API_PASTE_INI" ]]; then
-        trove_guard paste remove "$NOVA_API_PASTE_INI"
-    fi
-    if [[ -f "$NOVA_CONF" ]]; then
-        inidelete "$NOVA_CONF" trove_guard trove_managed_instances
-        inidelete "$NOVA_CONF" keystone_authtoken service_token_roles
-        inidelete "$NOVA_CONF" keystone_authtoken \
-            service_token_roles_required
-    fi
+    unconfigure_trove_guard_in_api "$NOVA_API_PASTE_INI" "$NOVA_CONF"
+    unconfigure_trove_guard_in_api "$CINDER_API_PASTE_INI" "$CINDER_CONF"
     # Trove's plugin, which came first, has removed its own.
     if [[ -f "$TROVE_CONF" ]]; then
         local option
@@ -135,13 +153,19 @@ function trove_guard_phase {
             if is_service_enabled n-api; then
                 configure_trove_guard_in_nova
             fi
+            if is_service_enabled c-api; then
+                configure_trove_guard_in_cinder
+            fi
             if is_service_enabled trove; then
                 configure_trove_guard_in_trove
             fi
             ;;
         "stack extra")
             if is_service_enabled n-api; then
-                check_trove_guard
+                check_trove_guard compute "$NOVA_CONF"
+            fi
+            if is_service_enabled c-api; then
+                check_trove_guard volume "$CINDER_CONF"
             fi
             ;;
         "unstack")

@@ -15,6 +15,8 @@ import sys
 
 import pytest
 
+from tests.unit import pastes
+
 PLUGIN = pathlib.Path(__file__).parents[2] / 'devstack'
 SCRIPTS = ('plugin.sh', 'settings')
 PHASES = ('stack install', 'stack post-config', 'stack extra')
@@ -86,11 +88,13 @@ class Stack:
         self.calls = directory / 'calls'
         self.paste = directory / 'api-paste.ini'
         self.nova_conf = directory / 'nova.conf'
+        self.cinder_paste = directory / 'cinder-api-paste.ini'
+        self.cinder_conf = directory / 'cinder.conf'
         self.trove_conf = directory / 'trove.conf'
-        # The wheel has it as a data file of the environment.
-        shutil.copy(pathlib.Path(sys.prefix, 'etc/nova/api-paste.ini'),
-                    self.paste)
-        self.nova_conf.write_text('[DEFAULT]\ndebug = True\n')
+        shutil.copy(pastes.INSTALLED['installed'], self.paste)
+        shutil.copy(pastes.INSTALLED['cinder'], self.cinder_paste)
+        for path in (self.nova_conf, self.cinder_conf):
+            path.write_text('[DEFAULT]\ndebug = True\n')
         self.trove_conf.write_text(
             '[DEFAULT]\n'
             'taskmanager_manager = trove.taskmanager.manager.Manager\n')
@@ -126,12 +130,14 @@ class Stack:
                 'INI': str(self.directory / 'ini.py'),
                 'NOVA_CONF': str(self.nova_conf),
                 'NOVA_API_PASTE_INI': str(self.paste),
+                'CINDER_CONF': str(self.cinder_conf),
+                'CINDER_API_PASTE_INI': str(self.cinder_paste),
                 'TROVE_CONF': str(self.trove_conf),
                 'SERVICE_PROJECT_NAME': 'service',
                 'SERVICE_DOMAIN_NAME': 'Default',
                 'SERVICE_PASSWORD': 'it\'s a $ecret',
                 'DEVSTACK_VENV': '/opt/stack/data/venv',
-                'ENABLED_SERVICES': 'key,n-api,n-cpu,trove,tr-api',
+                'ENABLED_SERVICES': 'key,n-api,n-cpu,c-api,trove,tr-api',
                 'DEVSTACK_PLUGINS': ',trove,nova-trove-guard',
                 'TROVE_MANAGED_INSTANCES': 'True', **environment})
         return [call for call in self.calls.read_text().splitlines()
@@ -148,9 +154,11 @@ class Stack:
 
     def files(self):
         """Return what the files say that the plugin changes."""
-        return [self.paste.read_text()] + [
+        return [path.read_text() for path in (
+            self.paste, self.cinder_paste)] + [
             {name: dict(section) for name, section in _read(path).items()
-             if section} for path in (self.nova_conf, self.trove_conf)]
+             if section} for path in (
+                self.nova_conf, self.cinder_conf, self.trove_conf)]
 
 
 def _read(path):
@@ -236,6 +244,14 @@ def test_nova_is_configured(stack):
         'service_token_roles_required': 'True'}
 
 
+def test_cinder_is_configured(stack):
+    stack.stack()
+    paste = stack.cinder_paste.read_text()
+    assert paste.count('keystonecontext trove_guard apiv3') == 2
+    assert 'use = egg:nova-trove-guard#trove_guard_cinder\n' in paste
+    assert _read(stack.cinder_conf) == _read(stack.nova_conf)
+
+
 def test_trove_is_configured(stack):
     stack.stack(TROVE_GUARD_SERVER_OWNER='user')
     trove = _read(stack.trove_conf)
@@ -259,9 +275,11 @@ def test_stacking_twice_changes_nothing_more(stack):
 @pytest.mark.parametrize('services, touched', [
     ('n-cpu', set()),
     ('key,n-api', {'paste', 'nova'}),
+    ('c-api,c-vol', {'cinder_paste', 'cinder'}),
+    ('c-vol', set()),
     ('trove,tr-tmgr', {'trove'})])
 def test_a_host_gets_what_belongs_to_its_services(stack, services, touched):
-    names = ('paste', 'nova', 'trove')
+    names = ('paste', 'cinder_paste', 'nova', 'cinder', 'trove')
     before = stack.files()
     calls = stack.stack(ENABLED_SERVICES=services)
     assert {name for name, was, now in zip(names, before, stack.files())
@@ -272,10 +290,15 @@ def test_a_host_gets_what_belongs_to_its_services(stack, services, touched):
 @pytest.mark.parametrize('status, ends', [(0, 0), (1, 0), (2, 1), (255, 1)])
 def test_the_upgrade_check_has_the_last_word(stack, status, ends):
     stack.upgrade_check_ends(status)
-    assert stack.run('stack extra')[0] == (
-        f'nova-trove-guard-status --config-file {stack.nova_conf} '
-        f'upgrade check')
+    checks = [
+        f'nova-trove-guard-status --service {service} --config-file {conf} '
+        f'upgrade check' for service, conf in (
+            ('compute', stack.nova_conf), ('volume', stack.cinder_conf))]
+    calls = stack.run('stack extra')
+    assert calls == (checks if not ends else [
+        checks[0], 'die nova-trove-guard is not in place'])
     assert stack.done.returncode == ends
+    assert stack.run('stack extra', ENABLED_SERVICES='c-api')[0] == checks[1]
 
 
 def test_unstacking_undoes_it(stack):
@@ -290,7 +313,8 @@ def test_unstacking_undoes_it(stack):
 
 
 def test_unstacking_what_is_gone_is_no_error(stack):
-    for path in (stack.paste, stack.nova_conf, stack.trove_conf):
+    for path in (stack.paste, stack.nova_conf, stack.cinder_paste,
+                 stack.cinder_conf, stack.trove_conf):
         path.unlink()
     calls = stack.run('unstack')
     assert stack.done.returncode == 0, stack.done.stderr
