@@ -10,6 +10,7 @@ import types
 
 import hypothesis
 from hypothesis import strategies
+from keystonemiddleware import opts as middleware
 from oslo_config import cfg
 import pytest
 
@@ -18,8 +19,10 @@ from nova_trove_guard.cmd.bootstrap import command
 from nova_trove_guard.cmd.bootstrap import snippets
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import options
 from nova_trove_guard.trove import opts as trove_opts
+from tests.unit import pastes
 
 PRINTABLE = strategies.text(
     strategies.characters(codec='utf-8', exclude_categories=['C', 'Z']) |
@@ -72,11 +75,35 @@ def test_trove_s_options_are_real_ones(tmp_path, owner):
     assert settings.server_owner == owner
 
 
-def test_nova_s_options_are_real_ones(tmp_path):
-    path = tmp_path / 'nova.conf'
-    path.write_text(snippets.NOVA)
+@pytest.mark.parametrize('name, text', [
+    ('nova', snippets.NOVA), ('cinder', snippets.CINDER)])
+def test_the_options_of_the_services_are_real_ones(tmp_path, name, text):
+    path = tmp_path / f'{name}.conf'
+    path.write_text(text)
+    assert f'{name}-api' in text
     assert read_back(path, options.GROUP,
                      options.GUARD_OPTS).trove_managed_instances is True
+    tokens = read_back(path, 'keystone_authtoken', [
+        opt for opts in dict(middleware.list_auth_token_opts()).values()
+        for opt in opts if opt.dest.startswith('service_token_roles')])
+    assert tokens.service_token_roles == ['service']
+    assert tokens.service_token_roles_required is True
+
+
+def test_nova_sends_its_service_token(tmp_path):
+    path = tmp_path / 'nova.conf'
+    path.write_text(snippets.NOVA)
+    assert read_back(path, 'service_user', [
+        cfg.BoolOpt('send_service_user_token')]).send_service_user_token
+
+
+@pytest.mark.parametrize('api', pipelines.APIS)
+def test_the_filter_is_the_one_that_paste_inserts(api):
+    name = {pipelines.NOVA: 'installed', pipelines.CINDER: 'cinder'}[api]
+    section = snippets.paste(api).partition('\n\n')[2]
+    assert section in pipelines.insert(
+        pastes.INSTALLED[name].read_text())
+    assert api.process in snippets.paste(api)
 
 
 def test_a_secret_is_never_for_others_to_read(tmp_path):

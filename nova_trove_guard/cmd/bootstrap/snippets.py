@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration that Nova and Trove need for the guard."""
+"""The configuration that Nova, Cinder and Trove need for the guard."""
 
 from collections import abc
 import pathlib
@@ -9,8 +9,8 @@ from oslo_config import cfg
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
 
-NOVA = '''\
-# For nova.conf of nova-api.
+_API = '''\
+# For {service}.conf of {service}-api.
 
 [trove_guard]
 trove_managed_instances = true
@@ -20,13 +20,33 @@ service_token_roles = service
 service_token_roles_required = true
 '''
 
-PASTE = f'''\
-# For api-paste.ini of nova-api, with the name {pipelines.NAME} right after
-# keystonecontext in every pipeline: nova-trove-guard paste insert FILE
+# What the guard in Cinder needs of Nova, which has a password of its own.
+NOVA = _API.format(service='nova') + '''
+# Also for nova.conf of nova-compute, and unless it is there already: with this
+# Nova drives managed volumes in a Cinder with the guard. The section needs the
+# credentials of Nova's own user, as [cinder] or [neutron] have them.
+[service_user]
+send_service_user_token = true
+'''
+
+CINDER = _API.format(service='cinder') + '''
+# The guard asks Nova about the server to which a managed volume is attached.
+# Unless they are there already, this section needs credentials that show
+# servers of all projects: those of Cinder's user, if it has the role admin.
+[nova]
+'''
+
+
+def paste(api: pipelines.Api) -> str:
+    """Return what to add to the api-paste.ini of a service."""
+    return f'''\
+# For api-paste.ini of {api.process}, with the name {pipelines.NAME} right
+# after keystonecontext in every pipeline: nova-trove-guard paste insert FILE
 
 [{pipelines.SECTION}]
-use = {pipelines.NOVA.factory}
+use = {api.factory}
 '''
+
 
 _TROVE = '''\
 # For trove.conf of Trove's API and task manager.
