@@ -30,6 +30,8 @@ _NOT_MANAGED = 'no {kind} that it acts on is managed'
 _NOT_FOUND = 'there is no such {kind}: {service} answers that itself'
 _SERVICE_REFUSES = (
     '{service}\'s own rule refuses it: the guard looks no {kind} up')
+_REDACTED = ('it passes, and what the rule does not let the principal see of '
+             'managed {kind}s is taken out of the answer')
 _TROVE_ADMIN = 'the principal is the Trove admin'
 _RULE = 'the rule lets the principal pass'
 _GLASS = 'nothing but break-glass lets the principal pass'
@@ -87,7 +89,9 @@ class Verdict:
         """The name of the rule that judges it, None for none."""
         if self.decision is not None and self.decision.rule:
             return self.decision.rule
-        if self.call is None or not self.call.operation.targets:
+        if self.call is None or not (
+                self.call.operation.targets or
+                self.call.operation.is_redacted):
             return None
         return rules.rule_of(self.call.operation)
 
@@ -105,6 +109,9 @@ class Verdict:
         if decision is None:
             return NO_SAY if self.status is None else (
                 'auth_token does not take the token')
+        if (self.call is not None and self.call.operation.is_redacted and
+                decision.outcome is decisions.Outcome.NOT_MANAGED):
+            return _REDACTED
         by_trove_admin = decision.rule == rules.TROVE_ADMIN
         if (decision.outcome, by_trove_admin) in _PASSES:
             return _PASSES[decision.outcome, by_trove_admin]
@@ -151,7 +158,9 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
     service = wing.service(behind)
     application = guard.TroveGuard(
         behind, service, evidence, enforcer, settings.metadata_key,
-        settings.mode, (decided.append,), evidence.confirm)
+        settings.mode, (decided.append,), evidence.confirm,
+        # There is no answer here from which anything could be taken.
+        redactor=lambda content, may_show: content)
 
     def watched(environ: documents.Environ,
                 start_response: services.StartResponse) -> Iterable[bytes]:

@@ -10,6 +10,8 @@ from oslo_config import cfg
 from oslo_service import wsgi
 import paste.urlmap
 
+from nova_trove_guard.cinder import attachments
+from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import service
 from nova_trove_guard.cinder import surface
@@ -18,6 +20,7 @@ from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import deadline
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import principals
+from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.core import services
 
 
@@ -47,7 +50,10 @@ def _context(principal: principals.Principal) -> documents.Environ:
 
 
 def _confirm(metadata_key: str) -> services.Confirm:
-    return service.ServerProof(metadata_key, deadline.Deadline()).confirm
+    bound = deadline.Deadline()
+    return attachments.ServerProof(
+        metadata_key, lookup.CinderLookup(metadata_key, metrics.Off(), bound),
+        bound).confirm
 
 
 WING = wings.Wing(

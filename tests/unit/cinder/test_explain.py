@@ -5,6 +5,8 @@ import json
 import types
 from unittest import mock
 
+from cinder.compute import nova
+from cinder import exception
 from keystoneauth1 import exceptions
 from oslo_config import cfg
 import pytest
@@ -13,7 +15,6 @@ import webob
 from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import operations
 from nova_trove_guard.cinder import policies
-from nova_trove_guard.cinder import service
 from nova_trove_guard.cmd.explain import lookups
 from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import outcome
@@ -39,20 +40,20 @@ OWN, PLAIN, BROKEN, NOWHERE = (
 
 
 @pytest.fixture(autouse=True)
-def nova(monkeypatch):
+def servers(monkeypatch):
     """Have Nova know the server of the managed volume, and a plain one."""
     def get_server(nova, context, server_id, privileged_user=False,
                    timeout=None):
         assert privileged_user
         if server_id == BROKEN:
-            raise service.exception.APITimeout(service='Nova')
+            raise exception.APITimeout(service='Nova')
         if server_id not in (OWN, PLAIN):
-            raise service.exception.ServerNotFound(uuid=server_id)
+            raise exception.ServerNotFound(uuid=server_id)
         return types.SimpleNamespace(metadata={
             api.METADATA_KEY: api.DATABASE_INSTANCE
         } if server_id == OWN else {})
 
-    monkeypatch.setattr(service.nova.API, 'get_server', get_server)
+    monkeypatch.setattr(nova.API, 'get_server', get_server)
 
 
 class Evidence(lookup.CinderLookup):
@@ -199,7 +200,7 @@ def test_nova_is_asked_for_the_server(enforcer, looked_up):
     assert attached(enforcer, OWN, looked_up).status is None
     assert attached(enforcer, PLAIN, looked_up).status == 403
     attached(enforcer, BROKEN, looked_up)
-    assert isinstance(looked_up.error, service.exception.APITimeout)
+    assert isinstance(looked_up.error, exception.APITimeout)
 
 
 def test_what_leads_to_a_volume_must_be_told(enforcer, looked_up):
@@ -279,3 +280,16 @@ def test_the_api_paste_ini_is_of_cinder(run):
                             str(pastes.INSTALLED['installed']))
     assert status == 1
     assert 'is not of Cinder' in errors
+
+
+@pytest.mark.parametrize('who, why', [
+    ('owner', 'it passes, and what the rule does not let the principal see of '
+              'managed volumes is taken out of the answer'),
+    ('nova', 'the rule lets the principal pass'),
+    ('trove admin', 'the principal is the Trove admin')])
+def test_the_detailed_list_of_attachments_is_explained(enforcer, who, why):
+    verdict = explained(enforcer, 'GET', '/attachments/detail', None, who)
+    assert verdict.status is None
+    assert verdict.why == why
+    assert verdict.rule in ('trove_guard:volume:attachment_detail',
+                            'trove_guard:trove_admin')
