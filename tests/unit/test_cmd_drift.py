@@ -7,6 +7,7 @@ import email.utils
 import io
 import itertools
 import re
+import types
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import identity
@@ -34,9 +35,13 @@ Code = discrepancies.Code
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    """Skip all pauses; return the list of them (seconds)."""
+    """Skip all pauses of tenacity's; return the list of them (seconds).
+
+    Other threads of the process still pause.
+    """
     pauses = []
-    monkeypatch.setattr('tenacity.nap.time.sleep', pauses.append)
+    monkeypatch.setattr('tenacity.nap.time',
+                        types.SimpleNamespace(sleep=pauses.append))
     return pauses
 
 

@@ -101,6 +101,8 @@ def tally(rows, **wanted):
     return {code: codes.count(code) for code in codes}
 
 
+# Half of the time of this module.
+@pytest.mark.xdist_group('drift, twenty thousand servers')
 def test_twenty_thousand_servers(fleet, operator):
     fleet.grow(FEW)
     status, rows, errors = operator.run()
