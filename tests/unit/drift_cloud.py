@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated Keystone, Nova and Trove, for the real clients.
+"""A simulated Keystone, Nova, Cinder and Trove, for the real clients.
 
-They speak HTTP, list in pages as Nova and Trove do, and are as busy as a test
+They speak HTTP, list in pages as the real ones do, and are as busy as a test
 wants. What they say is held against the real ones in
 tests/functional/test_fleet.py, which finds the same there.
 """
@@ -25,42 +25,57 @@ IDLE = 'No tasks for the instance.'
 BALLAST = {f'OS-EXT-SRV-ATTR:{number}': 'x' * 40 for number in range(20)}
 
 
+# What Cinder lets anyone filter volumes by (resource_filters.json).
+OPEN_FILTERS = ('name', 'status', 'metadata')
+
+
 class Fleet:
-    """The servers and database instances, which tests let drift apart.
+    """Servers, volumes and database instances, which tests let drift apart.
 
     :ivar servers: dict of server (dict) by id, in the order of Nova's list
+    :ivar volumes: dict of volume (dict) by id, in the order of Cinder's list
     :ivar instances: dict of database instance (dict) by id
     :ivar elsewhere: as instances, but another Trove's, of the region Two
     :ivar requests: Counter of (service, method, kind of path)
     :ivar trouble: function of a request's number that returns a status and
         headers to answer with instead, or None
     :ivar on_page: function that is called after each page of Trove's
+    :ivar on_volumes: function that is called with the ids of each page of
+        Cinder's after it
+    :ivar has_cinder: whether the catalog has Cinder
+    :ivar is_cinder_admin: whether Cinder takes the operator for an admin
     :ivar filters: whether the operator may ask who locked a server
     :ivar takes_tags: whether Nova accepts tags in the state of the servers
     """
 
     def __init__(self):
         self.servers = {}
+        self.volumes = {}
         self.instances = {}
         self.elsewhere = {}
         self.requests = collections.Counter()
         self.trouble = lambda number: None
         self.on_page = lambda: None
+        self.on_volumes = lambda ids: None
+        self.has_cinder = True
+        self.is_cinder_admin = True
         self.numbers = itertools.count(1)
         self.clock = itertools.count(1)
         self.filters = True
         self.takes_tags = True
 
     def grow(self, count, project=TROVE_PROJECT):
-        """Add instances with servers that are as they should be.
+        """Add instances with servers and volumes that are as they should be.
 
         :returns: list of the ids of the instances
         """
         made = []
         for _ in range(count):
-            instance, server = str(uuid.uuid4()), str(uuid.uuid4())
+            instance, server, volume = (
+                str(uuid.uuid4()) for _ in range(3))
             self.instances[instance] = {
                 'id': instance, 'server_id': server, 'region': None,
+                'volume_id': volume,
                 'tenant_id': USER_PROJECT, 'status': 'ACTIVE',
                 'task_description': IDLE, 'name': 'database'}
             self.touch(instance)
@@ -68,6 +83,7 @@ class Fleet:
                             tags=['trove_instance'])
             self.lock(server, 'admin' if project != TROVE_PROJECT
                       else 'owner')
+            self.add_volume(volume, {MARKER: instance}, server)
             made.append(instance)
         return made
 
@@ -78,6 +94,17 @@ class Fleet:
             'metadata': metadata, 'locked': False, 'locked_reason': None,
             'locked_by': None, 'OS-EXT-STS:task_state': None,
             'tags': list(tags)}
+
+    def add_volume(self, volume, metadata, server=None):
+        """Add a volume, which may be attached to a server."""
+        self.volumes[volume] = {
+            'id': volume, 'status': 'in-use' if server else 'available',
+            'metadata': metadata, 'migration_status': None,
+            'attachments': [{'server_id': server}] if server else []}
+
+    def volume_of(self, instance):
+        """Return the volume (dict) of an instance's id."""
+        return self.volumes[self.instances[instance]['volume_id']]
 
     def server_of(self, instance):
         """Return the server (dict) of an instance's id."""
@@ -130,7 +157,9 @@ class Fleet:
                              for region, path in (('One', path),
                                                   ('Two', path + '-two'))]}
                         for type_, path in (('compute', '/compute'),
-                                            ('database', '/database'))]}}
+                                            ('volumev3', '/volume'),
+                                            ('database', '/database'))
+                        if self.has_cinder or path != '/volume']}}
 
     # Nova
 
@@ -179,6 +208,32 @@ class Fleet:
             return 409, {'conflictingRequest': {'message': 'Not now.'}}
         self.servers[server]['tags'].append(tag)
         return 201, None
+
+    # Cinder
+
+    def list_volumes(self, query, url, version):
+        """Answer a list of volumes, as Cinder does.
+
+        :param version: the microversion
+        """
+        filters = query.keys() - {'all_tenants', 'limit', 'marker'}
+        if (not self.is_cinder_admin and version >= '3.31' and
+                not filters <= {*OPEN_FILTERS}):
+            return 400, {'badRequest': {'message': 'Invalid filters.'}}
+        after, limit = 0, int(query['limit'])
+        ids = [] if filters or not self.is_cinder_admin else list(
+            self.volumes)
+        if 'marker' in query:
+            if query['marker'] not in self.volumes:
+                return 404, {'itemNotFound': {'message': 'No such volume.'}}
+            after = ids.index(query['marker']) + 1
+        page = {'volumes': [self.volumes[each] | BALLAST
+                            for each in ids[after:after + limit]]}
+        # Also where the page after it is empty.
+        if len(page['volumes']) == limit:
+            page['volumes_links'] = [{'rel': 'next', 'href': url}]
+        self.on_volumes([volume['id'] for volume in page['volumes']])
+        return 200, page
 
     # Trove
 
@@ -255,8 +310,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if rest[1] == 'tags':
                 return fleet.tag(rest[0], rest[2])
             return fleet.act(rest[0], body)
-        fleet.requests[service, self.command] += 1
+        if service == 'volume':
+            return self._route_volumes(fleet, path[1:], query, body)
         *_, last = path
+        kind = () if last == 'instances' else ('id',)
+        fleet.requests[service, self.command, *kind] += 1
         if last == 'instances':
             return fleet.list_instances(query, '/database/mgmt/instances')
         instance = {'database': fleet.instances,
@@ -264,6 +322,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if instance is None:
             return 404, {'itemNotFound': {'message': 'No such instance.'}}
         return 200, {'instance': instance}
+
+    def _route_volumes(self, fleet, path, query, body):
+        kind = {1: 'list', 2: path[-1], 3: 'metadata'}[len(path)]
+        fleet.requests['volume', self.command,
+                       'id' if kind in fleet.volumes else kind] += 1
+        if kind in ('list', 'detail'):
+            _, _, version = self.headers.get(
+                'OpenStack-API-Version', 'volume 3.0').partition(' ')
+            return fleet.list_volumes(query, self.path, version)
+        volume = fleet.volumes.get(path[1])
+        if volume is None:
+            return 404, {'itemNotFound': {'message': 'No such volume.'}}
+        return 200, {'volume': volume}
 
     def _answer(self, status, document, headers=None):
         content = b'' if document is None else json.dumps(document).encode()

@@ -71,6 +71,7 @@ def compare(fleet):
 
             return comparisons.Comparison(
                 sources.Nova(session, tagged_only, region_name='One'),
+                sources.Cinder(session, region_name='One'),
                 trove('One'), tuple(map(trove, others)),
                 discrepancies.Expectation(MARKER, owner, TROVE_PROJECT),
                 ledger or store.Ledger('', 'a test'),
@@ -81,9 +82,12 @@ def compare(fleet):
 
 
 def found(one):
-    """Run a Comparison; return the set of (code, server) that it finds."""
+    """Run a Comparison; return the set of (code, id) that it finds.
+
+    The id is that of the server or, where it is about a volume, the volume.
+    """
     one.run()
-    return {(discrepancy.code, discrepancy.server)
+    return {(discrepancy.code, discrepancy.volume or discrepancy.server)
             for discrepancy, _ in one.ledger.results()}
 
 
@@ -131,12 +135,26 @@ def silence(fleet, instance):
     server['status'] = 'UNKNOWN'
 
 
+def unmark_volume(fleet, instance):
+    fleet.volume_of(instance)['metadata'].clear()
+
+
+def mark_volume_otherwise(fleet, instance):
+    fleet.volume_of(instance)['metadata'][MARKER] = 'mine'
+
+
+def lose_volume(fleet, instance):
+    del fleet.volumes[fleet.instances[instance]['volume_id']]
+
+
 DRIFTS = [
     (unlock, Code.UNLOCKED), (unmark, Code.MARKER_MISSING),
     (mark_otherwise, Code.MARKER_WRONG), (lose, Code.SERVER_MISSING),
     (trash, Code.SERVER_MISSING), (never_have, Code.SERVER_MISSING),
     (fail, Code.SERVER_ERROR), (move, Code.WRONG_PROJECT),
-    (silence, Code.UNREADABLE)]
+    (silence, Code.UNREADABLE), (unmark_volume, Code.VOLUME_MARKER_MISSING),
+    (mark_volume_otherwise, Code.VOLUME_MARKER_WRONG),
+    (lose_volume, Code.VOLUME_MISSING)]
 
 
 def test_a_healthy_fleet_has_no_discrepancies(compare):
@@ -146,12 +164,14 @@ def test_a_healthy_fleet_has_no_discrepancies(compare):
 @pytest.mark.parametrize('drift, code', DRIFTS)
 def test_each_drift_is_reported(fleet, compare, drift, code):
     drift(fleet, fleet.ids[3])
-    server = fleet.instances[fleet.ids[3]]['server_id'] or ''
-    assert found(compare()) == {(code, server)}
+    instance = fleet.instances[fleet.ids[3]]
+    drifted = instance[
+        'volume_id' if code.startswith('volume-') else 'server_id'] or ''
+    assert found(compare()) == {(code, drifted)}
 
 
 def test_all_drifts_at_once(fleet, compare):
-    fleet.ids += fleet.grow(2)
+    fleet.ids += fleet.grow(5)
     for instance, (drift, _) in zip(fleet.ids, DRIFTS, strict=True):
         drift(fleet, instance)
     assert sorted(code for code, _ in found(compare())) == sorted(
@@ -170,10 +190,11 @@ def test_a_finding_is_one_harmless_line(fleet, compare):
 def test_every_code_has_a_remedy():
     assert set(discrepancies.REMEDIES) == set(Code)
     for code in Code:
-        discrepancy = discrepancies.Discrepancy(code, 'S', 'I', '')
+        discrepancy = discrepancies.Discrepancy(code, 'S', 'V', 'I', '')
         assert '{' not in discrepancy.remedy('K')
-    assert discrepancies.forged('S', 'x', '').remedy('K').endswith(
-        'openstack server unset --property K S')
+    for kind in discrepancies.Kind:
+        assert discrepancies.forged(kind, 'ID', 'x', '').remedy(
+            'K').endswith(f'openstack {kind} unset --property K ID')
 
 
 # Locks
@@ -188,6 +209,7 @@ def test_a_lock_that_the_tenant_can_remove(
         fleet, compare, owner, project, locked_by, is_found):
     fleet.instances.clear()
     fleet.servers.clear()
+    fleet.volumes.clear()
     instance, = fleet.grow(1, project)
     server = fleet.instances[instance]['server_id']
     fleet.lock(server, locked_by)
@@ -208,7 +230,7 @@ def test_credentials_that_may_not_filter_by_locked_by_are_refused(
     {'status': 'BACKUP'},
     {'status': 'SHUTDOWN', 'task_description': 'Deleting the instance.'}])
 def test_servers_that_trove_works_on_are_not_reported(fleet, compare, change):
-    for drift, instance in zip((unlock, lose), fleet.ids):
+    for drift, instance in zip((unlock, lose, lose_volume), fleet.ids):
         drift(fleet, instance)
         fleet.instances[instance] |= change
     assert found(compare()) == set()
@@ -250,12 +272,13 @@ def test_a_marker_of_another_server_s_instance(fleet, compare):
     assert found(compare()) == {(Code.MARKER_FORGED, 'forged')}
 
 
-def test_a_server_of_another_trove_is_not_forged(fleet, compare):
+def test_what_is_another_trove_s_is_not_forged(fleet, compare):
     known, = fleet.grow(1)
-    server = fleet.instances[known]['server_id']
-    fleet.elsewhere[known] = fleet.instances.pop(known)
+    instance = fleet.elsewhere[known] = fleet.instances.pop(known)
     assert found(compare(others=['Two'])) == set()
-    assert found(compare()) == {(Code.MARKER_FORGED, server)}
+    assert found(compare()) == {
+        (Code.MARKER_FORGED, instance['server_id']),
+        (Code.VOLUME_MARKER_FORGED, instance['volume_id'])}
 
 
 def test_only_tagged_servers_are_listed_if_wanted(fleet, compare):
@@ -266,6 +289,63 @@ def test_only_tagged_servers_are_listed_if_wanted(fleet, compare):
     assert found(one) == {(Code.MARKER_MISSING, untagged['id'])}
 
 
+# Volumes
+
+def test_an_instance_without_a_volume_is_ok(fleet, compare):
+    lose_volume(fleet, fleet.ids[0])
+    fleet.instances[fleet.ids[0]]['volume_id'] = None
+    assert found(compare()) == set()
+
+
+def test_volumes_are_left_out_without_cinder(fleet, compare):
+    for instance in fleet.ids:
+        unmark_volume(fleet, instance)
+    fleet.has_cinder = False
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('marker', ['of one', 'of none', 'x', ''])
+def test_a_forged_marker_on_a_volume(fleet, compare, marker):
+    """A copy that was restored from a backup has one, too."""
+    known = {'of one': fleet.ids[0],
+             'of none': '4decd968-a8f9-47db-b572-dc39a0e34182'}
+    fleet.add_volume('forged', {MARKER: known.get(marker, marker)})
+    fleet.add_volume('ordinary', {'purpose': 'web'})
+    one = compare()
+    assert found(one) == {(Code.VOLUME_MARKER_FORGED, 'forged')}
+    (discrepancy, _), = one.ledger.results()
+    assert discrepancy.instance == known.get(marker, '')
+    assert discrepancy.detail.startswith(
+        "the database instance's volume is " if marker == 'of one' else
+        'Trove has no database instance ')
+
+
+def test_a_volume_that_trove_makes_is_not_forged(fleet, compare):
+    """Trove records it only when Cinder has made it."""
+    lose_volume(fleet, fleet.ids[0])
+    fleet.instances[fleet.ids[0]] |= {
+        'volume_id': None, 'status': 'BUILD',
+        'task_description': 'The instance is building.'}
+    fleet.add_volume('new', {MARKER: fleet.ids[0]})
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('status, codes', [
+    ('target:x', set()), ('success', {Code.VOLUME_MARKER_FORGED})])
+def test_the_target_of_a_migration_is_not_forged(
+        fleet, compare, status, codes):
+    fleet.add_volume('target', {MARKER: fleet.ids[0]})
+    fleet.volumes['target']['migration_status'] = status
+    assert {code for code, _ in found(compare())} == codes
+
+
+def test_credentials_that_see_one_project_s_volumes_are_refused(
+        fleet, compare):
+    fleet.is_cinder_admin = False
+    with pytest.raises(outcome.Refused, match='context_is_admin'):
+        compare().run()
+
+
 # Lists that change while they are read
 
 @pytest.fixture
@@ -274,6 +354,8 @@ def small_pages(monkeypatch):
     monkeypatch.setattr(sources, 'TROVE_PAGE', 5)
     monkeypatch.setattr(sources, 'OVERLAP', 2)
     monkeypatch.setattr(sources, 'NOVA_PAGE', 3)
+    monkeypatch.setattr(sources, 'CINDER_PAGE', 3)
+    monkeypatch.setattr(sources, 'CINDER_PLACES', 2)
 
 
 def test_pages(fleet, compare, small_pages):
@@ -299,6 +381,7 @@ def test_no_instance_is_missed_where_trove_s_list_moves(
         if next(pages) == 3:
             for gone in latest_first[:deleted]:
                 lose(fleet, gone)
+                lose_volume(fleet, gone)
                 del fleet.instances[gone]
             # What was ahead is at the front now, which has been read.
             for instance in latest_first[-touched:] if touched else ():
@@ -311,11 +394,57 @@ def test_no_instance_is_missed_where_trove_s_list_moves(
         instance['server_id'] for instance in fleet.instances.values()}
 
 
+@pytest.mark.parametrize('deleted, more', [(1, 1), (2, 6), (3, 6)])
+def test_no_volume_is_missed_where_cinder_s_list_moves(
+        fleet, compare, small_pages, deleted, more):
+    """Cinder can't go on from a volume that is gone.
+
+    :param more: how many requests that costs: from the start, if all places
+        to go on from are gone
+    """
+    for number in range(30):
+        fleet.add_volume(f'other-{number}', {})
+    fleet.ids += fleet.grow(10)
+    for instance in fleet.ids:
+        unmark_volume(fleet, instance)
+    listed = 'volume', 'GET', 'detail'
+    expected = found(compare())
+    pages = fleet.requests.pop(listed)
+    assert len(expected) == len(fleet.ids)
+
+    def move_on(ids):
+        if fleet.requests[listed] == 4:
+            for gone in ids[-deleted:]:
+                del fleet.volumes[gone]
+
+    fleet.on_volumes = move_on
+    assert found(compare()) == expected
+    assert fleet.requests[listed] <= pages + more
+    assert not fleet.requests['volume', 'GET', 'id']
+
+
+def test_a_volume_that_trove_records_meanwhile_is_compared(
+        fleet, compare, small_pages):
+    fleet.ids += fleet.grow(10)
+    last = fleet.ids[-1]
+    instance = fleet.instances[last]
+    volume, instance['volume_id'] = instance['volume_id'], None
+    fleet.volumes[volume]['metadata'].clear()
+
+    def record():
+        instance['volume_id'] = volume
+        fleet.touch(last)
+
+    fleet.on_page = record
+    assert found(compare()) == {(Code.VOLUME_MARKER_MISSING, volume)}
+
+
 def test_instances_of_other_regions_are_ignored(
         fleet, compare, small_pages):
     for instance in fleet.grow(40):
         fleet.instances[instance]['region'] = 'Two'
         lose(fleet, instance)
+        lose_volume(fleet, instance)
     assert found(compare()) == set()
 
 
@@ -339,11 +468,11 @@ def test_an_instance_that_came_later_is_not_forged(fleet, compare):
 # Fixes
 
 def fix(one, for_real=True, project=TROVE_PROJECT):
-    """Run a Comparison and fix; return {(code, server): result}."""
+    """Run a Comparison and fix; return {(code, id): result} as found()."""
     one.run()
     fixes.Fix(one, project, for_real).run()
-    return {(discrepancy.code, discrepancy.server): result
-            for discrepancy, result in one.ledger.results()}
+    return {(discrepancy.code, discrepancy.volume or discrepancy.server):
+            result for discrepancy, result in one.ledger.results()}
 
 
 def test_discrepancies_are_fixed_where_that_is_safe(fleet, compare):
@@ -572,13 +701,14 @@ class Cut(BaseException):
     """As a kill."""
 
 
-@pytest.mark.parametrize('number', range(1, 40, 3))
+@pytest.mark.parametrize('number', range(1, 60, 4))
 def test_an_interrupted_run_continues(
         fleet, compare, small_pages, tmp_path, number, monkeypatch):
     fleet.ids += fleet.grow(20)
     for drift, instance in zip((drift for drift, _ in DRIFTS), fleet.ids):
         drift(fleet, instance)
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
+    fleet.add_volume('forged', {MARKER: 'x'})
     expected = found(compare())
     whole = sum(fleet.requests.values())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard drift``: compare Trove's records with Nova's."""
+"""``nova-trove-guard drift``: compare Trove with Nova and Cinder."""
 
 import argparse
 from collections import abc
@@ -29,7 +29,7 @@ FOUND = 'found'
 
 
 class Drift(clouds.Command, outcome.CheckLister):
-    """Compare Trove's records with Nova's.
+    """Compare Trove's records with Nova's and Cinder's.
 
     Prints one line per discrepancy, with the command that fixes it. Use the
     Trove admin's credentials: any admin can run the comparison, but where
@@ -64,13 +64,13 @@ class Drift(clouds.Command, outcome.CheckLister):
         parser.add_argument(
             '--other-trove', action='append', default=[], metavar='<region>',
             help='the region of another Trove with servers in the same '
-                 'Nova: their markers are not reported as forged; repeat '
-                 'for several')
+                 'Nova or volumes in the same Cinder: their markers are not '
+                 'reported as forged; repeat for several')
         parser.add_argument(
             '--tagged-only', action='store_true',
             help='list only servers with Trove\'s tag: faster in a cloud '
-                 'with many other servers, but forged markers are not '
-                 'detected')
+                 'with many other servers, but forged markers on servers are '
+                 'not detected')
         parser.add_argument(
             '--ignore', action='append', default=[], metavar='<code>',
             choices=[code.value for code in discrepancies.Code],
@@ -113,19 +113,26 @@ class Drift(clouds.Command, outcome.CheckLister):
                 _subject(connection, parsed_args))) as ledger:
             comparison = _comparison(
                 connection, parsed_args, ledger, self.app.stderr)
+            if not comparison.cinder.is_there():
+                print('Volumes are not compared: the catalog has no Cinder.',
+                      file=self.app.stderr)
             with comparison.progress.shown():
                 comparison.run()
             if parsed_args.fix:
                 self._fix(fixes.Fix(
                     comparison, connection.current_project_id,
                     not parsed_args.dry_run), parsed_args)
-            rows = [(each.code, each.server, each.instance, each.detail,
-                     result or FOUND, each.remedy(parsed_args.metadata_key))
-                    for each, result in ledger.results()]
-            self.ok = all(row[4] in fixes.RESOLVED for row in rows)
-            self._summary = _summary(ledger, rows)
-        return ('Code', 'Server', 'Database Instance', 'Detail', 'Result',
-                'Remedy'), rows
+            rows, left = [], 0
+            for each, result in ledger.results():
+                rows.append((
+                    each.code, each.server, each.volume, each.instance,
+                    each.detail, result or FOUND,
+                    each.remedy(parsed_args.metadata_key)))
+                left += result not in fixes.RESOLVED
+            self.ok = not left
+            self._summary = _summary(ledger, left)
+        return ('Code', 'Server', 'Volume', 'Database Instance', 'Detail',
+                'Result', 'Remedy'), rows
 
     def _fix(self, fix: fixes.Fix, parsed_args: argparse.Namespace) -> None:
         if fix.for_real and fix.count and not parsed_args.yes:
@@ -173,6 +180,8 @@ def _comparison(connection: openstack.connection.Connection,
 
     return comparisons.Comparison(
         nova=sources.Nova(session, parsed_args.tagged_only, **compute),
+        cinder=sources.Cinder(
+            session, **_where(connection, 'block-storage')),
         trove=trove(parsed_args.trove_region),
         other_troves=tuple(map(trove, parsed_args.other_trove)),
         expectation=discrepancies.Expectation(
@@ -189,17 +198,16 @@ def _subject(connection: openstack.connection.Connection,
     return json.dumps([
         connection.config.get_auth_args().get('auth_url'),
         _where(connection, 'compute'),
+        _where(connection, 'block-storage'),
         _where(connection, 'database', parsed_args.trove_region),
         parsed_args.other_trove, parsed_args.metadata_key,
         parsed_args.server_owner, parsed_args.trove_project,
         parsed_args.tagged_only, parsed_args.ignore])
 
 
-def _summary(ledger: store.Ledger,
-             rows: abc.Collection[abc.Sequence[str]]) -> str:
-    tally = ', '.join(f'{code} {count}'
-                      for code, count in ledger.tally().items())
-    left = sum(row[4] not in fixes.RESOLVED for row in rows)
+def _summary(ledger: store.Ledger, left: int) -> str:
+    tally = ledger.tally()
+    codes = ', '.join(f'{code} {count}' for code, count in tally.items())
     return (f'{ledger.size("instances")} database instances: '
-            f'{len(rows)} discrepancies'
-            f'{f" ({tally})" if tally else ""}, {left} left')
+            f'{sum(tally.values())} discrepancies'
+            f'{f" ({codes})" if codes else ""}, {left} left')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare Trove's records with Nova's, one phase after another.
+"""Compare Trove's records with Nova's and Cinder's, phase by phase.
 
 Each phase stores its progress together with its results, page by page. So an
 interrupted run can continue.
@@ -7,6 +7,7 @@ interrupted run can continue.
 
 from collections import abc
 import dataclasses
+import functools
 import json
 import typing
 
@@ -18,14 +19,17 @@ from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import store
 from nova_trove_guard.cmd.drift import workers
 
+Kind = discrepancies.Kind
+
 Item = typing.TypeVar('Item')
 Result = typing.TypeVar('Result')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """A comparison of Trove's records with Nova's.
+    """A comparison of Trove's records with Nova's and Cinder's.
 
+    :ivar cinder: if there is none, no volumes are compared
     :ivar other_troves: those whose servers are in the same Nova, and are not
         compared
     :ivar ignored: the codes that are not recorded
@@ -33,6 +37,7 @@ class Comparison:
     """
 
     nova: sources.Nova
+    cinder: sources.Cinder
     trove: sources.Trove
     other_troves: tuple[sources.Trove, ...]
     expectation: discrepancies.Expectation
@@ -47,7 +52,10 @@ class Comparison:
         :raises Exception: what the client of a failing service raises, after
             some retries; the next run continues from there
         """
-        for name, phase in self._PHASES.items():
+        phases = self._PHASES
+        if self.cinder.is_there():
+            phases = phases | self._VOLUME_PHASES
+        for name, phase in phases.items():
             if not self.ledger.is_done(name):
                 phase(self, name)
                 position, count = self.ledger.position(name)
@@ -87,13 +95,18 @@ class Comparison:
 
     def _check_listed(self, server: discrepancies.Server) -> None:
         """Check a server of Nova's list that is managed or has a marker."""
-        instance = self.ledger.instance_on(server['id'])
+        instance = self.ledger.instance_of(Kind.SERVER, server['id'])
         if instance is not None:
             self._check(instance, server)
-            return
-        marker = self.expectation.marker(server)
+        else:
+            self._add_unknown_marker(Kind.SERVER, server)
+
+    def _add_unknown_marker(
+            self, kind: discrepancies.Kind,
+            shown: discrepancies.Server | discrepancies.Volume) -> None:
+        marker = self.expectation.marker(shown)
         if marker is not None:
-            self.ledger.add_unknown_marker(server['id'], marker)
+            self.ledger.add_unknown_marker(kind, shown['id'], marker)
 
     def _check(self, instance: discrepancies.Instance,
                server: discrepancies.Server | None) -> None:
@@ -101,22 +114,27 @@ class Comparison:
                 instance, server, instance.server is not None and
                 self.ledger.has_owner_lock(instance.server)):
             self._record(discrepancy)
-        self.ledger.set_checked(instance)
+        self.ledger.set_checked(Kind.SERVER, instance)
 
     def _record(self, discrepancy: discrepancies.Discrepancy) -> None:
         if discrepancy.code not in self.ignored:
             self.ledger.record(discrepancy)
 
-    def _check_unknown_markers(self, name: str) -> None:
-        """Check the markers that name no server of Trove's list.
+    def _check_unknown_server_markers(self, name: str) -> None:
+        self._check_unknown_markers(name, Kind.SERVER)
+
+    def _check_unknown_markers(self, name: str,
+                               kind: discrepancies.Kind) -> None:
+        """Check the markers that name no instance of Trove's list.
 
         The list may have missed an instance, or be older than it.
         """
         self._one_by_one(
-            name, self.ledger.unknown_markers(),
-            self.ledger.size('unknown_markers', 'NOT is_checked'),
+            name, self.ledger.unknown_markers(kind),
+            self.ledger.size('unknown_markers',
+                             f"NOT is_checked AND kind = '{kind}'"),
             lambda unknown: self._instance_of_marker(unknown[1]),
-            self._check_marker)
+            functools.partial(self._check_marker, kind))
 
     def _instance_of_marker(
             self, marker: str) -> tuple[discrepancies.Instance | None, bool]:
@@ -130,29 +148,59 @@ class Comparison:
         return None, True
 
     def _check_marker(
-            self, unknown: tuple[str, str],
+            self, kind: discrepancies.Kind, unknown: tuple[str, str],
             answer: tuple[discrepancies.Instance | None, bool]) -> None:
-        (server_id, marker), (instance, is_ours) = unknown, answer
-        self.ledger.set_marker_checked(server_id)
+        (resource_id, marker), (instance, is_ours) = unknown, answer
+        self.ledger.set_marker_checked(kind, resource_id)
         if instance is not None and is_ours:
             self.ledger.add(instance)
         if instance is None:
             self._record(discrepancies.forged(
-                server_id, marker, 'Trove has no database instance '
+                kind, resource_id, marker, 'Trove has no database instance '
                 f'{discrepancies.quoted(marker)}'))
-        elif instance.server != server_id and not instance.is_busy:
+        elif (instance.resource(kind) != resource_id and
+                not instance.is_busy):
             self._record(discrepancies.forged(
-                server_id, marker, f'the database instance\'s server is '
-                f'{instance.server or "none"}'))
+                kind, resource_id, marker, f'the database instance\'s {kind} '
+                f'is {instance.resource(kind) or "none"}'))
 
-    def _check_the_rest(self, name: str) -> None:
+    def _check_other_servers(self, name: str) -> None:
         """Check the instances whose servers are not in Nova's list."""
         self._one_by_one(
-            name, self.ledger.unchecked(),
-            self.ledger.size('instances', 'NOT is_checked'),
+            name, self.ledger.unchecked(Kind.SERVER),
+            self.ledger.size('instances', 'NOT is_server_checked'),
             lambda instance: (self.nova.show(instance.server)
                               if instance.server else None),
             self._check)
+
+    def _list_volumes(self, name: str) -> None:
+        self._in_pages(name, self.cinder.volumes, self._check_listed_volume)
+
+    def _check_listed_volume(self, volume: discrepancies.Volume) -> None:
+        """Check a volume of Cinder's list that is managed or has a marker."""
+        instance = self.ledger.instance_of(Kind.VOLUME, volume['id'])
+        if instance is not None:
+            self._check_volume(instance, volume)
+        elif not discrepancies.is_temporary(volume):
+            self._add_unknown_marker(Kind.VOLUME, volume)
+
+    def _check_volume(self, instance: discrepancies.Instance,
+                      volume: discrepancies.Volume | None) -> None:
+        for discrepancy in self.expectation.check_volume(instance, volume):
+            self._record(discrepancy)
+        self.ledger.set_checked(Kind.VOLUME, instance)
+
+    def _check_unknown_volume_markers(self, name: str) -> None:
+        self._check_unknown_markers(name, Kind.VOLUME)
+
+    def _check_other_volumes(self, name: str) -> None:
+        """Check the instances whose volumes are not in Cinder's list."""
+        self._one_by_one(
+            name, self.ledger.unchecked(Kind.VOLUME),
+            self.ledger.size('instances', 'NOT is_volume_checked'),
+            lambda instance: (self.cinder.show(instance.volume)
+                              if instance.volume else None),
+            self._check_volume)
 
     def _one_by_one(
             self, name: str, items: abc.Iterable[Item], total: int,
@@ -173,6 +221,11 @@ class Comparison:
         'Database instances': _list_instances,
         'Locks by tenants': _list_owner_locks,
         'Servers': _list_servers,
-        'Unknown markers': _check_unknown_markers,
-        'Servers missing from the list': _check_the_rest,
+        'Unknown markers': _check_unknown_server_markers,
+        'Servers missing from the list': _check_other_servers,
+    }
+    _VOLUME_PHASES = {
+        'Volumes': _list_volumes,
+        'Unknown markers of volumes': _check_unknown_volume_markers,
+        'Volumes missing from the list': _check_other_volumes,
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a managed server, and the rules to detect it."""
+"""What can be wrong with a managed server or volume, and how to tell."""
 
 from collections import abc
 import dataclasses
@@ -12,6 +12,8 @@ from nova_trove_guard.trove import locks
 
 # A server, as Nova shows it.
 Server = dict[str, typing.Any]
+# A volume, as Cinder shows it.
+Volume = dict[str, typing.Any]
 
 # trove.instance.tasks.InstanceTasks: what Trove does with an instance while
 # it is doing nothing.
@@ -23,6 +25,13 @@ BUSY_STATUS = 'BACKUP'
 FAILED_STATUS = 'ERROR'
 
 _FIX = 'nova-trove-guard drift --fix'
+
+
+class Kind(enum.StrEnum):
+    """What has a marker."""
+
+    SERVER = 'server'
+    VOLUME = 'volume'
 
 
 class Code(enum.StrEnum):
@@ -37,10 +46,17 @@ class Code(enum.StrEnum):
     SERVER_ERROR = 'server-error'
     WRONG_PROJECT = 'wrong-project'
     UNREADABLE = 'unreadable'
+    VOLUME_MARKER_MISSING = 'volume-marker-missing'
+    VOLUME_MARKER_WRONG = 'volume-marker-wrong'
+    VOLUME_MARKER_FORGED = 'volume-marker-forged'
+    VOLUME_MISSING = 'volume-missing'
 
 
-# What fixes it: {instance} is the database instance, {server} the server and
-# {metadata_key} the marker.
+_REPLACE = ('restore a backup to a new instance, then: openstack database '
+            'instance delete {instance}')
+
+# What fixes it: {instance} is the database instance, {server} the server,
+# {volume} the volume and {metadata_key} the marker.
 REMEDIES = {
     Code.UNLOCKED: _FIX,
     Code.TENANT_LOCK: _FIX,
@@ -49,9 +65,7 @@ REMEDIES = {
     Code.MARKER_FORGED:
         'find out who created the server; if it was not Trove, as the Trove '
         'admin: openstack server unset --property {metadata_key} {server}',
-    Code.SERVER_MISSING:
-        'restore a backup to a new instance, then: openstack database '
-        'instance delete {instance}',
+    Code.SERVER_MISSING: _REPLACE,
     Code.SERVER_ERROR:
         'openstack server show {server}, then fix it through Trove: '
         'openstack database instance rebuild {instance} <image>',
@@ -60,20 +74,31 @@ REMEDIES = {
         'restore a backup to a new instance',
     Code.UNREADABLE:
         'run nova-trove-guard drift again when the server\'s cell is up',
+    Code.VOLUME_MARKER_MISSING: _FIX,
+    Code.VOLUME_MARKER_WRONG: _FIX,
+    # A restored copy has the marker of the volume that was backed up.
+    Code.VOLUME_MARKER_FORGED:
+        'find out what is on the volume; if it is a database\'s data, a copy '
+        'or a leftover that nobody needs, as the Trove admin: openstack '
+        'volume delete {volume}; if it is a tenant\'s own: openstack volume '
+        'unset --property {metadata_key} {volume}',
+    Code.VOLUME_MISSING: _REPLACE,
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A difference between Trove's records and Nova's.
+    """A difference between Trove's records and Nova's or Cinder's.
 
     :ivar server: the server's id, '' where there is none
+    :ivar volume: the volume's id, '' if it is not about a volume
     :ivar instance: the id of the database instance, '' where there is none
     :ivar detail: what there is, as a sentence's beginning
     """
 
     code: Code
     server: str
+    volume: str
     instance: str
     detail: str
 
@@ -83,7 +108,7 @@ class Discrepancy:
         :param metadata_key: the marker
         """
         return REMEDIES[self.code].format(
-            server=self.server, instance=self.instance,
+            server=self.server, volume=self.volume, instance=self.instance,
             metadata_key=metadata_key)
 
 
@@ -92,22 +117,29 @@ class Instance:
     """A database instance, as Trove shows it.
 
     :ivar server: the id of its server, None while it has none
+    :ivar volume: the id of its volume, None if it has none
     :ivar project: the id of the project that owns it
     :ivar is_busy: whether Trove is working on it: then its server may be
-        unlocked, missing or incomplete
+        unlocked, missing or incomplete, and its volume missing
     """
 
     id: str
     server: str | None
+    volume: str | None
     project: str
     is_busy: bool
+
+    def resource(self, kind: Kind) -> str | None:
+        """Return the id of its server or volume, None if it has none."""
+        return self.server if kind is Kind.SERVER else self.volume
 
     @classmethod
     def from_api(cls, shown: dict[str, typing.Any]) -> typing.Self:
         """Create an Instance from what Trove's management API shows."""
         status = shown['status']
         return cls(
-            shown['id'], shown['server_id'], shown['tenant_id'],
+            shown['id'], shown['server_id'], shown['volume_id'],
+            shown['tenant_id'],
             status != FAILED_STATUS and (
                 status == BUSY_STATUS or
                 shown['task_description'] not in IDLE))
@@ -115,7 +147,7 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the server of a database instance must be.
+    """What the server and the volume of a database instance must be.
 
     :ivar metadata_key: the marker
     :ivar server_owner: ``trove`` or ``user``, as in trove.conf
@@ -126,9 +158,9 @@ class Expectation:
     server_owner: str
     trove_project: str | None
 
-    def marker(self, server: Server) -> str | None:
-        """Return a server's marker, None if Nova shows none."""
-        marker: str | None = server.get('metadata', {}).get(self.metadata_key)
+    def marker(self, shown: Server | Volume) -> str | None:
+        """Return the marker of a server or volume, None if it has none."""
+        marker: str | None = shown.get('metadata', {}).get(self.metadata_key)
         return marker
 
     def check(self, instance: Instance, server: Server | None,
@@ -140,7 +172,18 @@ class Expectation:
             the project that owns the server
         """
         for code, detail in self._wrong(instance, server, has_owner_lock):
-            yield Discrepancy(code, instance.server or '', instance.id, detail)
+            yield Discrepancy(
+                code, instance.server or '', '', instance.id, detail)
+
+    def check_volume(self, instance: Instance, volume: Volume | None
+                     ) -> abc.Iterator[Discrepancy]:
+        """Yield what differs between a database instance and its volume.
+
+        :param volume: None if it is missing
+        """
+        for code, detail in self._wrong_volume(instance, volume):
+            yield Discrepancy(code, instance.server or '',
+                              instance.volume or '', instance.id, detail)
 
     def _wrong(self, instance: Instance, server: Server | None,
                has_owner_lock: bool) -> abc.Iterator[tuple[Code, str]]:
@@ -166,6 +209,21 @@ class Expectation:
         if not instance.is_busy and server['status'] != locks.BUILDING:
             yield from self._wrong_lock(server, has_owner_lock)
 
+    def _wrong_volume(self, instance: Instance, volume: Volume | None
+                      ) -> abc.Iterator[tuple[Code, str]]:
+        if instance.volume is None:
+            # Its datastore has volume_support off, or Trove is at the start.
+            return
+        if volume is None:
+            if not instance.is_busy:
+                yield Code.VOLUME_MISSING, 'Cinder has no such volume'
+            return
+        marker = self.marker(volume)
+        if marker is None:
+            yield Code.VOLUME_MARKER_MISSING, 'the volume has no marker'
+        elif marker != instance.id:
+            yield Code.VOLUME_MARKER_WRONG, f'the marker is {quoted(marker)}'
+
     @staticmethod
     def _wrong_marker(instance: Instance, marker: str | None
                       ) -> abc.Iterator[tuple[Code, str]]:
@@ -184,14 +242,26 @@ class Expectation:
                 f'members of project {project} can unlock the server')
 
 
-def forged(server_id: str, marker: str, detail: str) -> Discrepancy:
+def forged(kind: Kind, resource_id: str, marker: str,
+           detail: str) -> Discrepancy:
     """Return the Discrepancy of a marker that Trove does not confirm.
 
     :param marker: its value, which may be any text
     """
+    instance_id = marker if uuidutils.is_uuid_like(marker) else ''
+    if kind is Kind.SERVER:
+        return Discrepancy(
+            Code.MARKER_FORGED, resource_id, '', instance_id, detail)
     return Discrepancy(
-        Code.MARKER_FORGED, server_id,
-        marker if uuidutils.is_uuid_like(marker) else '', detail)
+        Code.VOLUME_MARKER_FORGED, '', resource_id, instance_id, detail)
+
+
+def is_temporary(volume: Volume) -> bool:
+    """Return whether a volume is only the target of a migration.
+
+    It may have the marker of the volume whose place it takes.
+    """
+    return (volume.get('migration_status') or '').startswith('target:')
 
 
 def quoted(marker: str) -> str:

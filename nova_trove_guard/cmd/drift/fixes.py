@@ -84,7 +84,8 @@ class Fix:
             if server['OS-EXT-STS:task_state'] is not None:
                 return IN_TRANSITION
             instance = discrepancies.Instance(
-                discrepancy.instance, discrepancy.server, '', is_busy=False)
+                discrepancy.instance, discrepancy.server, None, '',
+                is_busy=False)
             has_owner_lock = (
                 discrepancy.code is discrepancies.Code.TENANT_LOCK and
                 nova.has_owner_lock(discrepancy.server))

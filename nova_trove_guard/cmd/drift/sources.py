@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read servers from Nova and database instances from Trove."""
+"""Read servers from Nova, volumes from Cinder and instances from Trove."""
 
 from collections import abc
 import typing
@@ -18,6 +18,11 @@ from nova_trove_guard.trove import locks
 LOG = logging.getLogger(__name__)
 
 NOVA_PAGE = 500
+CINDER_PAGE = 500
+# How many of the last volumes of a page are kept as places to go on from.
+CINDER_PLACES = 10
+# From this microversion, Cinder refuses filters that a caller may not use.
+_FILTERS_MICROVERSION = '3.31'
 # Trove lists the servers of a page by one request to Nova, with 55 characters
 # of its URL for each.
 TROVE_PAGE = 100
@@ -123,6 +128,86 @@ class Nova:
         """Write the marker of a database instance on a server."""
         self._nova.post(f'/servers/{server_id}/metadata', json={
             'metadata': {metadata_key: instance_id}})
+
+
+class Cinder:
+    """Cinder's volumes.
+
+    All calls raise keystoneauth1.exceptions.ClientException if Cinder fails
+    or refuses.
+
+    :param endpoint: more arguments of keystoneauth1.adapter.Adapter that say
+        where Cinder is
+    """
+
+    def __init__(self, session: sessions.Session,
+                 **endpoint: typing.Any) -> None:
+        self._cinder = adapter.Adapter(
+            session, service_type='block-storage', **endpoint)
+
+    def is_there(self) -> bool:
+        """Return whether the cloud has a Cinder."""
+        try:
+            return self._cinder.get_endpoint() is not None
+        except exceptions.EndpointNotFound:
+            return False
+
+    def volumes(self, last: abc.Sequence[str] | None) -> abc.Iterator[
+            tuple[list[discrepancies.Volume], abc.Sequence[str]]]:
+        """Yield (volumes, ids of the last ones) of each page.
+
+        Cinder sorts by the time of creation, latest first. It can't go on
+        from a volume that was deleted meanwhile: then it goes on from the one
+        before that, and shows some again.
+
+        :param last: the ids of volumes after which to start, the last one if
+            that is still there; None to start at the first
+        :raises outcome.Refused: if Cinder shows only one project's
+        """
+        self._require_all()
+        places = list(last or ())
+        while True:
+            query = {'all_tenants': '1', 'limit': str(CINDER_PAGE)}
+            if places:
+                query['marker'] = places[-1]
+            try:
+                page = self._cinder.get(
+                    '/volumes/detail', params=query).json()
+            except exceptions.NotFound:
+                if not places:
+                    raise
+                places.pop()
+                continue
+            volumes = page['volumes']
+            places = [volume['id'] for volume in volumes[-CINDER_PLACES:]]
+            yield volumes, tuple(places)
+            if not page.get('volumes_links'):
+                return
+
+    def _require_all(self) -> None:
+        """Refuse credentials to which Cinder shows only their own project's.
+
+        It ignores all_tenants in their calls, but not filters by what only an
+        admin may filter by.
+        """
+        try:
+            self._cinder.get('/volumes', params={
+                'all_tenants': '1', 'limit': '1', 'host': 'none'},
+                microversion=_FILTERS_MICROVERSION)
+        except exceptions.BadRequest:
+            raise outcome.Refused(
+                'these credentials may not list the volumes of all projects: '
+                'the rule context_is_admin of Cinder\'s policy allows that, '
+                'by default to an admin') from None
+
+    def show(self, volume_id: str) -> discrepancies.Volume | None:
+        """Return a volume, None if there is none."""
+        try:
+            volume: discrepancies.Volume = self._cinder.get(
+                f'/volumes/{volume_id}').json()['volume']
+        except exceptions.NotFound:
+            return None
+        return volume
 
 
 class Trove:

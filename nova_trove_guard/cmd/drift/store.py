@@ -19,18 +19,22 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS phases (
         name TEXT PRIMARY KEY, position TEXT, count INTEGER, done INTEGER);
     CREATE TABLE IF NOT EXISTS instances (
-        id TEXT PRIMARY KEY, server TEXT, project TEXT, is_busy INTEGER,
-        is_checked INTEGER DEFAULT 0);
+        id TEXT PRIMARY KEY, server TEXT, volume TEXT, project TEXT,
+        is_busy INTEGER, is_server_checked INTEGER DEFAULT 0,
+        is_volume_checked INTEGER DEFAULT 0);
     CREATE INDEX IF NOT EXISTS servers ON instances (server);
+    CREATE INDEX IF NOT EXISTS volumes ON instances (volume);
     CREATE TABLE IF NOT EXISTS owner_locks (server TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS unknown_markers (
-        server TEXT PRIMARY KEY, marker TEXT, is_checked INTEGER DEFAULT 0);
+        kind TEXT, resource TEXT, marker TEXT, is_checked INTEGER DEFAULT 0,
+        PRIMARY KEY (kind, resource));
     CREATE TABLE IF NOT EXISTS discrepancies (
-        code TEXT, server TEXT, instance TEXT, detail TEXT,
-        result TEXT DEFAULT '', PRIMARY KEY (code, server, instance));
+        code TEXT, server TEXT, volume TEXT, instance TEXT, detail TEXT,
+        result TEXT DEFAULT '',
+        PRIMARY KEY (code, server, volume, instance));
 """
-_INSTANCE = 'SELECT id, server, project, is_busy FROM instances'
-_DISCREPANCIES = 'SELECT code, server, instance, detail FROM discrepancies'
+_INSTANCE = 'SELECT id, server, volume, project, is_busy FROM instances'
+_DISCREPANCY = 'code, server, volume, instance, detail'
 BATCH = 500
 
 
@@ -101,26 +105,31 @@ class Ledger:
     def add(self, instance: discrepancies.Instance) -> None:
         """Record an Instance; replace an earlier record of it."""
         self._db.execute(
-            'INSERT INTO instances (id, server, project, is_busy) '
-            'VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET '
-            'server = excluded.server, is_busy = excluded.is_busy',
-            (instance.id, instance.server, instance.project,
+            'INSERT INTO instances (id, server, volume, project, is_busy) '
+            'VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET '
+            'server = excluded.server, volume = excluded.volume, '
+            'is_busy = excluded.is_busy',
+            (instance.id, instance.server, instance.volume, instance.project,
              instance.is_busy))
 
-    def instance_on(self, server_id: str) -> discrepancies.Instance | None:
-        """Return the Instance on a server, None for none."""
-        row = self._row(f'{_INSTANCE} WHERE server = ?', server_id)
+    def instance_of(self, kind: discrepancies.Kind, resource_id: str
+                    ) -> discrepancies.Instance | None:
+        """Return the Instance of a server or volume, None for none."""
+        row = self._row(f'{_INSTANCE} WHERE {kind} = ?', resource_id)
         return None if row is None else _instance(row)
 
-    def set_checked(self, instance: discrepancies.Instance) -> None:
-        """Record that an Instance was checked."""
-        self._db.execute('UPDATE instances SET is_checked = 1 WHERE id = ?',
-                         (instance.id,))
+    def set_checked(self, kind: discrepancies.Kind,
+                    instance: discrepancies.Instance) -> None:
+        """Record that the server or volume of an Instance was checked."""
+        self._db.execute(f'UPDATE instances SET is_{kind}_checked = 1 '
+                         'WHERE id = ?', (instance.id,))
 
-    def unchecked(self) -> abc.Iterator[discrepancies.Instance]:
-        """Yield each Instance that is not checked yet."""
-        for row in self._all(f'{_INSTANCE} WHERE NOT is_checked AND id > ? '
-                             f'ORDER BY id LIMIT {BATCH}', key=0):
+    def unchecked(self, kind: discrepancies.Kind
+                  ) -> abc.Iterator[discrepancies.Instance]:
+        """Yield each Instance whose server or volume is not checked yet."""
+        for row in self._all(
+                f'{_INSTANCE} WHERE NOT is_{kind}_checked AND id > ? '
+                f'ORDER BY id LIMIT {BATCH}', key=0):
             yield _instance(row)
 
     # From Nova
@@ -135,58 +144,64 @@ class Ledger:
         return self._row('SELECT 1 FROM owner_locks WHERE server = ?',
                          server_id) is not None
 
-    def add_unknown_marker(self, server_id: str, marker: str) -> None:
-        """Record a server whose marker is not in Trove's list."""
+    # From Nova or Cinder
+
+    def add_unknown_marker(self, kind: discrepancies.Kind, resource_id: str,
+                           marker: str) -> None:
+        """Record a server or volume whose marker is not in Trove's list."""
         self._db.execute('INSERT OR IGNORE INTO unknown_markers '
-                         '(server, marker) VALUES (?, ?)',
-                         (server_id, marker))
+                         '(kind, resource, marker) VALUES (?, ?, ?)',
+                         (kind, resource_id, marker))
 
-    def set_marker_checked(self, server_id: str) -> None:
-        """Record that a server's marker was checked."""
+    def set_marker_checked(self, kind: discrepancies.Kind,
+                           resource_id: str) -> None:
+        """Record that the marker of a server or volume was checked."""
         self._db.execute('UPDATE unknown_markers SET is_checked = 1 '
-                         'WHERE server = ?', (server_id,))
+                         'WHERE kind = ? AND resource = ?',
+                         (kind, resource_id))
 
-    def unknown_markers(self) -> abc.Iterator[tuple[str, str]]:
-        """Yield (server id, marker) of each that is not checked yet."""
+    def unknown_markers(self, kind: discrepancies.Kind
+                        ) -> abc.Iterator[tuple[str, str]]:
+        """Yield (id, marker) of each that is not checked yet."""
         return self._all(
-            'SELECT server, marker FROM unknown_markers '
-            'WHERE NOT is_checked AND server > ? '
-            f'ORDER BY server LIMIT {BATCH}', key=0)
+            'SELECT resource, marker FROM unknown_markers '
+            'WHERE NOT is_checked AND resource > ? AND kind = ? '
+            f'ORDER BY resource LIMIT {BATCH}', kind, key=0)
 
     # Discrepancies
 
     def record(self, discrepancy: discrepancies.Discrepancy) -> None:
         """Record a Discrepancy."""
         self._db.execute(
-            'INSERT OR REPLACE INTO discrepancies '
-            '(code, server, instance, detail) VALUES (?, ?, ?, ?)',
-            (discrepancy.code, discrepancy.server, discrepancy.instance,
-             discrepancy.detail))
+            f'INSERT OR REPLACE INTO discrepancies ({_DISCREPANCY}) '
+            'VALUES (?, ?, ?, ?, ?)',
+            (discrepancy.code, discrepancy.server, discrepancy.volume,
+             discrepancy.instance, discrepancy.detail))
 
     def set_result(self, discrepancy: discrepancies.Discrepancy,
                    result: str) -> None:
         """Record what became of a Discrepancy."""
         self._db.execute(
             'UPDATE discrepancies SET result = ? '
-            'WHERE code = ? AND server = ? AND instance = ?',
+            'WHERE code = ? AND server = ? AND volume = ? AND instance = ?',
             (result, discrepancy.code, discrepancy.server,
-             discrepancy.instance))
+             discrepancy.volume, discrepancy.instance))
 
     def unfixed(self, code: discrepancies.Code
                 ) -> abc.Iterator[discrepancies.Discrepancy]:
         """Yield each Discrepancy with a code that has no result yet."""
         for row in self._all(
-                f'{_DISCREPANCIES} WHERE server > ? AND code = ? '
-                f'AND result = \'\' ORDER BY server LIMIT {BATCH}',
-                code, key=1):
+                f'SELECT {_DISCREPANCY} FROM discrepancies '
+                f'WHERE server > ? AND code = ? AND result = \'\' '
+                f'ORDER BY server LIMIT {BATCH}', code, key=1):
             yield _discrepancy(row)
 
     def results(self) -> abc.Iterator[tuple[discrepancies.Discrepancy, str]]:
         """Yield each (Discrepancy, result), sorted by code."""
         for row in self._db.execute(
-                'SELECT code, server, instance, detail, result '
-                'FROM discrepancies ORDER BY code, instance, server'):
-            yield _discrepancy(row[:4]), row[4]
+                f'SELECT {_DISCREPANCY}, result FROM discrepancies '
+                'ORDER BY code, instance, server, volume'):
+            yield _discrepancy(row[:5]), row[5]
 
     def tally(self) -> dict[str, int]:
         """Return the number of discrepancies by code."""
@@ -226,9 +241,9 @@ class Ledger:
 
 
 def _instance(row: tuple[typing.Any, ...]) -> discrepancies.Instance:
-    instance_id, server, project, is_busy = row
+    instance_id, server, volume, project, is_busy = row
     return discrepancies.Instance(
-        instance_id, server, project, bool(is_busy))
+        instance_id, server, volume, project, bool(is_busy))
 
 
 def _discrepancy(row: tuple[typing.Any, ...]) -> discrepancies.Discrepancy:
