@@ -334,7 +334,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         volume = fleet.volumes.get(path[1])
         if volume is None:
             return 404, {'itemNotFound': {'message': 'No such volume.'}}
-        return 200, {'volume': volume}
+        if body is None:
+            return 200, {'volume': volume}
+        if volume['status'] == 'maintenance':
+            return 400, {'badRequest': {'message': 'Not in maintenance.'}}
+        volume['metadata'] |= body['metadata']
+        return 200, body
 
     def _answer(self, status, document, headers=None):
         content = b'' if document is None else json.dumps(document).encode()

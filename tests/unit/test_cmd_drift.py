@@ -500,6 +500,75 @@ def test_discrepancies_are_fixed_where_that_is_safe(fleet, compare):
         Code.MARKER_FORGED, Code.SERVER_MISSING, Code.WRONG_PROJECT}
 
 
+def test_volumes_are_marked(fleet, compare):
+    first, second, *_ = fleet.ids
+    unmark_volume(fleet, first)
+    fleet.volume_of(first)['metadata']['purpose'] = 'data'
+    mark_volume_otherwise(fleet, second)
+    fleet.add_volume('forged', {MARKER: 'x'})
+    results = fix(compare())
+    assert sorted((code, result) for (code, _), result
+                  in results.items()) == [
+        ('volume-marker-forged', ''),
+        ('volume-marker-missing', fixes.FIXED),
+        ('volume-marker-wrong', fixes.FIXED)]
+    assert fleet.volume_of(first)['metadata'] == {
+        MARKER: first, 'purpose': 'data'}
+    assert fleet.volume_of(second)['metadata'] == {MARKER: second}
+    assert fleet.volumes['forged']['metadata'] == {MARKER: 'x'}
+    assert {code for code, _ in found(compare())} == {
+        Code.VOLUME_MARKER_FORGED}
+
+
+def test_volumes_of_lost_servers_are_not_marked(
+        fleet, compare, monkeypatch):
+    """Each has this result, although they share the server ''."""
+    monkeypatch.setattr(store, 'BATCH', 2)
+    for instance in fleet.ids:
+        unmark_volume(fleet, instance)
+        attach_to_a_host(fleet, instance)
+        never_have(fleet, instance)
+    results = fix(compare())
+    assert [result for (code, _), result in results.items()
+            if code is Code.VOLUME_MARKER_MISSING] == (
+        [fixes.NOT_ATTACHED] * len(fleet.ids))
+    assert writes(fleet) == 0
+
+
+# What has happened between the comparison and the fix.
+
+def detach(fleet, instance):
+    fleet.volume_of(instance)['attachments'] = []
+
+
+def attach_elsewhere(fleet, instance):
+    fleet.volume_of(instance)['attachments'] = [{'server_id': 'other'}]
+
+
+def attach_to_a_host(fleet, instance):
+    fleet.volume_of(instance)['attachments'] = [{'server_id': None}]
+
+
+def mark_volume(fleet, instance):
+    fleet.volume_of(instance)['metadata'][MARKER] = instance
+
+
+@pytest.mark.parametrize('drift', [unmark_volume, mark_volume_otherwise])
+@pytest.mark.parametrize('change, result', [
+    (detach, fixes.NOT_ATTACHED), (attach_elsewhere, fixes.NOT_ATTACHED),
+    (attach_to_a_host, fixes.NOT_ATTACHED), (mark_volume, fixes.GONE),
+    (lose_volume, fixes.GONE)])
+def test_no_volume_is_marked_unless_cinder_confirms_it(
+        fleet, compare, drift, change, result):
+    drift(fleet, fleet.ids[0])
+    one = compare()
+    one.run()
+    change(fleet, fleet.ids[0])
+    fixes.Fix(one, TROVE_PROJECT, True).run()
+    assert [now for _, now in one.ledger.results()] == [result]
+    assert writes(fleet) == 0
+
+
 def writes(fleet):
     return sum(count for (service, method, *_), count
                in fleet.requests.items()
@@ -523,6 +592,7 @@ def test_a_server_is_tagged_when_it_is_locked(
 def test_a_dry_run_changes_nothing(fleet, compare):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[1])
+    unmark_volume(fleet, fleet.ids[2])
     assert set(fix(compare(), for_real=False).values()) == {
         fixes.WOULD_BE_FIXED}
     assert writes(fleet) == 0
@@ -574,6 +644,14 @@ def test_fixing_continues_after_a_refusal(fleet, compare):
     fixes.Fix(one, TROVE_PROJECT, True).run()
     assert sorted(result for _, result in one.ledger.results()) == [
         'failed: only Trove may (HTTP 403)', 'fixed']
+
+
+def test_marking_continues_after_a_refusal_by_cinder(fleet, compare):
+    for instance in fleet.ids[:2]:
+        unmark_volume(fleet, instance)
+    fleet.volume_of(fleet.ids[0])['status'] = 'maintenance'
+    assert sorted(fix(compare()).values()) == [
+        'failed: Not in maintenance.', fixes.FIXED]
 
 
 @pytest.mark.parametrize('answer, result', [

@@ -86,12 +86,21 @@ def drift(fleet, ids):
         server = fleet.server_of(instance)
         fleet.lock(server['id'], None)
         del server['metadata'][MARKER]
+        del fleet.volume_of(instance)['metadata'][MARKER]
     for instance in ids[50::1000]:
         del fleet.servers[fleet.instances[instance]['server_id']]
+        del fleet.volumes[fleet.instances[instance]['volume_id']]
     for number in range(10):
         fleet.add_server(f'forged-{number}', OTHER_PROJECT, {MARKER: 'x'})
+        fleet.add_volume(f'forged-{number}', {MARKER: 'x'})
     return {'marker-missing': len(ids[::100]), 'unlocked': len(ids[::100]),
-            'server-missing': len(ids[50::1000]), 'marker-forged': 10}
+            'server-missing': len(ids[50::1000]), 'marker-forged': 10,
+            'volume-marker-missing': len(ids[::100]),
+            'volume-missing': len(ids[50::1000]), 'volume-marker-forged': 10}
+
+
+# The codes of what --fix fixes here.
+FIXABLE = ('marker-missing', 'unlocked', 'volume-marker-missing')
 
 
 def tally(rows, **wanted):
@@ -111,26 +120,29 @@ def test_twenty_thousand_servers(fleet, operator):
 
     fleet.grow(MANY - FEW)
     expected = drift(fleet, list(fleet.instances))
-    # Other people's servers, and a cloud with enough to do.
+    # Other people's servers and volumes, and a cloud with enough to do.
     for number in range(MANY // 10):
         fleet.add_server(f'other-{number}', OTHER_PROJECT, {})
+        fleet.add_volume(f'other-{number}', {})
     fleet.trouble = lambda number: {
         7: (503, {}), 57: (429, {'Retry-After': '0'})}.get(number % 100)
     status, rows, errors = operator.run('--fix', '--yes', '--jobs', '8')
     assert status == 1, errors
     assert tally(rows) == expected
     assert tally(rows, Result='fixed') == {
-        code: count for code, count in expected.items()
-        if code in ('marker-missing', 'unlocked')}
+        code: expected[code] for code in FIXABLE}
     assert f'{MANY} database instances' in errors
     assert int(operator.peak.read_text()) < peak + MORE_KILOBYTES
     assert all(server['metadata'] and server['locked']
                for server in fleet.servers.values() if server['tags'])
+    assert all(volume['metadata'] for volume in fleet.volumes.values()
+               if volume['attachments'])
 
 
 @pytest.mark.parametrize('service, number', [
     (('database', 'GET'), 3), (('compute', 'GET', 'detail'), 2),
-    (('compute', 'POST', 'action'), 7)], ids=str)
+    (('compute', 'POST', 'action'), 7),
+    (('volume', 'POST', 'metadata'), 7)], ids=str)
 def test_a_killed_run_continues(fleet, operator, service, number):
     expected = drift(fleet, fleet.grow(FEW))
     arguments = ('--fix', '--yes', '--state', str(operator.state))
@@ -152,11 +164,12 @@ def test_a_killed_run_continues(fleet, operator, service, number):
     assert tally(rows) == expected
     assert tally(rows, Result='found') == {
         code: count for code, count in expected.items()
-        if code in ('server-missing', 'marker-forged')}
+        if code not in FIXABLE}
     assert not any(server['metadata'].get(MARKER) is None or
                    not server['locked']
                    for server in fleet.servers.values()
                    if 'trove_instance' in server['tags'])
+    assert all(volume['metadata'] for volume in fleet.volumes.values())
     assert not operator.state.exists()
     # It began neither Trove's list nor Nova's again.
     assert fleet.requests['database', 'GET'] <= before[
@@ -186,6 +199,31 @@ def test_a_service_that_fails_is_no_discrepancy(fleet, operator):
     status, rows, errors = operator.run('--state', str(operator.state))
     assert (status, rows) == (3, []), errors
     assert operator.state.exists()
+
+
+def test_a_run_continues_after_cinder_failed(fleet, operator):
+    fleet.grow(1)
+    servers = ('compute', 'GET', 'detail')
+    # After Nova's list of servers comes Cinder.
+    fleet.trouble = lambda number: fleet.requests[servers] and (500, {})
+    status, rows, errors = operator.run('--state', str(operator.state))
+    assert (status, rows) == (3, []), errors
+    assert fleet.requests['volume', 'GET', 'detail'] == 0
+    fleet.trouble = lambda number: None
+    status, rows, errors = operator.run('--state', str(operator.state))
+    assert (status, rows) == (0, []), errors
+    assert fleet.requests[servers] == 1
+    assert fleet.requests['volume', 'GET', 'detail'] == 1
+
+
+def test_a_cloud_without_cinder(fleet, operator):
+    fleet.grow(1)
+    fleet.has_cinder = False
+    status, rows, errors = operator.run()
+    assert (status, rows) == (0, []), errors
+    assert errors.splitlines() == [
+        'Volumes are not compared: the catalog has no Cinder.',
+        '1 database instances: 0 discrepancies, 0 left']
 
 
 @pytest.mark.parametrize('arguments, status, message', [

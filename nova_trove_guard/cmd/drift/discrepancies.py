@@ -256,6 +256,15 @@ def forged(kind: Kind, resource_id: str, marker: str,
         Code.VOLUME_MARKER_FORGED, '', resource_id, instance_id, detail)
 
 
+def is_attached(volume: Volume, server_id: str) -> bool:
+    """Return whether a volume is attached to a server.
+
+    :param server_id: '' for no server
+    """
+    # The server's id is None if the volume is attached to a host.
+    return server_id in (each['server_id'] for each in volume['attachments'])
+
+
 def is_temporary(volume: Volume) -> bool:
     """Return whether a volume is only the target of a migration.
 

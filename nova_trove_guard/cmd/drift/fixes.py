@@ -16,6 +16,8 @@ FIXED = 'fixed'
 WOULD_BE_FIXED = 'would be fixed'
 GONE = 'no longer there'
 IN_TRANSITION = 'skipped: Nova is working on the server'
+NOT_ATTACHED = ('skipped: the volume is not attached to the server of the '
+                'database instance')
 SAME_PROJECT = ('skipped: the tenant could remove the lock; use credentials '
                 'of another project')
 # The results after which nothing is left to do.
@@ -33,8 +35,8 @@ def _lock(nova: sources.Nova, expectation: discrepancies.Expectation,
     nova.lock(discrepancy.server, discrepancy.instance)
 
 
-# In this order: the guard protects a server as soon as it is marked.
-FIXES: dict[discrepancies.Code, abc.Callable[
+# What fixes a server.
+_SERVER_FIXES: dict[discrepancies.Code, abc.Callable[
         [sources.Nova, discrepancies.Expectation, discrepancies.Discrepancy],
         None]] = {
     discrepancies.Code.MARKER_MISSING: _mark,
@@ -42,6 +44,11 @@ FIXES: dict[discrepancies.Code, abc.Callable[
     discrepancies.Code.UNLOCKED: _lock,
     discrepancies.Code.TENANT_LOCK: _lock,
 }
+# What a marker on the volume fixes.
+_VOLUME_FIXES = (discrepancies.Code.VOLUME_MARKER_MISSING,
+                 discrepancies.Code.VOLUME_MARKER_WRONG)
+# In this order: the guard protects a server as soon as it is marked.
+FIXES = (*_SERVER_FIXES, *_VOLUME_FIXES)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,37 +83,66 @@ class Fix:
 
     def _fix(self, discrepancy: discrepancies.Discrepancy) -> str:
         """Fix a discrepancy if it is still there; return the result."""
-        nova, expectation = self.comparison.nova, self.comparison.expectation
+        fix = (self._fix_volume if discrepancy.code in _VOLUME_FIXES
+               else self._fix_server)
         try:
-            server = nova.show(discrepancy.server)
-            if server is None:
-                return GONE
-            if server['OS-EXT-STS:task_state'] is not None:
-                return IN_TRANSITION
-            instance = discrepancies.Instance(
-                discrepancy.instance, discrepancy.server, None, '',
-                is_busy=False)
-            has_owner_lock = (
-                discrepancy.code is discrepancies.Code.TENANT_LOCK and
-                nova.has_owner_lock(discrepancy.server))
-            if not any(now.code is discrepancy.code
-                       for now in expectation.check(
-                           instance, server, has_owner_lock)):
-                return GONE
-            if (FIXES[discrepancy.code] is _lock and
-                    server['tenant_id'] == self.project !=
-                    expectation.trove_project):
-                return SAME_PROJECT
-            if not self.for_real:
-                return WOULD_BE_FIXED
-            FIXES[discrepancy.code](nova, expectation, discrepancy)
+            return fix(discrepancy)
         except exceptions.HttpError as error:
             return f'failed: {_message(error)}'
+
+    def _fix_server(self, discrepancy: discrepancies.Discrepancy) -> str:
+        nova, expectation = self.comparison.nova, self.comparison.expectation
+        server = nova.show(discrepancy.server)
+        if server is None:
+            return GONE
+        if server['OS-EXT-STS:task_state'] is not None:
+            return IN_TRANSITION
+        instance = discrepancies.Instance(
+            discrepancy.instance, discrepancy.server, None, '', is_busy=False)
+        has_owner_lock = (
+            discrepancy.code is discrepancies.Code.TENANT_LOCK and
+            nova.has_owner_lock(discrepancy.server))
+        if not any(now.code is discrepancy.code
+                   for now in expectation.check(
+                       instance, server, has_owner_lock)):
+            return GONE
+        fix = _SERVER_FIXES[discrepancy.code]
+        if (fix is _lock and server['tenant_id'] == self.project !=
+                expectation.trove_project):
+            return SAME_PROJECT
+        if not self.for_real:
+            return WOULD_BE_FIXED
+        fix(nova, expectation, discrepancy)
+        return FIXED
+
+    def _fix_volume(self, discrepancy: discrepancies.Discrepancy) -> str:
+        """Mark a volume if it is still the database instance's.
+
+        Only one that is still attached to the server that Trove's records
+        have: a marker on any other would take it from its owner. Trove itself
+        is not asked again: it would ask the guest each time.
+        """
+        cinder, expectation = (
+            self.comparison.cinder, self.comparison.expectation)
+        instance = discrepancies.Instance(
+            discrepancy.instance, discrepancy.server, discrepancy.volume, '',
+            is_busy=False)
+        volume = cinder.show(discrepancy.volume)
+        if volume is None or not any(
+                now.code is discrepancy.code
+                for now in expectation.check_volume(instance, volume)):
+            return GONE
+        if not discrepancies.is_attached(volume, discrepancy.server):
+            return NOT_ATTACHED
+        if not self.for_real:
+            return WOULD_BE_FIXED
+        cinder.mark(discrepancy.volume, discrepancy.instance,
+                    expectation.metadata_key)
         return FIXED
 
 
 def _message(error: exceptions.HttpError) -> str:
-    """Return Nova's own message, which keystoneauth1 does not parse."""
+    """Return the service's message, which keystoneauth1 does not parse."""
     if error.response is None:
         return str(error)
     try:

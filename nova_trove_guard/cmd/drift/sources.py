@@ -209,6 +209,12 @@ class Cinder:
             return None
         return volume
 
+    def mark(self, volume_id: str, instance_id: str,
+             metadata_key: str) -> None:
+        """Write the marker of a database instance on a volume."""
+        self._cinder.post(f'/volumes/{volume_id}/metadata', json={
+            'metadata': {metadata_key: instance_id}})
+
 
 class Trove:
     """Trove's database instances, by its management API.

@@ -190,11 +190,13 @@ class Ledger:
     def unfixed(self, code: discrepancies.Code
                 ) -> abc.Iterator[discrepancies.Discrepancy]:
         """Yield each Discrepancy with a code that has no result yet."""
+        # One server or volume has one discrepancy with a code.
         for row in self._all(
-                f'SELECT {_DISCREPANCY} FROM discrepancies '
-                f'WHERE server > ? AND code = ? AND result = \'\' '
-                f'ORDER BY server LIMIT {BATCH}', code, key=1):
-            yield _discrepancy(row)
+                f'SELECT {_DISCREPANCY}, server || volume AS key '
+                'FROM discrepancies WHERE key > ? AND code = ? '
+                f'AND result = \'\' ORDER BY key LIMIT {BATCH}',
+                code, key=5):
+            yield _discrepancy(row[:5])
 
     def results(self) -> abc.Iterator[tuple[discrepancies.Discrepancy, str]]:
         """Yield each (Discrepancy, result), sorted by code."""
