@@ -37,10 +37,13 @@ class Fleet:
         names = ('open', 'failed', 'lost', 'well')
         self.instances = {name: trove.create(name) for name in names}
         self.servers = {}
+        self.volumes = {}
         for name, instance in self.instances.items():
             trove.healthy(instance)
             self.servers[name] = trove.server_id(instance)
+            self.volumes[name] = trove.volume(instance).id
             trove.await_locked(self.servers[name])
+        self.cinder = self.scene.connection('trove').block_storage
 
     def run(self, *arguments, user='trove', **environment):
         """Run a command; return subprocess.CompletedProcess.
@@ -54,9 +57,9 @@ class Fleet:
             stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def drift(self, *arguments, user='trove', owner=None):
-        """Compare Trove with Nova.
+        """Compare Trove with Nova and Cinder.
 
-        :returns: dict of result by (code, name of the server)
+        :returns: dict of result by (code, name of the server or volume)
         """
         done = self.run(
             'drift', '-f', 'json', '--server-owner',
@@ -64,10 +67,11 @@ class Fleet:
             self.trove.cloud.projects['trove'], '--other-trove',
             OTHERS[self.trove.deployment], *arguments, user=user)
         assert done.returncode in (0, 1), done.stderr
-        names = {server: name for name, server in self.servers.items()}
-        return {(row['Code'], names[row['Server']]): row['Result']
-                for row in json.loads(done.stdout)
-                if row['Server'] in names}
+        names = {each: name for known in (self.servers, self.volumes)
+                 for name, each in known.items()}
+        return {(row['Code'], names[row['Volume'] or row['Server']]):
+                row['Result'] for row in json.loads(done.stdout)
+                if (row['Volume'] or row['Server']) in names}
 
     def hide(self, name):
         """Hide a server from the reconciler, which would lock it again.
@@ -86,6 +90,15 @@ class Fleet:
             self.scene.do('trove', 'POST', path,
                           {'metadata': {scenes.MARKER: marker}})
 
+    def mark_volume(self, name, marker):
+        """Give a volume another marker, or none for None."""
+        if marker is None:
+            self.cinder.delete_volume_metadata(
+                self.volumes[name], [scenes.MARKER])
+        else:
+            self.cinder.set_volume_metadata(
+                self.volumes[name], **{scenes.MARKER: marker})
+
     def act(self, who, name, action):
         """Have the unguarded Nova carry out a server action."""
         self.scene.act(who, self.servers[name], action)
@@ -103,6 +116,8 @@ def fleet(request, scene, witness):
         'forged', metadata={scenes.MARKER: str(uuid.uuid4())})
     yield fleet
     scene.remove([fleet.servers['forged']])
+    if 'copy' in fleet.volumes:
+        fleet.cinder.delete_volume(fleet.volumes['copy'])
     for instance in fleet.instances.values():
         fleet.trove.discard(instance)
 
@@ -122,7 +137,9 @@ def test_servers_in_the_wrong_project(fleet):
 DRIFTED = {
     ('marker-forged', 'forged'): 'found',
     ('marker-missing', 'open'): 'found', ('unlocked', 'open'): 'found',
-    ('server-error', 'failed'): 'found', ('server-missing', 'lost'): 'found'}
+    ('server-error', 'failed'): 'found', ('server-missing', 'lost'): 'found',
+    # Nova deletes it with the server.
+    ('volume-missing', 'lost'): 'found'}
 
 
 def test_each_drift_is_found(fleet):
@@ -172,6 +189,33 @@ def test_another_marker(fleet):
     assert fleet.drift('--fix', '--yes')['marker-wrong', 'open'] == 'fixed'
     assert fleet.show('open')['metadata'][scenes.MARKER] == (
         fleet.instances['open'])
+
+
+def test_volumes_are_marked(fleet):
+    well = fleet.instances['well']
+    fleet.mark_volume('open', None)
+    fleet.mark_volume('failed', well)
+    # As Cinder makes one from a backup.
+    fleet.volumes['copy'] = fleet.cinder.create_volume(
+        size=1, metadata={scenes.MARKER: well}).id
+    drifted = {('volume-marker-missing', 'open'): 'found',
+               ('volume-marker-wrong', 'failed'): 'found',
+               ('volume-marker-forged', 'copy'): 'found'}
+
+    def found(*arguments):
+        return {key: result for key, result in fleet.drift(
+            *arguments).items() if key[0].startswith('volume-marker')}
+
+    assert found() == drifted
+    assert found('--fix', '--dry-run') == drifted | dict.fromkeys(
+        list(drifted)[:2], 'would be fixed')
+    assert found() == drifted
+    assert found('--fix', '--yes') == drifted | dict.fromkeys(
+        list(drifted)[:2], 'fixed')
+    for name in ('open', 'failed'):
+        assert fleet.cinder.get_volume(fleet.volumes[name]).metadata[
+            scenes.MARKER] == fleet.instances[name]
+    assert found() == {('volume-marker-forged', 'copy'): 'found'}
 
 
 # No tenant can reach the servers in Trove's own project.
