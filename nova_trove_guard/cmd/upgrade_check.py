@@ -56,7 +56,7 @@ _warning = functools.partial(upgradecheck.Result, upgradecheck.Code.WARNING)
 _success = functools.partial(upgradecheck.Result, upgradecheck.Code.SUCCESS)
 
 
-class Command(upgradecheck.UpgradeCommands):
+class UpgradeCheck(upgradecheck.UpgradeCommands):
     """The command line's upgrade check, of one service or of several.
 
     :param conf: the command line
@@ -368,7 +368,7 @@ def _of_process(service_type: str) -> list[Named]:
         for result in json.loads(done.stdout.splitlines()[-1])['checks']]
 
 
-def _result(command: Command,
+def _result(command: UpgradeCheck,
             result: upgradecheck.Result) -> upgradecheck.Result:
     """Return a result that is known already."""
     return result
@@ -383,5 +383,5 @@ def main() -> int:
     conf.register_cli_opt(SERVICE_OPT)
     # It is the services that have configuration files.
     return upgradecheck.main(
-        conf, project='nova-trove-guard', upgrade_command=Command(conf),
+        conf, project='nova-trove-guard', upgrade_command=UpgradeCheck(conf),
         argv=sys.argv[1:], default_config_files=[])

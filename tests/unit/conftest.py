@@ -19,14 +19,16 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Take away the log handlers that a test leaves behind.
+    """Take away the log handlers and the level that a test leaves behind.
 
-    cliff adds one for stderr as it is, with each run of a command line
-    (cliff.app.App.configure_logging): the next test has another stderr.
+    cliff sets them, with each run of a command line
+    (cliff.app.App.configure_logging): a handler for stderr as it is, and the
+    next test has another stderr.
     """
     root = logging.getLogger()
-    before = list(root.handlers)
+    before, level = list(root.handlers), root.level
     yield
+    root.setLevel(level)
     for handler in list(root.handlers):
         if handler not in before:
             root.removeHandler(handler)
