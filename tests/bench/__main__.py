@@ -25,6 +25,7 @@ from tests.bench import policy_server
 from tests.bench import reconciler
 from tests.bench import refusal
 from tests.bench import throughput
+from tests.bench import volumes
 from tests.production import mariadb
 
 MEASUREMENTS = {
@@ -35,6 +36,7 @@ MEASUREMENTS = {
     'throughput': throughput.run,
     'memory': memory.run,
     'reconciler': reconciler.run,
+    'volumes': volumes.run,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 

@@ -8,6 +8,7 @@ controllers do, which is recorded; but the detailed list of attachments is
 Cinder's own.
 """
 
+import contextlib
 import dataclasses
 import json
 import types
@@ -170,6 +171,7 @@ def _token(roles, project_id):
 
 def fill():
     """Have one of each kind in the database, managed and not."""
+    add(models.VolumeType, id='t', name='t', is_public=True)
     for which in (MANAGED, FREE, ORPHANED):
         add(models.Volume, id=which['volume'], group_id=which['group'],
             volume_type_id='t', deleted=which is ORPHANED)
@@ -200,6 +202,23 @@ def add(model, **values):
             **{'deleted': False} | values))
 
 
+@contextlib.contextmanager
+def selects():
+    """Yield the list of the SELECTs that Cinder's database gets."""
+    found = []
+
+    def note(connection, cursor, statement, *_):
+        if statement.startswith('SELECT'):
+            found.append(statement)
+
+    engine = db.get_engine()
+    sqlalchemy.event.listen(engine, 'before_cursor_execute', note)
+    try:
+        yield found
+    finally:
+        sqlalchemy.event.remove(engine, 'before_cursor_execute', note)
+
+
 def requests(operation, path, which):
     """Yield the requests that name something by one Target of an operation.
 
@@ -211,6 +230,8 @@ def requests(operation, path, which):
     for target in operation.targets:
         bodies = {} if not action else {action.strip('()'): {}}
         for each in operation.targets:
+            if each.secret is not None:
+                _put(bodies, each.secret, 'secret')
             if each.where is None:
                 continue
             is_it = each.where == target.where
@@ -236,8 +257,9 @@ def _put(body, keys, value):
 
 
 def _written(target, identifier):
+    if target.separator:
+        return f'{FREE["volume"]}{target.separator}{identifier}'
     return {
-        identifiers.separated_by_commas: f'{FREE["volume"]},{identifier}',
         identifiers.uuids_in: {'source-name': f'volume-{identifier}'},
         identifiers.uuids_in_record: base64.encode_as_text(json.dumps(
             {'id': identifier, 'volume_id': identifier})),

@@ -25,7 +25,7 @@ from nova_trove_guard.core import options
 from nova_trove_guard.core import principals
 from nova_trove_guard.core.reports import metrics
 from tests.unit.cinder import cinder_api as api
-from tests.unit.cinder import conftest
+from tests.unit.cinder import loading
 from tests.unit import pastes
 
 WING = wings.load('volume')
@@ -67,7 +67,7 @@ class Evidence(lookup.CinderLookup):
 @pytest.fixture(scope='module')
 def enforcer(cinder):
     """Return the Enforcer with the configuration of that Cinder."""
-    return policies.enforcer(conftest.conf)
+    return policies.enforcer(loading.conf)
 
 
 def explained(enforcer, method, path, body, who, evidence=None):
@@ -82,7 +82,7 @@ def explained(enforcer, method, path, body, who, evidence=None):
         how.get('service_roles', ()))
     return verdicts.verdict(
         request.environ | verdicts.token_auth(principal), WING,
-        options.settings(conftest.conf, {}, 'cinder'), enforcer,
+        options.settings(loading.conf, {}, 'cinder'), enforcer,
         evidence or Evidence())
 
 
@@ -108,7 +108,9 @@ def test_it_says_what_the_filter_does(
     verdict = explained(enforcer, method, f'/v3{path}', body, who)
     assert verdict.why
     if verdict.status is None:
-        assert cinder.dispatched or answer.status_int in (404, 405)
+        assert cinder.dispatched or answer.status_int in (404, 405) or (
+            # Cinder's own words, for what must not be seen.
+            verdict.decision.absent and answer.status_int == 403)
         return
     assert not cinder.dispatched
     assert answer.status_int == verdict.status
@@ -146,9 +148,8 @@ def test_the_volume_s_own_server_is_proof(enforcer):
     assert verdict.why.startswith('the rule lets the principal pass, and ')
 
 
-@pytest.mark.parametrize('server_id', [PLAIN, NOWHERE])
-def test_another_server_is_no_proof(enforcer, server_id):
-    verdict = attached(enforcer, server_id)
+def test_another_server_is_no_proof(enforcer):
+    verdict = attached(enforcer, PLAIN)
     assert verdict.status == 403
     assert verdict.why == ('the rule does not let the principal pass, or it '
                            'is not for the volume\'s own server')

@@ -13,7 +13,7 @@ from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import guard
 from nova_trove_guard.core import options
 from nova_trove_guard.core.reports import metrics
-from tests.unit.cinder import conftest
+from tests.unit.cinder import loading
 from tests.unit import pastes
 
 # Where filters keep what is behind them.
@@ -33,7 +33,7 @@ def test_cinder_loads_the_guard_behind_keystonecontext(
         cinder, tmp_path, has_rate_limit):
     path = tmp_path / 'api-paste.ini'
     path.write_text(pipelines.insert(pastes.texts()['cinder']))
-    conf = conftest.conf
+    conf = loading.conf
     conf.register_opts(options.GUARD_OPTS, options.GROUP)
     conf.set_override('trove_managed_instances', True, options.GROUP)
     conf.set_override('api_rate_limit', has_rate_limit)
