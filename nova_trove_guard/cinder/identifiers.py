@@ -13,18 +13,6 @@ from nova_trove_guard.core import documents
 _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
-def separated_by_commas(value: typing.Any) -> Iterable[str]:
-    """Return the identifiers in a string, split as Cinder does.
-
-    See cinder.group.api.API.update.
-
-    :raises documents.Unreadable: where it is no string
-    """
-    if not isinstance(value, str):
-        raise documents.Unreadable
-    return value.strip(',').split(',') if value else ()
-
-
 def uuids_in(value: typing.Any) -> Iterable[str]:
     """Return all UUIDs that stand anywhere in a JSON value.
 

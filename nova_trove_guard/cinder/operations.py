@@ -99,16 +99,19 @@ _TRANSFERS = {
     },
     '/{id}/accept': {
         'POST': _transfer(
-            'volume:transfer_accept', 'Accept a volume from another project'),
+            'volume:transfer_accept', 'Accept a volume from another project',
+            # Cinder shows to anyone that there is such an offer.
+            has_body=True, targets=(calls.Target(
+                'transfer', secret=('accept', 'auth_key')),)),
     },
 }
 
-# The volumes of a group, and what the body adds to them or removes; Cinder
-# looks for these by what stands there.
+# The volumes of a group, and what the body adds to them or removes: Cinder
+# looks for these by what stands there (cinder.group.api.API.update).
 _GROUP_AND_VOLUMES = {
     name: (*_GROUP, *(calls.Target(
-        'volume', (name, key), split=identifiers.separated_by_commas,
-        is_optional=True, canonical=calls.as_written)
+        'volume', (name, key), separator=',', is_optional=True,
+        canonical=calls.as_written)
         for key in ('add_volumes', 'remove_volumes')))
     for name in ('group', 'consistencygroup')}
 _GROUP_DELETE = _group(
@@ -291,9 +294,10 @@ ROUTES = {
         'PUT': _attachment(
             'volume:attachment_update',
             'Connect a host to a volume of its server, and show how',
-            needs_proof=True),
+            needs_proof=True, shows_existence=True),
         'DELETE': _attachment(
-            'volume:attachment_delete', 'Detach a volume'),
+            'volume:attachment_delete', 'Detach a volume',
+            shows_existence=True),
     },
     '/attachments/{id}/action': {'POST': ACTION},
     '/groups': _LISTS | {'POST': routing.PASS},
@@ -466,7 +470,8 @@ ACTIONS = {
     },
     'attachments': {
         'os-complete': _attachment(
-            'volume:attachment_complete', 'Report that a volume is attached'),
+            'volume:attachment_complete', 'Report that a volume is attached',
+            shows_existence=True),
     },
     'groups': {
         'create-from-src': calls.Operation(

@@ -10,12 +10,15 @@ from collections.abc import Iterable
 
 from cinder.api.openstack import wsgi
 from cinder import exception
+from cinder.policies import backups
+from cinder.policies import manageable_volumes
 import webob.exc
 
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import reader
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
+from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 
 _VERSION_HEADER = (
@@ -37,6 +40,17 @@ _NOT_FOUND = {
 }
 
 
+# Cinder's own rules for operations that can't be asked about as if a volume
+# were not there: what stands in the request is no identifier.
+_RULES = {
+    'volume:backup_import': backups.IMPORT_POLICY,
+    'volume:manage': manageable_volumes.MANAGE_POLICY,
+}
+# Cinder looks for the attachment in all projects and then, before its rule,
+# for the volume in the caller's (AttachmentsController.complete).
+_WITHOUT_RULE = frozenset(('volume:attachment_complete',))
+
+
 class CinderService:
     """Cinder: see nova_trove_guard.core.services.Service."""
 
@@ -48,21 +62,24 @@ class CinderService:
         """Return that Cinder is not asked: what a caller can name is few."""
         return False
 
-    def not_found(self, call: calls.Call,
-                  target: calls.Target) -> webob.exc.HTTPException:
+    def not_found(self, kind: str,
+                  identifier: str | None) -> webob.exc.HTTPException:
         """Return what Cinder says of what does not exist.
 
         For the trail: the caller gets the answer of Cinder itself, which may
         find another fault with the request (nova_trove_guard.core.absence).
         """
-        identifier, = call.identifiers(target)
         return webob.exc.HTTPNotFound(
-            explanation=_NOT_FOUND[target.kind].format(identifier))
+            explanation=_NOT_FOUND[kind].format(identifier))
 
     def unauthorized(
-            self, operation: calls.Operation) -> webob.exc.HTTPException:
+            self, operation: calls.Operation,
+            resource: resources.ManagedResource) -> webob.exc.HTTPException:
         """Return the refusal by a policy rule of Cinder's, in its words."""
-        refusal = exception.PolicyNotAuthorized(action=operation.name)
+        if operation.name in _WITHOUT_RULE:
+            return self.not_found(resource.kind, resource.id)
+        refusal = exception.PolicyNotAuthorized(
+            action=_RULES.get(operation.name, operation.name))
         return webob.exc.HTTPForbidden(explanation=refusal.msg)
 
     def answer(self, fault: webob.exc.HTTPException,

@@ -6,13 +6,16 @@ would get if it were not managed: in the service's words, and with its
 precedence, as it checks a body, a microversion or an action before it looks
 for a server. Only the service knows that order. So it is asked: it gets the
 same request with the identifier of something that can't exist, and in the
-answer the caller finds the identifier that they sent.
+answer the caller finds the identifier that they sent. Where the service shows
+to anyone that something exists, but does nothing without a secret, it gets a
+wrong secret.
 
 So nothing that exists is changed, even if it comes into being while the
 service looks for it.
 """
 
 import io
+import typing
 
 from oslo_serialization import jsonutils
 import webob
@@ -23,18 +26,22 @@ from nova_trove_guard.core import services
 
 
 def ask(application: services.Application, call: calls.Call,
-        target: calls.Target, environ: documents.Environ,
+        named: calls.Named, environ: documents.Environ,
         ) -> tuple[webob.Response, bool]:
-    """Ask a service as if what a Target of a call names did not exist.
+    """Ask a service as if something that a call names did not exist.
 
     :param application: the service, behind the guard
-    :param target: leads to one identifier
+    :param named: of a Target that is_one
     :returns: the answer, and whether the service finds no other fault with
         the request than that
     """
-    identifier, = call.identifiers(target)
+    target, identifier = named.target, call.written(named)
     environ = dict(environ)
-    if target.where is None:
+    if target.secret is not None:
+        if not documents.lacks(call.document, target.secret):
+            _send(environ, documents.replaced(
+                call.document, target.secret, target.nonexistent))
+    elif target.where is None:
         segments = environ['PATH_INFO'].split('/')
         segments[call.position] = target.nonexistent
         environ['PATH_INFO'] = '/'.join(segments)
@@ -44,10 +51,9 @@ def ask(application: services.Application, call: calls.Call,
         parameters[target.query] = jsonutils.dumps(documents.replaced(
             document, target.where, target.nonexistent))
     else:
-        body = jsonutils.dump_as_bytes(documents.replaced(
-            call.document, target.where, target.nonexistent))
-        environ['wsgi.input'] = io.BytesIO(body)
-        environ['CONTENT_LENGTH'] = str(len(body))
+        _send(environ, documents.replaced(
+            call.document, target.where, _without(
+                call.document, target, identifier)))
     response = webob.Request(environ).get_response(application)
     sought = target.nonexistent.encode()
     is_not_found = response.status_int == 404 and sought in response.body
@@ -55,3 +61,22 @@ def ask(application: services.Application, call: calls.Call,
     response.body = response.body.replace(
         sought, jsonutils.dumps(identifier)[1:-1].encode())
     return response, is_not_found
+
+
+def _without(document: typing.Any, target: calls.Target,
+             identifier: str | None) -> str:
+    """Return what is to stand where a Target leads to an identifier."""
+    if target.separator is None:
+        return target.nonexistent
+    assert target.where is not None
+    text, = documents.below(document, target.where)
+    return target.separator.join(
+        target.nonexistent if each == identifier else each
+        for each in text.split(target.separator))
+
+
+def _send(environ: documents.Environ, document: typing.Any) -> None:
+    """Put another JSON body into an environ."""
+    body = jsonutils.dump_as_bytes(document)
+    environ['wsgi.input'] = io.BytesIO(body)
+    environ['CONTENT_LENGTH'] = str(len(body))

@@ -63,6 +63,10 @@ class Target:
     :ivar split: what returns the identifiers in what stands there, and
         raises documents.Unreadable where it can't; None where it is the
         identifier itself
+    :ivar separator: what stands between identifiers where one string has
+        several, None where it has one
+    :ivar secret: the keys that lead, in the body, to a secret without which
+        the service does nothing with what is named; None for no secret
     :ivar is_optional: whether a request may leave it out, or give a null; it
         names nothing then, and where the body has another form than the
         service wants, it is the service that refuses it
@@ -76,6 +80,8 @@ class Target:
     where: documents.Keys | None = None
     query: str | None = None
     split: Callable[[typing.Any], Iterable[str]] | None = None
+    separator: str | None = None
+    secret: documents.Keys | None = None
     is_optional: bool = False
     is_validated: bool = False
     canonical: Callable[[str | None], str | None] = canonical_id
@@ -83,7 +89,7 @@ class Target:
 
     @property
     def is_one(self) -> bool:
-        """Whether it leads to no more than one identifier."""
+        """Whether one identifier can be told from others in the request."""
         return self.split is None and (
             self.where is None or documents.EACH not in self.where)
 
@@ -209,10 +215,25 @@ class Call:
                     if target.query else self.document)
         if target.is_optional and documents.lacks(document, target.where):
             return ()
+        if target.separator is not None:
+            separator = target.separator
+            return [identifier for text in documents.below(
+                        document, target.where) if text
+                    for identifier in text.strip(separator).split(separator)]
         if target.split is None:
             return documents.below(document, target.where)
         return itertools.chain.from_iterable(map(
             target.split, documents.below(document, target.where, object)))
+
+    def written(self, named: Named) -> str | None:
+        """Return the identifier of a resource as it stands in the request.
+
+        :param named: of a Target that is_one
+        """
+        if named.target.separator is not None:
+            return named.identifier  # There it is looked up as it is written.
+        identifier, = self.identifiers(named.target)
+        return identifier
 
     def writes_marker(self, key: str) -> bool:
         """Return whether the request writes the marker."""

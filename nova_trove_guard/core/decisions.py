@@ -85,7 +85,7 @@ class Decision:
     outcome: Outcome = Outcome.NOT_MANAGED
     rule: str | None = None
     fault: webob.exc.HTTPException | None = None
-    absent: calls.Target | None = None
+    absent: calls.Named | None = None
 
     def about(self, resource: resources.ManagedResource) -> typing.Self:
         """Return this, about a managed resource."""
@@ -96,7 +96,7 @@ class Decision:
     def with_outcome(
             self, outcome: Outcome, rule: str | None = None,
             fault: webob.exc.HTTPException | None = None,
-            absent: calls.Target | None = None) -> typing.Self:
+            absent: calls.Named | None = None) -> typing.Self:
         """Return this, with an outcome."""
         return dataclasses.replace(
             self, outcome=outcome, rule=rule, fault=fault, absent=absent)

@@ -101,7 +101,7 @@ class TroveGuard:
         return self._service.answer(decision.fault, environ, start_response)
 
     def _answer_as_absent(
-            self, call: calls.Call, decision: Decision, target: calls.Target,
+            self, call: calls.Call, decision: Decision, absent: calls.Named,
             environ: documents.Environ,
             start_response: services.StartResponse) -> Iterable[bytes]:
         """Have the service answer, but keep the words of a refusal.
@@ -110,7 +110,7 @@ class TroveGuard:
         the caller may not see.
         """
         response, is_not_found = absence.ask(
-            self._application, call, target, environ)
+            self._application, call, absent, environ)
         if decision.outcome is Outcome.REFUSED and is_not_found:
             return self._service.answer(
                 decision.fault, environ, start_response)
@@ -197,15 +197,15 @@ class TroveGuard:
             if not found and (each.identifier is None or
                               each.target.is_subject(self._service.kind)):
                 return undecided.with_outcome(
-                    Outcome.NOT_FOUND, absent=each.target,
-                    fault=self._service.not_found(call, each.target))
+                    Outcome.NOT_FOUND, absent=each,
+                    fault=self._not_found(call, each))
             for resource in filter(None, found):
                 decision = undecided.about(resource)
                 if not call.is_readable:
                     # Whatever the rules: nobody can tell by which to judge.
                     return self._refuse_visibly(
-                        faults.unreadable(), call, each.target, resource,
-                        judge, decision)
+                        faults.unreadable(), call, each, resource, judge,
+                        decision)
                 if self._may(call, resource, judge, environ):
                     allowed = allowed or resource
                 elif judge.breaks_glass(resource):
@@ -213,7 +213,7 @@ class TroveGuard:
                 else:
                     return self._refuse_visibly(
                         faults.forbidden(call.operation, resource), call,
-                        each.target, resource, judge, decision,
+                        each, resource, judge, decision,
                         rules.rule_of(call.operation))
         decisive = opened or allowed
         if decisive is None:
@@ -239,20 +239,26 @@ class TroveGuard:
 
     def _refuse_visibly(
             self, fault: webob.exc.HTTPException, call: calls.Call,
-            target: calls.Target, resource: resources.ManagedResource,
+            named: calls.Named, resource: resources.ManagedResource,
             judge: enforcement.Judge, decision: Decision,
             rule: str | None = None) -> Decision:
         """Refuse, but show no more than the caller may see."""
         if (resource.project_id == judge.principal.project_id or
                 judge.is_cloud_admin()):
             return self._refuse(decision, fault, rule)
-        if not target.is_one:
+        if not named.target.is_one:
             return self._refuse(
-                decision, self._service.unauthorized(call.operation), rule)
-        hidden = (self._service.unauthorized(call.operation)
+                decision, self._service.unauthorized(call.operation, resource),
+                rule)
+        hidden = (self._service.unauthorized(call.operation, resource)
                   if call.operation.shows_existence else
-                  self._service.not_found(call, target))
-        return self._refuse(decision, hidden, rule, target)
+                  self._not_found(call, named))
+        return self._refuse(decision, hidden, rule, named)
+
+    def _not_found(self, call: calls.Call,
+                   named: calls.Named) -> webob.exc.HTTPException:
+        return self._service.not_found(
+            named.target.kind, call.written(named))
 
     def _refuse_marker(self, decision: Decision) -> Decision:
         return self._refuse(
@@ -261,5 +267,5 @@ class TroveGuard:
 
     def _refuse(self, decision: Decision, fault: webob.exc.HTTPException,
                 rule: str | None = None,
-                absent: calls.Target | None = None) -> Decision:
+                absent: calls.Named | None = None) -> Decision:
         return decision.with_outcome(self._refusal, rule, fault, absent)

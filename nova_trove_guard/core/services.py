@@ -75,13 +75,18 @@ class Service(typing.Protocol):
         looked up for a caller whom the service refuses anyway.
         """
 
-    def not_found(self, call: calls.Call,
-                  target: calls.Target) -> webob.exc.HTTPException:
-        """Return what the service says of what does not exist."""
+    def not_found(self, kind: str,
+                  identifier: str | None) -> webob.exc.HTTPException:
+        """Return what the service says of what does not exist.
+
+        :param kind: that of its calls.Target
+        :param identifier: as it stands in the request
+        """
 
     def unauthorized(
-            self, operation: calls.Operation) -> webob.exc.HTTPException:
-        """Return the refusal by a policy rule of the service's own."""
+            self, operation: calls.Operation,
+            resource: resources.ManagedResource) -> webob.exc.HTTPException:
+        """Return the refusal by the service of what exists for the caller."""
 
     def answer(self, fault: webob.exc.HTTPException,
                environ: documents.Environ,

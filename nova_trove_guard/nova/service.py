@@ -16,6 +16,7 @@ import webob.exc
 
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
+from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 from nova_trove_guard.nova import policies
 from nova_trove_guard.nova import reader
@@ -65,19 +66,19 @@ class NovaService:
             return True
         return False
 
-    def not_found(self, call: calls.Call,
-                  target: calls.Target) -> webob.exc.HTTPException:
+    def not_found(self, kind: str,
+                  identifier: str | None) -> webob.exc.HTTPException:
         """Return what Nova says of what does not exist.
 
         For the trail: the caller gets the answer of Nova itself, which may
         find another fault with the request (nova_trove_guard.core.absence).
         """
-        identifier, = call.identifiers(target)
         return webob.exc.HTTPNotFound(
-            explanation=_NOT_FOUND[target.kind].format(identifier))
+            explanation=_NOT_FOUND[kind].format(identifier))
 
     def unauthorized(
-            self, operation: calls.Operation) -> webob.exc.HTTPException:
+            self, operation: calls.Operation,
+            resource: resources.ManagedResource) -> webob.exc.HTTPException:
         """Return the refusal by a policy rule of Nova's, in its own words."""
         refusal = exception.PolicyNotAuthorized(
             action=f'os_compute_api:{operation.name}')

@@ -205,9 +205,9 @@ def test_it_is_answered_about_a_document_in_a_query():
         start_response('404 Not Found', [('Content-Type', 'text/plain')])
         return [f'no volume {calls.NOWHERE}'.encode()]
 
-    target, = call.operation.targets
+    named, = call.named()
     before = dict(environ)
-    answer, is_not_found = absence.ask(nova, call, target, environ)
+    answer, is_not_found = absence.ask(nova, call, named, environ)
     assert answer.text == f'no volume {nova_api.VOLUME}'
     assert is_not_found
     assert environ == before

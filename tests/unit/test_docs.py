@@ -16,7 +16,6 @@ import types
 import pytest
 import webob.exc
 
-from nova_trove_guard.core import calls
 from nova_trove_guard.core import faults
 from nova_trove_guard.core import options
 from nova_trove_guard.core import resources
@@ -38,9 +37,8 @@ NOVA = service.NovaService(None)
 FAULTS = (
     faults.forbidden(operations.UNKNOWN, SERVER),
     faults.marker_forbidden(policies.KIND, 'trove_instance_id'),
-    NOVA.not_found(calls.Call(operations.UNKNOWN, 'server', 2, '', None, ''),
-                   operations.SERVER_IN_PATH),
-    NOVA.unauthorized(operations.UNKNOWN),
+    NOVA.not_found('server', 'server'),
+    NOVA.unauthorized(operations.UNKNOWN, SERVER),
     faults.unidentified(),
     faults.unreadable(),
     faults.unavailable(policies.KIND),

@@ -10,6 +10,7 @@ from cinder import exception
 from cinder import objects
 from cinder.volume import manager
 import pytest
+import webob.exc
 
 from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import operations
@@ -108,7 +109,44 @@ def test_another_project_does_not_learn_that_there_is_a_volume(
                   project_id=api.OTHER_PROJECT)
     assert cinder.dispatched == []
     assert 'managed' not in answer.text
-    assert answer.status_int == (404 if target.is_one else 403)
+    is_hidden = target.is_one and (
+        not operation.shows_existence or operation.name.endswith('complete'))
+    assert answer.status_int == (404 if is_hidden else 403)
+
+
+@pytest.mark.parametrize('body', [
+    None, {}, {'accept': {}}, {'accept': {'auth_key': None}}], ids=repr)
+def test_an_offer_is_not_accepted_without_its_secret(cinder, body):
+    path = f'/volume-transfers/{api.MANAGED["transfer"]}/accept'
+    answers = []
+    for app in cinder.app, cinder.unguarded:
+        request = api.webob.Request.blank(
+            path, method='POST', content_type='application/json',
+            body=json.dumps(body).encode())
+        request.environ.update(api.principal(project_id=api.OTHER_PROJECT))
+        answers.append(request.get_response(app))
+    assert answers[0].status_int == 400
+    assert answers[0].body == answers[1].body
+
+
+def test_a_managed_volume_of_others_joins_no_group_like_one_unheard_of(
+        cinder):
+    own = {'project_id': api.OTHER_PROJECT}
+    path = f'/groups/{api.FREE["group"]}'
+    asked = []
+
+    def note(resource, method, request, action_args):
+        asked.append(action_args['body']['group'])
+        raise webob.exc.HTTPBadRequest(
+            explanation=f'Cannot add volume {api.calls.NOWHERE}.')
+
+    with mock.patch.object(cinder, '_dispatch', note):
+        answer = cinder.ask('PUT', path, {'group': {
+            'add_volumes': f'x,{api.MANAGED["volume"]}', 'name': 'y'}}, **own)
+    assert asked == [{'add_volumes': f'x,{api.calls.NOWHERE}', 'name': 'y'}]
+    assert answer.status_int == 400
+    assert answer.json['badRequest']['message'] == (
+        f'Cannot add volume {api.MANAGED["volume"]}.')
 
 
 NOVA_MAY = {

@@ -12,10 +12,12 @@ from cinder.api.schemas import volume_transfer
 from cinder.api.schemas import volumes
 from cinder.api.validation import validators
 from cinder import exception
+from cinder import policies as cinder_policies
 import pytest
 
 from nova_trove_guard.cinder import operations
 from nova_trove_guard.cinder import policies
+from nova_trove_guard.cinder import service
 from nova_trove_guard.cinder import surface
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import routing
@@ -149,3 +151,11 @@ def test_cinder_refuses_what_the_guard_takes_for_nobody_s(
             calls.canonical_id(identifier) is None)
         with pytest.raises(exception.ValidationError):
             validate(identifier)
+
+
+def test_what_can_t_be_hidden_is_refused_by_a_rule_of_cinder_s():
+    assert {operation.name for operation in operations.operations().values()
+            if not all(target.is_one for target in operation.targets)
+            } == set(service._RULES)
+    known = {rule.name for rule in cinder_policies.list_rules()}
+    assert set(service._RULES.values()) <= known
