@@ -57,12 +57,12 @@ def _plain_read():
 
 def _calls(api, cinder_api):
     """Return rows and aims of guarded calls about an ordinary volume."""
-    from cinder.db import models
+    from nova_trove_guard.cinder import lookup
     cinder_api.add(
-        models.Volume, id=ORDINARY, volume_type_id='t', size=1,
+        lookup.models.Volume, id=ORDINARY, volume_type_id='t', size=1,
         status='in-use')
     cinder_api.add(
-        models.VolumeAttachment, id=ORDINARY, volume_id=ORDINARY,
+        lookup.models.VolumeAttachment, id=ORDINARY, volume_id=ORDINARY,
         connection_info=json.dumps(cinder_api.CONNECTION))
     volume, attachment = f'/volumes/{ORDINARY}', f'/attachments/{ORDINARY}'
     rows, aims = [], []
@@ -83,11 +83,11 @@ def _calls(api, cinder_api):
 
 def _list(api, cinder_api):
     """Return rows and aims of the detailed list of attachments."""
-    from cinder.db import models
+    from nova_trove_guard.cinder import lookup
     for number in range(ATTACHMENTS):
         which = (cinder_api.MANAGED, cinder_api.FREE)[number % 2]
         cinder_api.add(
-            models.VolumeAttachment,
+            lookup.models.VolumeAttachment,
             id=f'0c1d2a3b-2222-4222-8222-{number:012}',
             volume_id=which['volume'],
             connection_info=json.dumps(cinder_api.CONNECTION))

@@ -17,8 +17,6 @@ import unittest.mock
 from cinder.api.middleware import auth
 from cinder.api.openstack import wsgi
 from cinder.api.v3 import router
-from cinder.db import api as db
-from cinder.db import models
 from cinder import rpc
 from oslo_config import cfg
 from oslo_serialization import base64
@@ -28,6 +26,7 @@ import webob.exc
 
 from nova_trove_guard.cinder import filter as guard_filter
 from nova_trove_guard.cinder import identifiers
+from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import surface
 from nova_trove_guard.core import calls
 
@@ -99,11 +98,11 @@ class CinderAPI:
         conf(['--config-file', str(directory / 'cinder.conf')],
              project='cinder')
         rpc.init(conf)
-        db.configure(conf)
+        lookup.db.main_context_manager.configure(**dict(conf.database))
         # As MariaDB compares.
-        models.VolumeMetadata.__table__.c.key.type = sqlalchemy.String(
+        lookup.models.VolumeMetadata.__table__.c.key.type = sqlalchemy.String(
             255, collation='NOCASE')
-        models.BASE.metadata.create_all(db.get_engine())
+        lookup.models.BASE.metadata.create_all(lookup.db.get_engine())
         fill()
         self._conf, self.directory = conf, directory
         self.dispatched = []
@@ -171,25 +170,26 @@ def _token(roles, project_id):
 
 def fill():
     """Have one of each kind in the database, managed and not."""
-    add(models.VolumeType, id='t', name='t', is_public=True)
+    add(lookup.models.VolumeType, id='t', name='t', is_public=True)
     for which in (MANAGED, FREE, ORPHANED):
-        add(models.Volume, id=which['volume'], group_id=which['group'],
+        add(lookup.models.Volume, id=which['volume'], group_id=which['group'],
             volume_type_id='t', deleted=which is ORPHANED)
-        add(models.VolumeMetadata, volume_id=which['volume'],
+        add(lookup.models.VolumeMetadata, volume_id=which['volume'],
             key='purpose' if which is FREE else METADATA_KEY,
             value=DATABASE_INSTANCE, deleted=which is ORPHANED)
     for which in (MANAGED, FREE):
         volume_id = which['volume']
-        add(models.Snapshot, id=which['snapshot'], volume_id=volume_id,
+        add(lookup.models.Snapshot, id=which['snapshot'], volume_id=volume_id,
             group_snapshot_id=which['group_snapshot'], volume_type_id='t')
-        add(models.VolumeAttachment, id=which['attachment'],
+        add(lookup.models.VolumeAttachment, id=which['attachment'],
             volume_id=volume_id, instance_uuid=SERVER,
             connection_info=json.dumps(CONNECTION))
-        add(models.Transfer, id=which['transfer'], volume_id=volume_id)
+        add(lookup.models.Transfer, id=which['transfer'], volume_id=volume_id)
     for which in (MANAGED, FREE, ORPHANED, PURGED):
-        add(models.Backup, id=which['backup'], volume_id=which['volume'])
+        add(lookup.models.Backup, id=which['backup'],
+            volume_id=which['volume'])
     # On MariaDB a key in another case is found, too.
-    add(models.VolumeMetadata, volume_id=FREE['volume'],
+    add(lookup.models.VolumeMetadata, volume_id=FREE['volume'],
         key=METADATA_KEY.upper(), value='x')
 
 
@@ -197,7 +197,7 @@ def add(model, **values):
     """Insert a row."""
     if hasattr(model, 'project_id'):
         values = {'project_id': PROJECT, 'user_id': USER} | values
-    with db.get_engine().begin() as connection:
+    with lookup.db.get_engine().begin() as connection:
         connection.execute(model.__table__.insert().values(
             **{'deleted': False} | values))
 
@@ -211,7 +211,7 @@ def selects():
         if statement.startswith('SELECT'):
             found.append(statement)
 
-    engine = db.get_engine()
+    engine = lookup.db.get_engine()
     sqlalchemy.event.listen(engine, 'before_cursor_execute', note)
     try:
         yield found

@@ -6,6 +6,7 @@ tests.unit.drift_cloud simulates the same.
 
 import webob
 
+from nova_trove_guard.cinder import lookup
 from tests.unit.cinder import cinder_api
 
 ADMIN = ('admin', 'member', 'reader')
@@ -38,8 +39,9 @@ def test_no_list_goes_on_from_a_deleted_volume(cinder):
             roles=ADMIN).status_code
 
     there = '0c1d2a3f-1111-4111-8111-000000000000'
-    cinder_api.add(cinder_api.models.VolumeType, id='of lists', name='lists')
-    cinder_api.add(cinder_api.models.Volume, id=there,
-                   volume_type_id='of lists')
+    cinder_api.add(
+        lookup.models.VolumeType, id='of lists', name='lists')
+    cinder_api.add(
+        lookup.models.Volume, id=there, volume_type_id='of lists')
     assert after(there) == 200
     assert after(cinder_api.ORPHANED['volume']) == 404
