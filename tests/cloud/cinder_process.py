@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs all of Cinder in one process.
 
-``cinder_process.py ROOT CONF PORT`` starts a volume service, the scheduler
-and the API, to which faults come as they are demanded in the state directory
-ROOT.
+``cinder_process.py ROOT CONF PASTE PORT PORT`` starts a volume service, the
+scheduler, an API with the paste file PASTE and one with that of CONF. To the
+first API faults come as they are demanded in the state directory ROOT.
 """
 
 # Before anything of Cinder.
@@ -12,14 +12,17 @@ from tests.cloud import concurrency; concurrency.choose('cinder')  # noqa
 import pathlib
 import sys
 
+from cinder.api.openstack import wsgi as openstack_wsgi
 from cinder.common import constants
 from cinder import service
 from cinder.tests.unit.brick import fake_lvm
 from cinder.wsgi import wsgi
 from oslo_config import cfg
+from oslo_service import wsgi as service_wsgi
 
 from tests.cloud import faults
 from tests.cloud import layout
+from tests.cloud import recorder
 from tests.cloud import serve
 from tests.cloud import sqlite
 
@@ -46,16 +49,22 @@ def start_services():
 
 def main():
     """Run what the command line asks for."""
-    root, conf, port = sys.argv[1:]
+    root, conf, paste, *ports = sys.argv[1:]
+    files = layout.Layout(pathlib.Path(root))
     sqlite.share()
     extend_volumes()
     # What follows reads the command line.
     sys.argv[1:] = ['--config-file', conf]
-    application = wsgi.initialize_application()
+    stock = wsgi.initialize_application()
+    cfg.CONF.set_override('api_paste_config', paste)
+    guarded = service_wsgi.Loader(cfg.CONF).load_app('osapi_volume')
+    recorder.record_to(files.dispatches('cinder'), openstack_wsgi.Resource,
+                       'cinder.context')
     start_services()
-    demanded = faults.Faults(layout.Layout(pathlib.Path(root)))
-    serve.serve_all([serve.server(
-        demanded.strike_api('cinder', application), int(port))])
+    strikes = faults.Faults(files)
+    serve.serve_all([
+        serve.server(application, int(port)) for application, port in zip(
+            (strikes.strike_api('cinder', guarded), stock), ports)])
 
 
 if __name__ == '__main__':

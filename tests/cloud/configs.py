@@ -22,14 +22,16 @@ def write(files, urls):
     _write_one(files, 'placement', 'placement.conf', common)
     _write_one(files, 'glance', 'glance-api.conf', common)
     _write_one(files, 'neutron', 'neutron.conf', common)
-    _write_one(files, 'cinder', 'cinder.conf', common)
+    _write_one(files, 'cinder', 'cinder.conf', {
+        **common, 'policy': files.policy('cinder')})
     _write_one(files, 'nova', 'nova.conf', {
         **common,
         'api_database': files.database('nova-api'),
         'cell_database': files.database('nova-cell1'),
-        'nova_policy': files.nova_policy})
-    files.nova_policy.write_text('# Nova reads this file again when it '
-                                 'changes.\n{}\n')
+        'policy': files.policy('nova')})
+    for service in 'cinder', 'nova':
+        files.policy(service).write_text(
+            '# The service reads this file again when it changes.\n{}\n')
 
 
 def write_trove(cloud, network):

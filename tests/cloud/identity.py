@@ -18,6 +18,7 @@ CATALOG = {
 # What stands elsewhere instead of what stands in the guarded region.
 ELSEWHERE = {
     (state.UNGUARDED, 'nova'): 'nova-unguarded',
+    (state.UNGUARDED, 'cinder'): 'cinder-unguarded',
     (state.USER, 'trove'): 'trove-user',
 }
 # What Keystone fills in for whom it shows the catalog to.

@@ -62,11 +62,6 @@ class Layout:
         return self.root / 'state.json'
 
     @property
-    def dispatches(self):
-        """One JSON line for each method that Nova's API dispatched."""
-        return self.root / 'dispatches.jsonl'
-
-    @property
     def faults(self):
         """What tests want to go wrong: see tests.cloud.faults."""
         return self.root / 'faults.json'
@@ -75,11 +70,6 @@ class Layout:
     def struck(self):
         """One JSON line for each fault that struck."""
         return self.root / 'struck.jsonl'
-
-    @property
-    def nova_policy(self):
-        """Nova's policy file, for tests to write."""
-        return self.root / 'nova-policy.yaml'
 
     @property
     def clouds_yaml(self):
@@ -98,6 +88,22 @@ class Layout:
         :returns: its path
         """
         return self.root / f'openrc-{user}'
+
+    def dispatches(self, service):
+        """Name the record of what a service's API dispatched.
+
+        :param service: 'nova' or 'cinder'
+        :returns: its path; it has one JSON line for each method
+        """
+        return self.root / f'dispatches-{service}.jsonl'
+
+    def policy(self, service):
+        """Name a service's policy file, for tests to write.
+
+        :param service: 'nova' or 'cinder'
+        :returns: its path
+        """
+        return self.root / f'{service}-policy.yaml'
 
     def database(self, name):
         """Name a database file.

@@ -13,6 +13,7 @@ from tests.cloud import concurrency; concurrency.choose('nova')  # noqa
 import pathlib
 import sys
 
+from nova.api.openstack import wsgi as openstack_wsgi
 from nova.api import wsgi
 from nova.compute import rpcapi as compute_rpcapi
 from nova.conductor import rpcapi as conductor_rpcapi
@@ -67,7 +68,8 @@ def main():
     config.parse_args(['nova', '--config-file', conf])
     logging.setup(cfg.CONF, 'nova')
     objects.register_all()
-    recorder.record_to(files.dispatches)
+    recorder.record_to(files.dispatches('nova'), openstack_wsgi.Resource,
+                       'nova.context')
 
     strikes = faults.Faults(files)
     strikes.strike_hypervisor(fake.FakeDriver, 'destroy')

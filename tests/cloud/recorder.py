@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes down which methods Nova's API dispatches.
+"""Writes down which methods the API of Nova or Cinder dispatches.
 
 This is the tests' witness, not a part of the guard: a request that was
 refused in time leaves no line.
@@ -10,9 +10,7 @@ import json
 import threading
 import time
 
-from nova.api.openstack import wsgi
-
-IDS = ('id', 'server_id')
+IDS = ('id', 'server_id', 'volume_id', 'snapshot_id')
 # What OpenStack 2025.1 and 2025.2 have by another name.
 RENAMED = {
     '_action_confirm_resize': '_confirm_resize',
@@ -28,44 +26,47 @@ RENAMED = {
 WHO = ('user_id', 'project_id', 'service_user_id')
 
 
-def record_to(path):
+def record_to(path, resource, context):
     """Write a line to a file before each controller method is dispatched.
 
     :param path: the file, one JSON object a line
+    :param resource: the service's class Resource, which dispatches
+    :param context: the name of the service's context in a request's environ
     """
-    dispatch = wsgi.Resource.dispatch
+    dispatch = resource.dispatch
     lock = threading.Lock()
     # Open as long as the process lives.
     lines = open(path, 'a')
 
     def recorded_dispatch(self, method, request, action_args):
-        line = json.dumps(_describe(method, request, action_args))
+        line = json.dumps(_describe(
+            method, request, action_args, request.environ.get(context)))
         with lock:
             lines.write(line + '\n')
             lines.flush()
         return dispatch(self, method, request, action_args)
 
-    wsgi.Resource.dispatch = recorded_dispatch
+    resource.dispatch = recorded_dispatch
 
 
 def named(method):
-    """Name what Nova dispatches.
+    """Name what is dispatched.
 
-    :param method: as nova.api.openstack.wsgi.Resource.dispatch has it
+    :param method: as Resource.dispatch has it
     :returns: (name of the controller's class, name of its method)
     """
     if hasattr(method, '__self__'):
         controller = method.__self__
         name = inspect.unwrap(method.__func__).__name__
     else:
-        # What Nova 2025.1 makes to choose by microversion when it is called.
+        # What Cinder, and Nova 2025.1, make to choose by microversion when it
+        # is called.
         chosen = inspect.getclosurevars(method).nonlocals
         controller, name = chosen['self'], chosen['key']
     return type(controller).__name__, RENAMED.get(name, name)
 
 
-def _describe(method, request, action_args):
-    context = request.environ.get('nova.context')
+def _describe(method, request, action_args, context):
     controller, name = named(method)
     return {
         'request_id': context.request_id if context else None,

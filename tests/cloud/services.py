@@ -17,11 +17,12 @@ from tests.cloud import troves
 HOSTS = ('compute1', 'compute2')
 TROVES = tuple(deployment.name for deployment in deployments.DEPLOYMENTS)
 NAMES = ('keystone', 'placement', 'glance', 'neutron', 'cinder', 'nova',
-         'nova-unguarded', *TROVES)
-PATHS = {'keystone': '/v3', 'cinder': '/v3', 'nova': '/v2.1',
-         'nova-unguarded': '/v2.1', **dict.fromkeys(TROVES, '/v1.0')}
+         'nova-unguarded', 'cinder-unguarded', *TROVES)
+PATHS = {'keystone': '/v3', 'cinder': '/v3', 'cinder-unguarded': '/v3',
+         'nova': '/v2.1', 'nova-unguarded': '/v2.1',
+         **dict.fromkeys(TROVES, '/v1.0')}
 START_SECONDS = 120
-GUARDED_PASTE = layout.REPOSITORY / 'paste' / 'api-paste.ini'
+SAMPLES = layout.REPOSITORY / 'paste'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Services:
     def cinder(self):
         """Prepare and start Cinder."""
         conf = self.files.conf('cinder') / 'cinder.conf'
+        names = 'cinder', 'cinder-unguarded'
         with self.progress.step('cinder prepared'):
             manage = self._tool('cinder-manage', '--config-file', conf)
             databases.fill(self.files, ['cinder'],
@@ -109,8 +111,10 @@ class Services:
             process = processes.spawn(
                 self.files, 'cinder',
                 [self.files.python, '-m', 'tests.cloud.cinder_process',
-                 self.files.root, conf, self.ports['cinder']])
-            self._wait('cinder', process, self.ports['cinder'])
+                 self.files.root, conf, SAMPLES / 'cinder-api-paste.ini',
+                 *(self.ports[name] for name in names)])
+            for name in names:
+                self._wait('cinder', process, self.ports[name])
         return process.pid
 
     def trove_databases(self):
@@ -151,7 +155,7 @@ class Services:
 
     def nova(self):
         """Start Nova; Keystone, Placement and Neutron must answer."""
-        endpoints = {'nova': GUARDED_PASTE,
+        endpoints = {'nova': SAMPLES / 'api-paste.ini',
                      'nova-unguarded': self._stock_paste}
         with self.progress.step('nova answers'):
             process = processes.spawn(

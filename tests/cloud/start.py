@@ -34,7 +34,9 @@ def up(files, progress):
         raise
     progress.note('the cloud is up')
     print(f'\n  guarded    {cloud.guarded}  (region {state.GUARDED})\n'
-          f'  unguarded  {cloud.unguarded}  (region {state.UNGUARDED})\n')
+          f'             {cloud.urls["cinder"]}\n'
+          f'  unguarded  {cloud.unguarded}  (region {state.UNGUARDED})\n'
+          f'             {cloud.urls["cinder-unguarded"]}\n')
     return 0
 
 
@@ -44,7 +46,8 @@ def _clear(files):
     shutil.rmtree(files.logs, ignore_errors=True)
     for leftover in (files.state, files.faults, files.struck):
         leftover.unlink(missing_ok=True)
-    files.dispatches.write_text('')
+    for service in 'nova', 'cinder':
+        files.dispatches(service).write_text('')
     files.run.mkdir()
 
 

@@ -31,10 +31,10 @@ class Cloud:
     """Where a cloud's services are, and who can use them.
 
     :ivar root: the state directory
-    :ivar urls: a dict of service name to URL; nova is the guarded endpoint,
-        nova-unguarded the stock one; trove and trove-user are the Trove
-        deployments, whose URLs and Cinder's lack the project's id; keystone
-        includes /v3
+    :ivar urls: a dict of service name to URL; nova and cinder are the guarded
+        endpoints, nova-unguarded and cinder-unguarded the stock ones; trove
+        and trove-user are the Trove deployments, whose URLs and Cinder's lack
+        the project's id; keystone includes /v3
     :ivar projects: a dict of project name to id
     """
 
@@ -163,16 +163,6 @@ class Cloud:
         :returns: a context manager that yields faults.Strikes
         """
         return faults.demand(layout.Layout(self.root), demanded)
-
-    def dispatches(self, request_id):
-        """Read what Nova dispatched for a request.
-
-        :param request_id: the response's x-openstack-request-id
-        :returns: a list of dicts, empty if no controller method was called
-        """
-        text = layout.Layout(self.root).dispatches.read_text()
-        lines = (json.loads(line) for line in text.splitlines())
-        return [line for line in lines if line['request_id'] == request_id]
 
     def _password(self, user, project):
         return identity.V3Password(

@@ -22,7 +22,7 @@ VERSION = '2.96'
 @pytest.fixture
 def policy(cloud):
     """Return a function that writes Nova's policy file."""
-    path = layout.Layout(cloud.root).nova_policy
+    path = layout.Layout(cloud.root).policy('nova')
     yield path.write_text
     path.write_text(STOCK)
 

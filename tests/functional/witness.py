@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Nova dispatched, read from the cloud's record while it grows."""
+"""What a service dispatched, read from the cloud's record while it grows."""
 
 import json
 
@@ -11,10 +11,11 @@ class Witness:
     """Reads the record of dispatches, each line of it once.
 
     :param cloud: a tests.cloud.state.Cloud
+    :param service: 'nova' or 'cinder'
     """
 
-    def __init__(self, cloud):
-        self._path = layout.Layout(cloud.root).dispatches
+    def __init__(self, cloud, service='nova'):
+        self._path = layout.Layout(cloud.root).dispatches(service)
         self._end = 0
         self._lines = []
 
