@@ -4,12 +4,13 @@
 import dataclasses
 import functools
 import re
-import string
 import time
+from urllib import parse
 import uuid
 
 from tests.cloud import services
 from tests.cloud import state
+from tests.functional import facts
 from tests.functional import nova_rows
 
 MARKER = 'trove_instance_id'
@@ -208,8 +209,8 @@ class Scene:
                      region=state.UNGUARDED)
 
     def facts(self, server):
-        """Return the Facts to fill in requests about a server."""
-        return Facts(self, server)
+        """Return the ServerFacts to fill in requests about a server."""
+        return ServerFacts(self, server)
 
     @functools.cached_property
     def image(self):
@@ -255,10 +256,8 @@ class Scene:
             time.sleep(PAUSE_SECONDS)
 
 
-class Facts:
+class ServerFacts(facts.Facts):
     """What stands for the names with a $ in requests about a server.
-
-    Each is looked up, or made, when a request asks for it.
 
     :param scene: the Scene
     :param server: the server's id
@@ -272,20 +271,6 @@ class Facts:
     def __init__(self, scene, server):
         self._scene = scene
         self.server = server
-
-    def fill_in(self, document):
-        """Return a text, or nested dicts and lists of texts, filled in."""
-        if isinstance(document, dict):
-            return {key: self.fill_in(value)
-                    for key, value in document.items()}
-        if isinstance(document, list):
-            return [self.fill_in(item) for item in document]
-        if isinstance(document, str):
-            return string.Template(document).substitute(self)
-        return document
-
-    def __getitem__(self, name):
-        return getattr(self, name)
 
     @property
     def network(self):
@@ -357,14 +342,15 @@ def normal(answer, server, cloud):
     """Return an answer without what differs between twins.
 
     :param answer: requests.Response
-    :param server: the id of the server that the request was about
+    :param server: the id of what the request was about
     :param cloud: a tests.cloud.state.Cloud
     :returns: (status, sorted headers, body)
     """
     def plain(text):
-        text = text.replace(server, '<server>')
-        for url in (cloud.guarded, cloud.unguarded):
-            text = text.replace(url.removesuffix('/v2.1'), '<nova>')
+        text = text.replace(server, '<id>')
+        for name in ('nova', 'nova-unguarded', 'cinder', 'cinder-unguarded'):
+            host = parse.urlsplit(cloud.urls[name]).netloc
+            text = text.replace(host, '<service>')
         for pattern, name in _VARIABLE:
             text = re.sub(pattern, name, text)
         return text

@@ -1,40 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every operation as a request that Nova accepts, as data.
 
-Names with a $ are scene.Facts about the server that the request is about.
+Names with a $ are scene.ServerFacts about the server that the request is
+about.
 """
 
 import dataclasses
 
+from tests.functional import facts
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A request that asks for an operation.
-
-    :ivar operation: the name of the nova_trove_guard.nova.operations.Operation
-    :ivar method: the HTTP method
-    :ivar path: the path behind the version
-    :ivar body: the JSON body, None for no body
-    :ivar since: the first microversion with which Nova takes it so
-    :ivar until: the last one, None where Nova still takes it
-    :ivar dispatches: the method of Nova's controller, None where Nova itself
-        knows of no such call
-    """
-
-    operation: str
-    method: str
-    path: str
-    body: dict | None = None
-    since: str = '2.1'
-    until: str | None = None
-    dispatches: str | None = None
-
-    def __str__(self):
-        action = (next(iter(self.body))
-                  if self.body and self.path.endswith('/action') else '')
-        return (f'{self.method}{self.path}{action and " "}{action}'
-                .replace('$', ''))
-
+Row = facts.Row
 
 S = '/servers/$server'
 BOOT = '/os-volumes_boot/$server'
