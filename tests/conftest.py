@@ -22,10 +22,11 @@ LONGEST = (
     'processes of trove-user', 'processes of trove',
     'failures', 'functional.test_trove_failures', 'matrix of unlocked servers',
     'matrix of locked servers', 'kills', 'upkeep failures',
-    'functional.test_bootstrap', 'matrix of databases', 'operations of trove',
-    'operations of trove-user', 'clusters of trove', 'clusters of trove-user',
-    'fleet of trove', 'fleet of trove-user', 'upkeep of trove',
-    'upkeep of trove-user', 'functional.test_audit', 'functional.test_matrix')
+    'functional.test_bootstrap', 'matrix of databases', 'matrix of volumes',
+    'operations of trove', 'operations of trove-user', 'clusters of trove',
+    'clusters of trove-user', 'fleet of trove', 'fleet of trove-user',
+    'upkeep of trove', 'upkeep of trove-user', 'functional.test_audit',
+    'functional.test_matrix')
 
 
 def pytest_configure(config):

@@ -14,6 +14,7 @@ from tests.cloud import state
 from tests.functional import databases
 from tests.functional import scene as scenes
 from tests.functional import tenants
+from tests.functional import volumes_scene
 from tests.functional import witness as witnesses
 
 
@@ -46,6 +47,18 @@ def scene(cloud):
 def witness(cloud):
     """Return the Witness of what Nova dispatches."""
     return witnesses.Witness(cloud)
+
+
+@pytest.fixture(scope='session')
+def cinder_witness(cloud):
+    """Return the Witness of what Cinder dispatches."""
+    return witnesses.Witness(cloud, 'cinder')
+
+
+@pytest.fixture(scope='session')
+def volumes(scene):
+    """Return the Volumes of all tests."""
+    return volumes_scene.Volumes(scene)
 
 
 @pytest.fixture(scope='session')

@@ -60,6 +60,8 @@ PRINCIPALS = {
     'neutron': Principal('neutron'),
     'trove in the project': Principal('trove', project='demo'),
     'owner by way of trove': Principal('owner', service='trove'),
+    'nova': Principal('nova'),
+    'owner by way of nova': Principal('owner', service='nova'),
 }
 
 
