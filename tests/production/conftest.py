@@ -4,6 +4,9 @@
 And the table of how long servers were unlocked.
 """
 
+from unittest import mock
+
+from oslo_config import cfg
 import pytest
 
 from tests.functional import conftest as functional
@@ -41,6 +44,19 @@ def databases(server, tmp_path_factory):
     with nova_database.NovaDatabases(
             tmp_path_factory.mktemp('nova'), server=server) as databases:
         yield databases
+
+
+@pytest.fixture(scope='session')
+def cinder(server, tmp_path_factory):
+    """Return Cinder's API with the guard on, on MariaDB."""
+    # Not where only Nova is wanted: it is large.
+    from tests.unit.cinder import loading
+    # There are no groups, but volumes that are in one.
+    url = (server.create('cinder') +
+           '&init_command=SET%20foreign_key_checks=0')
+    with mock.patch.object(cfg, 'CONF', loading.conf):
+        return loading.cinder_api.CinderAPI(
+            loading.conf, tmp_path_factory.mktemp('cinder'), url)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -65,7 +65,7 @@ CONF = """
 transport_url = fake://
 state_path = {directory}
 [database]
-connection = sqlite:///{directory}/cinder.sqlite
+connection = {url}
 [oslo_messaging_notifications]
 driver = noop
 [coordination]
@@ -88,20 +88,25 @@ class Dispatch:
 class CinderAPI:
     """A client of Cinder's API.
 
+    :param conf: oslo_config.cfg.ConfigOpts, Cinder's own
+    :param directory: for its files
+    :param url: of an empty database; None for one of SQLite
     :ivar dispatched: list of Dispatch, to which every call is added
     """
 
-    def __init__(self, conf, directory):
+    def __init__(self, conf, directory, url=None):
         (directory / 'policy.yaml').write_text('')
         (directory / 'cinder.conf').write_text(
-            CONF.format(directory=directory))
+            CONF.format(directory=directory, url=url or (
+                f'sqlite:///{directory}/cinder.sqlite')))
         conf(['--config-file', str(directory / 'cinder.conf')],
              project='cinder')
         rpc.init(conf)
         lookup.db.main_context_manager.configure(**dict(conf.database))
-        # As MariaDB compares.
-        lookup.models.VolumeMetadata.__table__.c.key.type = sqlalchemy.String(
-            255, collation='NOCASE')
+        if url is None:
+            # As MariaDB compares.
+            lookup.models.VolumeMetadata.__table__.c.key.type = (
+                sqlalchemy.String(255, collation='NOCASE'))
         lookup.models.BASE.metadata.create_all(lookup.db.get_engine())
         fill()
         self._conf, self.directory = conf, directory
@@ -191,6 +196,20 @@ def fill():
     # On MariaDB a key in another case is found, too.
     add(lookup.models.VolumeMetadata, volume_id=FREE['volume'],
         key=METADATA_KEY.upper(), value='x')
+
+
+def grow(count=200):
+    """Have more rows in the tables."""
+    for number in range(count):
+        identifier = f'0c1d2a4b-1111-4111-8111-{number:012}'
+        add(lookup.models.Volume, id=identifier, volume_type_id='t')
+        for model in (lookup.models.Snapshot, lookup.models.VolumeAttachment,
+                      lookup.models.Transfer, lookup.models.Backup):
+            values = {'volume_type_id': 't'} if (
+                model is lookup.models.Snapshot) else {}
+            add(model, id=identifier, volume_id=identifier, **values)
+        add(lookup.models.VolumeMetadata, volume_id=identifier,
+            key='purpose', value='x')
 
 
 def add(model, **values):

@@ -225,7 +225,7 @@ OPEN = ('"trove_guard:volume:update": "@"\n'
         '"trove_guard:volume:metadata_delete": "@"\n')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def opened(cinder):
     """Return the application with rules that open a volume's metadata."""
     file = cinder.directory / 'policy.yaml'
