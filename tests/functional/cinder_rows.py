@@ -22,10 +22,26 @@ class CinderRows:
 
     def get(self, table, identifier, column):
         """Return a value of a row, None where there is no such row."""
-        with self._files.open_database('cinder') as cinder:
-            return next((value for value, in cinder.execute(
-                f'SELECT {column} FROM {table} WHERE id = ?', [identifier])),
-                None)
+        return next((value for value, in self._select(
+            f'SELECT {column} FROM {table} WHERE id = ?', identifier)), None)
+
+    def of_server(self, server):
+        """Return (volume, attachment) of each volume of a server."""
+        return self._select(
+            'SELECT volume_id, id FROM volume_attachment '
+            'WHERE instance_uuid = ? AND deleted = 0', server)
+
+    def of_volume(self, volume):
+        """Return (status, snapshot) of a volume, for each of its snapshots.
+
+        A snapshot is None where there are none; nothing where the volume is
+        gone.
+        """
+        return self._select(
+            'SELECT volumes.status, snapshots.id FROM volumes '
+            'LEFT JOIN snapshots ON volume_id = volumes.id '
+            'AND snapshots.deleted = 0 '
+            'WHERE volumes.id = ? AND volumes.deleted = 0', volume)
 
     def copy(self, table, identifier, **changes):
         """Copy a row that has a UUID.
@@ -84,6 +100,10 @@ class CinderRows:
                 'SELECT name FROM sqlite_master WHERE type = "table"')]
             return {table: [column for _, column, *_ in cinder.execute(
                 f'PRAGMA table_info({table})')] for table in tables}
+
+    def _select(self, statement, value):
+        with self._files.open_database('cinder') as cinder:
+            return cinder.execute(statement, [value]).fetchall()
 
     def _write(self, statement, values):
         with self._files.open_database('cinder', 'rw') as cinder, cinder:
