@@ -6,65 +6,21 @@ trick that a stock Nova falls for does its harm there first, so that the test
 of it is known to be one.
 """
 
-import dataclasses
-
 import hypothesis
 import pytest
 
 from tests.cloud import releases
+from tests.functional import tricks
 from tests.functional import wire
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 
 KEPT = 'kept'
 LOCK = b'{"lock": null}'
-FORM = 'Content-Type: application/x-www-form-urlencoded'
-JSON = 'Content-Type: application/json'
-CHUNKED = 'Transfer-Encoding: chunked'
 KEY = f'/v2.1/servers/$server/metadata/{KEPT}'
 ACTION = '/v2.1/servers/$server/action'
-ROLES = ('Roles: trove_admin,admin,service', 'Role: trove_admin',
-         'Identity-Status: Confirmed', 'User-Id: trove', 'Is-Admin: True',
-         'Service-Roles: service,trove_admin',
-         'Service-Identity-Status: Confirmed', 'Service-User-Id: trove')
-
-
-@dataclasses.dataclass(frozen=True)
-class Trick:
-    """Bytes that want to change a managed server unnoticed.
-
-    :ivar name: what the trick is
-    :ivar request: the bytes, in which $server, $SERVER, $project, $host and
-        $token get filled in
-    :ivar works: whether they change a server behind a stock Nova
-    """
-
-    name: str
-    request: bytes
-    works: bool
-
-    def fill_in(self, scene, url, server):
-        """Return the bytes about a server, with the owner's token."""
-        request = self.request
-        for name, value in (
-                (b'$server', server), (b'$SERVER', server.upper()),
-                (b'$project', scene.cloud.projects['demo']),
-                (b'$host', url.split('/')[2]),
-                (b'$token', scene.connection('owner').auth_token)):
-            request = request.replace(name, value.encode())
-        return request
-
-
-def trick(name, method, target, *headers, body=b'', length=True, works=True):
-    """Return the Trick of a request with the owner's token."""
-    return Trick(name, wire.request(method, target, 'X-Auth-Token: $token',
-                                    *headers, body=body, length=length),
-                 works)
-
-
-def works_not(*arguments, **more):
-    """Return the Trick that Nova, or the server before it, sees through."""
-    return trick(*arguments, **more, works=False)
+FORM, JSON, CHUNKED = tricks.FORM, tricks.JSON, tricks.CHUNKED
+trick, works_not = tricks.trick, tricks.works_not
 
 
 def _smuggled():
@@ -166,9 +122,9 @@ TRICKS = (
 
     # Another caller than the token's.
     trick('forged roles', 'DELETE', KEY,
-          *(f'X-{header}' for header in ROLES)),
+          *(f'X-{header}' for header in tricks.ROLES)),
     trick('forged roles with underscores', 'DELETE', KEY,
-          *(f'X-{header}'.replace('-', '_') for header in ROLES)),
+          *(f'X-{header}'.replace('-', '_') for header in tricks.ROLES)),
     trick('repeated header', 'DELETE', KEY, 'X-Roles: trove_admin',
           'X-Roles: admin'),
     works_not('the own token as the service token', 'DELETE', KEY,
@@ -207,13 +163,18 @@ def victims(scene):
     scene.remove([server])
 
 
+def send(scene, url, trick, server):
+    """Play a trick on a server."""
+    wire.send(url, trick.fill_in(
+        scene, url, server=server, SERVER=server.upper()))
+
+
 @pytest.mark.parametrize('trick', TRICKS, ids=lambda trick: trick.name)
 def test_a_trick_does_not_get_past_the_guard(
         scene, witness, database, trick):
     before = scene.describe(database)
     mark = witness.mark()
-    wire.send(scene.cloud.guarded,
-              trick.fill_in(scene, scene.cloud.guarded, database))
+    send(scene, scene.cloud.guarded, trick, database)
     assert not witness.mutations_of(database, mark)
     assert scene.describe(database) == before
 
@@ -223,8 +184,7 @@ def test_a_trick_does_not_get_past_the_guard(
 def test_it_does_harm_without_the_guard(scene, witness, victim, trick):
     before = scene.describe(victim)
     mark = witness.mark()
-    wire.send(scene.cloud.unguarded,
-              trick.fill_in(scene, scene.cloud.unguarded, victim))
+    send(scene, scene.cloud.unguarded, trick, victim)
     assert witness.mutations_of(victim, mark)
     assert scene.describe(victim) != before
 
@@ -234,8 +194,7 @@ def test_it_does_harm_without_the_guard(scene, witness, victim, trick):
     ids=lambda trick: trick.name)
 def test_it_fails_without_the_guard_too(scene, victim, trick):
     before = scene.describe(victim)
-    wire.send(scene.cloud.unguarded,
-              trick.fill_in(scene, scene.cloud.unguarded, victim))
+    send(scene, scene.cloud.unguarded, trick, victim)
     assert scene.describe(victim) == before
 
 
