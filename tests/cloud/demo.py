@@ -20,6 +20,8 @@ WITHOUT = f'--os-region-name {state.UNGUARDED}'
 OWN = f'--os-region-name {state.USER}'
 # Trove says so of a database on which it is at work.
 BUSY = frozenset(('BUILD', 'RESIZE', 'SHUTDOWN'))
+# Cinder says so of a snapshot.
+CHANGING = frozenset(('creating', 'deleting'))
 CREATE = ('server create --flavor m1.tiny --image cirros '
           '--network private --wait -f value -c id')
 
@@ -55,6 +57,11 @@ TAG = 'server set --tag mine {server}'
 STOP = 'server stop {server}'
 START = 'server start {server}'
 REBOOT = 'server reboot {server}'
+
+# And of the two chapters about a volume.
+SNAPSHOT = ('--os-volume-api-version 3.66 volume snapshot create '
+            '--volume {disk} copy -f value -c id')
+COPY = 'volume create --snapshot {copy} copy -f value -c name'
 
 
 def _on(server, command):
@@ -108,6 +115,19 @@ CHAPTERS = (
                     '-f yaml -c status -c locked -c locked_reason'),
       Step('owner', f'{OWN} server unlock mydb', MANAGED),
       Step('owner', f'{OWN} server delete mydb', MANAGED)]),
+
+    ('Without the guard in Cinder: the data leave by the volume',
+     [Step('owner', f'{OWN} server volume list mydb -f value '
+                    '-c "Volume ID"', keep='disk'),
+      Step('owner', f'{WITHOUT} {SNAPSHOT}', keep='copy'),
+      Step('owner', f'{WITHOUT} {COPY}')]),
+
+    ('With the guard in Cinder: neither the tenant nor the cloud admin can',
+     [Step('owner', f'{OWN} {SNAPSHOT}', MANAGED),
+      Step('owner', f'{OWN} {COPY}', MANAGED),
+      Step('admin', f'{OWN} {SNAPSHOT}', MANAGED),
+      Step('trove', f'{OWN} --os-project-name demo '
+                    'volume snapshot delete {copy}')]),
 
     ('Trove with its locks: they open for Trove alone, and close again',
      [Step('owner', f'{OWN} database instance resize flavor {{mydb}} '
@@ -169,6 +189,10 @@ def _settle(cloud, kept):
         if server.id in kept.values():
             _wait_while(lambda server=server: compute.get_server(
                 server).task_state)
+    volumes = cloud.connection('admin').block_storage
+    _wait_while(lambda: any(
+        snapshot.status in CHANGING
+        for snapshot in volumes.snapshots(all_projects=True)))
     databases = cloud.trove('owner', state.USER).instances
     _wait_while(lambda: any(
         database.status in BUSY for database in databases.list()))

@@ -13,8 +13,10 @@ import os
 
 PRELOAD = ['openstack.connection', 'openstackclient.shell',
            'openstackclient.compute.v2.server',
-           'openstackclient.image.v2.image', 'troveclient.osc.v1.base',
-           'troveclient.osc.v1.database_instances']
+           'openstackclient.image.v2.image',
+           'openstackclient.volume.v3.volume',
+           'openstackclient.volume.v3.volume_snapshot',
+           'troveclient.osc.v1.base', 'troveclient.osc.v1.database_instances']
 
 
 def run(arguments, environment):
