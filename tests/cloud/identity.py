@@ -19,6 +19,8 @@ CATALOG = {
 ELSEWHERE = {
     (state.UNGUARDED, 'nova'): 'nova-unguarded',
     (state.UNGUARDED, 'cinder'): 'cinder-unguarded',
+    (state.NOVA_GUARDED, 'cinder'): 'cinder-unguarded',
+    (state.CINDER_GUARDED, 'nova'): 'nova-unguarded',
     (state.USER, 'trove'): 'trove-user',
 }
 # What Keystone fills in for whom it shows the catalog to.

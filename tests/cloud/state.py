@@ -22,7 +22,10 @@ GUARDED = 'RegionOne'
 UNGUARDED = 'RegionUnguarded'
 # Its Trove makes servers in the users' projects, with the guarded Nova.
 USER = 'RegionUser'
-REGIONS = (GUARDED, UNGUARDED, USER)
+# Where one service has the guard and the other has not, or not any more.
+NOVA_GUARDED = 'RegionNovaGuarded'
+CINDER_GUARDED = 'RegionCinderGuarded'
+REGIONS = (GUARDED, UNGUARDED, USER, NOVA_GUARDED, CINDER_GUARDED)
 COMPUTE_API_VERSION = '2.96'
 
 
