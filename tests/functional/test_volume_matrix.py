@@ -325,6 +325,63 @@ def test_a_managed_volume_is_connected_to_its_own_server(
         200, 403, 403]
 
 
+# Nova's own calls that end at a volume, by way of a Nova without the guard.
+
+@pytest.mark.parametrize('path, body', [
+    ('/os-snapshots', {'snapshot': {
+        'volume_id': '$volume', 'force': True}}),
+    ('/servers/$server/os-volume_attachments', {'volumeAttachment': {
+        'volumeId': '$volume'}}),
+])
+def test_a_tenant_gains_nothing_by_nova(volumes, ordinary, path, body):
+    managed = volumes.holding(instance=str(uuid.uuid4()), server=ordinary)
+    path, body = managed.fill_in(path), managed.fill_in(body)
+    before = managed.describe()
+    answer = volumes.scene.ask(
+        'owner', 'POST', path, body, region=state.UNGUARDED)
+    assert answer.status_code == 403
+    assert f'Volume {managed.volume} is managed by Trove' in answer.text
+    assert managed.describe() == before
+
+
+def boot(volumes, managed, region):
+    """Ask for a server with a managed volume, as its owner."""
+    scene = volumes.scene
+    return scene.ask('owner', 'POST', '/servers', {'server': {
+        'name': 'thief', 'imageRef': scene.image,
+        'flavorRef': scene.flavors['nano'],
+        'networks': [{'uuid': scene.network}],
+        'block_device_mapping_v2': [
+            {'uuid': scene.image, 'source_type': 'image', 'boot_index': 0,
+             'destination_type': 'local'},
+            {'uuid': managed.volume, 'source_type': 'volume',
+             'destination_type': 'volume'}]}}, region=region)
+
+
+# So far Nova's guard does not look at volumes here.
+@pytest.mark.xfail(strict=True)
+def test_no_server_boots_with_a_managed_volume(volumes, witness):
+    managed = volumes.holding(instance=str(uuid.uuid4()))
+    answer = boot(volumes, managed, state.GUARDED)
+    assert answer.status_code == 403
+    assert not witness.of(answer.headers['x-openstack-request-id'])
+
+
+# So far the guard does not ask Nova when a volume is connected.
+@pytest.mark.xfail(strict=True)
+def test_nor_is_it_connected_without_the_guard_in_nova(volumes):
+    managed = volumes.holding(instance=str(uuid.uuid4()))
+    server = boot(volumes, managed, state.UNGUARDED).json()['server']['id']
+    volumes.scene.settle(server)
+    vm_state = volumes.scene.rows.of(server).vm_state
+    attachments = volumes.rows.of_server(server)
+    volumes.scene.remove([server])
+    assert vm_state == 'error'
+    assert not any(volumes.rows.get('volume_attachment', attachment,
+                                    'connection_info')
+                   for _, attachment in attachments)
+
+
 # The one list that shows how to connect.
 
 # So far the guard lets the list pass.
