@@ -134,8 +134,9 @@ class Tenant:
 
     def check(self):
         """Fail if an attack has succeeded, or a server was not attacked."""
-        assert not [(answer.status_code, answer.request.url, answer.text)
-                    for answer in self._successes]
+        successes = [(answer.status_code, answer.request.url, answer.text)
+                     for answer in self._successes]
+        assert not successes, successes
         for victim in self._victims.values():
             assert victim.seen
             assert victim.volumes
