@@ -17,8 +17,6 @@ remote_cinder_client.
 volumes is taken out of the answer.
 """
 
-from collections.abc import Callable
-
 from oslo_config import cfg
 
 from nova_trove_guard.cinder import attachments
@@ -26,6 +24,7 @@ from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import service
 from nova_trove_guard.core import deadline
+from nova_trove_guard.core import filters
 from nova_trove_guard.core import guard
 from nova_trove_guard.core import options
 from nova_trove_guard.core.reports import metrics
@@ -36,32 +35,23 @@ from nova_trove_guard.core import services
 RESOURCE_TYPE = 'storage/volume'
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str,
-                   ) -> Callable[[services.Application],
-                                 services.Application]:
-    """Return the filter for paste.deploy.
+def filter_factory(
+        global_conf: dict[str, str], **local_conf: str) -> filters.Filter:
+    """Return the filter for paste.deploy: see filters.create.
 
     :param global_conf: the DEFAULT section of api-paste.ini; not used
-    :param local_conf: options of the filter's own section, which take
-        precedence over cinder.conf's ``[trove_guard]``
-    :returns: what wraps a WSGI application; it returns the application
-        unchanged when trove_managed_instances is false
-    :raises ValueError: for an option that does not exist or has a bad value
     """
-    settings = options.settings(cfg.CONF, local_conf, 'cinder')
+    return filters.create(cfg.CONF, local_conf, 'cinder', _guard)
 
-    def wrap(application: services.Application) -> services.Application:
-        if not settings.trove_managed_instances:
-            return application
-        measures = metrics.create(settings)
-        bound = deadline.Deadline()
-        volumes = lookup.CinderLookup(settings.metadata_key, measures, bound)
-        return guard.TroveGuard(
-            application, service.CinderService(), volumes,
-            policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
-            observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE),
-            attachments.ServerProof(
-                settings.metadata_key, volumes, bound).confirm,
-            attachments.ConnectionRedactor(volumes))
 
-    return wrap
+def _guard(application: services.Application,
+           settings: options.Settings) -> services.Application:
+    measures = metrics.create(settings)
+    bound = deadline.Deadline()
+    volumes = lookup.CinderLookup(settings.metadata_key, measures, bound)
+    return guard.TroveGuard(
+        application, service.CinderService(), volumes,
+        policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
+        observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE),
+        attachments.ServerProof(settings.metadata_key, volumes, bound).confirm,
+        attachments.ConnectionRedactor(volumes))

@@ -7,11 +7,10 @@ In api-paste.ini, behind keystonecontext::
     use = egg:nova-trove-guard#trove_guard
 """
 
-from collections.abc import Callable
-
 from oslo_config import cfg
 
 from nova_trove_guard.core import deadline
+from nova_trove_guard.core import filters
 from nova_trove_guard.core import guard
 from nova_trove_guard.core import options
 from nova_trove_guard.core.reports import metrics
@@ -25,29 +24,21 @@ from nova_trove_guard.nova import service
 RESOURCE_TYPE = 'compute/machine'
 
 
-def filter_factory(global_conf: dict[str, str], **local_conf: str,
-                   ) -> Callable[[services.Application],
-                                 services.Application]:
-    """Return the filter for paste.deploy.
+def filter_factory(
+        global_conf: dict[str, str], **local_conf: str) -> filters.Filter:
+    """Return the filter for paste.deploy: see filters.create.
 
     :param global_conf: the DEFAULT section of api-paste.ini; not used
-    :param local_conf: options of the filter's own section, which take
-        precedence over nova.conf's ``[trove_guard]``
-    :returns: what wraps a WSGI application; it returns the application
-        unchanged when trove_managed_instances is false
-    :raises ValueError: for an option that does not exist or has a bad value
     """
-    settings = options.settings(cfg.CONF, local_conf, 'nova')
+    return filters.create(cfg.CONF, local_conf, 'nova', _guard)
 
-    def wrap(application: services.Application) -> services.Application:
-        if not settings.trove_managed_instances:
-            return application
-        measures = metrics.create(settings)
-        return guard.TroveGuard(
-            application, service.NovaService(application),
-            lookup.NovaLookup(settings.metadata_key, measures,
-                          deadline.Deadline()),
-            policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
-            observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE))
 
-    return wrap
+def _guard(application: services.Application,
+           settings: options.Settings) -> services.Application:
+    measures = metrics.create(settings)
+    return guard.TroveGuard(
+        application, service.NovaService(application),
+        lookup.NovaLookup(
+            settings.metadata_key, measures, deadline.Deadline()),
+        policies.enforcer(cfg.CONF), settings.metadata_key, settings.mode,
+        observers.create(cfg.CONF, settings, measures, RESOURCE_TYPE))

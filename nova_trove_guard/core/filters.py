@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the paste filter of a wing."""
+
+from collections.abc import Callable, Mapping
+import typing
+
+from oslo_config import cfg
+
+from nova_trove_guard.core import options
+from nova_trove_guard.core import services
+
+# What paste.deploy calls with the application behind.
+Filter: typing.TypeAlias = Callable[
+    [services.Application], services.Application]
+
+
+def create(conf: cfg.ConfigOpts, local_conf: Mapping[str, str], service: str,
+           guard: Callable[[services.Application, options.Settings],
+                           services.Application]) -> Filter:
+    """Return a filter.
+
+    :param conf: of the service's process
+    :param local_conf: options of the filter's own section in api-paste.ini,
+        which take precedence over ``[trove_guard]`` of the configuration
+    :param service: the name of the service's package
+    :param guard: puts a guard in front of an application
+    :returns: what wraps a WSGI application; it returns the application
+        unchanged when trove_managed_instances is false
+    :raises ValueError: for an option that does not exist or has a bad value
+    """
+    settings = options.settings(conf, local_conf, service)
+
+    def wrap(application: services.Application) -> services.Application:
+        if not settings.trove_managed_instances:
+            return application
+        return guard(application, settings)
+
+    return wrap
