@@ -29,7 +29,7 @@ SPELLINGS = {
 @pytest.mark.parametrize(
     'operation, target, method, path, number', [
         # It is Glance that looks for images.
-        case for case in test_filter.cases()
+        case for case in test_filter.CASES
         if case.values[1].kind != 'image'])
 def test_no_spelling_of_an_id_leads_to_a_managed_volume(
         cinder, operation, target, method, path, number, spell):

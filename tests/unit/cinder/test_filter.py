@@ -32,6 +32,10 @@ def cases():
                 id=f'{method}-{path}-{number}')
 
 
+# tests.production.test_volumes has the tests again.
+CASES = list(cases())
+
+
 def sent(cinder, operation, method, path, number, which, **who):
     """Send a request, and return the answer."""
     _, where, body = list(api.requests(operation, path, which))[number]
@@ -61,7 +65,7 @@ def image(monkeypatch):
     monkeypatch.setattr(lookup, '_image', show)
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', cases())
+@pytest.mark.parametrize('operation, target, method, path, number', CASES)
 @pytest.mark.parametrize('who', [OWNER, ADMIN], ids=['owner', 'admin'])
 def test_a_guarded_call_on_a_managed_volume_is_refused(
         cinder, operation, target, method, path, number, who):
@@ -73,7 +77,7 @@ def test_a_guarded_call_on_a_managed_volume_is_refused(
         operation.is_trove_admins)
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', cases())
+@pytest.mark.parametrize('operation, target, method, path, number', CASES)
 def test_it_passes_from_the_trove_admin(
         cinder, operation, target, method, path, number):
     answer = sent(cinder, operation, method, path, number, api.MANAGED,
@@ -82,7 +86,7 @@ def test_it_passes_from_the_trove_admin(
     assert answer.status_int != 403
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', cases())
+@pytest.mark.parametrize('operation, target, method, path, number', CASES)
 def test_nova_passes_with_what_it_does_for_its_servers(
         cinder, operation, target, method, path, number):
     answer = sent(
@@ -92,7 +96,7 @@ def test_nova_passes_with_what_it_does_for_its_servers(
     assert (answer.status_int == 403) != passes
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', cases())
+@pytest.mark.parametrize('operation, target, method, path, number', CASES)
 @pytest.mark.parametrize('who', [OWNER, ADMIN, NOVA],
                          ids=['owner', 'admin', 'nova'])
 def test_it_passes_on_an_ordinary_volume(
@@ -102,7 +106,7 @@ def test_it_passes_on_an_ordinary_volume(
     assert answer.status_int != 403
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', cases())
+@pytest.mark.parametrize('operation, target, method, path, number', CASES)
 def test_another_project_does_not_learn_that_there_is_a_volume(
         cinder, operation, target, method, path, number):
     answer = sent(cinder, operation, method, path, number, api.MANAGED,
