@@ -55,16 +55,21 @@ _FALSE = sqlalchemy.false()
 _Marker = models.VolumeMetadata
 _Volume = models.Volume
 
-# One row for a volume with the marker, and one for a volume without it. The
-# database may compare the key without regard to case: see _found().
-_VOLUMES = sqlalchemy.select(
+# The database may compare the key without regard to case: see _found().
+_MARKED = sqlalchemy.and_(
+    _Marker.volume_id == _Volume.id, _Marker.deleted == _FALSE,
+    _Marker.key == _METADATA_KEY)
+# A deleted volume counts with the marker that it had.
+_EVER_MARKED = sqlalchemy.and_(
+    _Marker.volume_id == _Volume.id, _Marker.key == _METADATA_KEY,
+    sqlalchemy.or_(_Marker.deleted == _FALSE, _Volume.deleted != _FALSE))
+
+_EVERY_VOLUME = sqlalchemy.select(
     _Volume.id, _Volume.project_id, _Volume.user_id, _Marker.key,
-    _Marker.value,
-).outerjoin(
-    _Marker, sqlalchemy.and_(
-        _Marker.volume_id == _Volume.id, _Marker.deleted == _FALSE,
-        _Marker.key == _METADATA_KEY),
-).where(_Volume.deleted == _FALSE)
+    _Marker.value)
+# One row for a volume with the marker, and one for a volume without it.
+_VOLUMES = _EVERY_VOLUME.outerjoin(_Marker, _MARKED).where(
+    _Volume.deleted == _FALSE)
 
 
 def _of(model: typing.Any, *where: typing.Any) -> sqlalchemy.Executable:
@@ -80,14 +85,8 @@ _STATEMENTS: dict[str, sqlalchemy.Executable] = {
     'backend_name': _VOLUMES.where(sqlalchemy.or_(
         _Volume.id == _ID, _Volume._name_id == _ID)),
     # What a backup's record says of its volume, which may be deleted.
-    'origin': sqlalchemy.select(
-        _Volume.id, _Volume.project_id, _Volume.user_id, _Marker.key,
-        _Marker.value,
-    ).join(_Marker, sqlalchemy.and_(
-        _Marker.volume_id == _Volume.id, _Marker.key == _METADATA_KEY,
-        sqlalchemy.or_(_Marker.deleted == _FALSE,
-                       _Volume.deleted != _FALSE)),
-    ).where(_Volume.id == _ID),
+    'origin': _EVERY_VOLUME.join(_Marker, _EVER_MARKED).where(
+        _Volume.id == _ID),
     'snapshot': _of(models.Snapshot, models.Snapshot.id == _ID),
     'attachment': _of(models.VolumeAttachment,
                       models.VolumeAttachment.id == _ID),
@@ -104,10 +103,7 @@ _STATEMENTS: dict[str, sqlalchemy.Executable] = {
         ).outerjoin(
             _Volume, _Volume.id == models.Backup.volume_id,
         ).outerjoin(
-            _Marker, sqlalchemy.and_(
-                _Marker.volume_id == _Volume.id, _Marker.key == _METADATA_KEY,
-                sqlalchemy.or_(_Marker.deleted == _FALSE,
-                               _Volume.deleted != _FALSE)),
+            _Marker, _EVER_MARKED,
         ).where(models.Backup.id == _ID, models.Backup.deleted == _FALSE),
         sqlalchemy.select(
             models.Backup.volume_id, models.Backup.project_id,
@@ -121,14 +117,8 @@ _STATEMENTS: dict[str, sqlalchemy.Executable] = {
         ).where(models.Backup.id == _ID, models.Backup.deleted == _FALSE)),
 }
 
-_MANAGED_VOLUMES = sqlalchemy.select(
-    _Volume.id, _Volume.project_id, _Volume.user_id, _Marker.key,
-    _Marker.value,
-).join(
-    _Marker, sqlalchemy.and_(
-        _Marker.volume_id == _Volume.id, _Marker.deleted == _FALSE,
-        _Marker.key == _METADATA_KEY),
-).where(_Volume.id.in_(sqlalchemy.bindparam('ids', expanding=True)))
+_MANAGED_VOLUMES = _EVERY_VOLUME.join(_Marker, _MARKED).where(
+    _Volume.id.in_(sqlalchemy.bindparam('ids', expanding=True)))
 
 _SERVER_OF_ATTACHMENT = sqlalchemy.select(
     models.VolumeAttachment.instance_uuid,
@@ -140,7 +130,7 @@ _MANAGED_SNAPSHOTS = sqlalchemy.select(models.Snapshot.id).join(
     _Marker, _Marker.volume_id == models.Snapshot.volume_id,
 ).where(
     models.Snapshot.deleted == _FALSE, _Marker.deleted == _FALSE,
-    _Marker.key == _METADATA_KEY)
+    _Marker.key == _METADATA_KEY).limit(1)
 
 
 class CinderLookup:
@@ -193,18 +183,14 @@ class CinderLookup:
         :returns: None where there is no such attachment, or no server
         :raises Exception: whatever a database that does not respond raises
         """
-        return self._bound.call(self._server_of_attachment, attachment_id)
+        server_id: str | None = self._bound.call(
+            _first, _SERVER_OF_ATTACHMENT, id=attachment_id)
+        return server_id
 
     def _managed(self, volume_ids: Collection[str],
                  ) -> Collection[resources.ManagedResource]:
         return [volume for volume in self._found(
             _MANAGED_VOLUMES, ids=list(volume_ids)) if volume is not None]
-
-    def _server_of_attachment(self, attachment_id: str | None) -> str | None:
-        with db.get_engine().connect() as connection:
-            server_id: str | None = connection.execute(
-                _SERVER_OF_ATTACHMENT, {'id': attachment_id}).scalar()
-            return server_id
 
     def _look_up(self, kind: str, identifier: str,
                  context: typing.Any) -> services.Found:
@@ -237,10 +223,9 @@ class CinderLookup:
         See _image_uuid_from_ref and _get_image_snapshot in
         cinder.api.v3.volumes.VolumeController.
         """
-        with db.get_engine().connect() as connection:
-            if connection.execute(_MANAGED_SNAPSHOTS.limit(1), {
-                    'metadata_key': self._metadata_key}).first() is None:
-                return ()
+        if _first(_MANAGED_SNAPSHOTS,
+                  metadata_key=self._metadata_key) is None:
+            return ()
         image = _image(reference, context)
         if image is None:
             return ()
@@ -253,6 +238,13 @@ class CinderLookup:
                     raise ValueError('An image has a snapshot without an id.')
                 return self._found(_STATEMENTS['snapshot'], id=snapshot_id)
         return ()
+
+
+def _first(statement: sqlalchemy.Executable,
+           **named: str | None) -> typing.Any:
+    """Return the first value that a statement finds, None for none."""
+    with db.get_engine().connect() as connection:
+        return connection.execute(statement, named).scalar()
 
 
 def _image(reference: str, context: typing.Any) -> typing.Any:
