@@ -4,8 +4,6 @@
 ``tests/unit/cinder/test_differential.py`` compares the two.
 """
 
-import typing
-
 from nova_trove_guard.cinder import operations
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
@@ -52,18 +50,11 @@ def read(environ: documents.Environ) -> calls.Call | None:
         if identifier is None or segments[0] not in operations.UNKNOWN:
             return None
         operation = operations.UNKNOWN[segments[0]]
-    # Read in any case: Cinder, too, reads the whole body before it
-    # dispatches. A client that held back the end of it would choose the time
-    # between the lookup of a volume and what is done with the volume.
-    content = documents.body(environ)
-    document, is_readable = None, True
-    if operation.has_body:
-        try:
-            document = documents.parsed(content)
-        except documents.Unreadable:
-            is_readable = False
+    document, is_readable = documents.said(environ, operation.has_body)
     if operation is operations.ACTION:
-        operation, is_readable = _action(segments[0], document)
+        operation, is_readable = calls.action(
+            document, operations.ACTIONS[segments[0]],
+            operations.UNKNOWN[segments[0]])
         if operation is routing.PASS:
             return None
     return calls.Call(
@@ -79,17 +70,3 @@ def _is_behind_project(segments: list[str]) -> bool:
     return bool(segments) and (
         segments[0] not in _ROUTER.collections or
         segments[1:2] != [] and segments[1] in _ROUTER.collections)
-
-
-def _action(collection: str,
-            document: typing.Any) -> tuple[calls.Operation, bool]:
-    """Return what the body of an action asks for, and whether it says so.
-
-    See cinder.api.openstack.wsgi.action_peek_json: the action is the only
-    key.
-    """
-    unknown = operations.UNKNOWN[collection]
-    if not isinstance(document, dict) or len(document) != 1:
-        return unknown, False
-    action, = document
-    return operations.ACTIONS[collection].get(action, unknown), True

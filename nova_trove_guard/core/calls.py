@@ -5,7 +5,7 @@ An Operation is a row of a wing's table: all that the guard knows of it stands
 there, once. A Call is a request for one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 import dataclasses
 import ipaddress
 import itertools
@@ -139,6 +139,21 @@ class Operation:
     is_redacted: bool = False
     shows_existence: bool = False
     is_trove_admins: bool = False
+
+
+def action(document: typing.Any, actions: Mapping[str, Operation],
+           unknown: Operation) -> tuple[Operation, bool]:
+    """Return what the body of an action asks for, and whether it says so.
+
+    The action is its only key: see action_peek in nova.api.openstack.wsgi,
+    and action_peek_json in cinder.api.openstack.wsgi.
+
+    :param unknown: stands for an action that is not in the table
+    """
+    if not isinstance(document, dict) or len(document) != 1:
+        return unknown, False
+    name, = document
+    return actions.get(name, unknown), True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -60,6 +60,26 @@ def body(environ: Environ) -> bytes:
     return content
 
 
+def said(environ: Environ, has_say: bool) -> tuple[typing.Any, bool]:
+    """Return what the body of a request says, and whether it can be read.
+
+    It is read in any case: the service, too, reads the whole body before it
+    dispatches. A client that held back the end of it would choose the time
+    between the lookup of a resource and what is done with the resource.
+
+    :param has_say: whether it is to be parsed; None stands for it otherwise
+    :raises OSError: when the client hangs up before its end
+    :raises webob.exc.HTTPException: when a filter in front limits the body
+    """
+    content = body(environ)
+    if not has_say:
+        return None, True
+    try:
+        return parsed(content), True
+    except Unreadable:
+        return None, False
+
+
 def parsed(content: bytes) -> typing.Any:
     """Return what a JSON text says.
 

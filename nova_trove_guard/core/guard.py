@@ -69,7 +69,6 @@ class TroveGuard:
         self._enforcer = enforcer
         self._metadata_key = metadata_key
         self._mode = mode
-        self._refusal = mode.refusal
         self._passing = mode.passing
         self._observers = tuple(observers)
         self._confirm = confirm
@@ -268,4 +267,5 @@ class TroveGuard:
     def _refuse(self, decision: Decision, fault: webob.exc.HTTPException,
                 rule: str | None = None,
                 absent: calls.Named | None = None) -> Decision:
-        return decision.with_outcome(self._refusal, rule, fault, absent)
+        return decision.with_outcome(
+            self._mode.refusal, rule, fault, absent)

@@ -51,34 +51,15 @@ def read(environ: documents.Environ) -> calls.Call | None:
         if identifier is None or segments[0] not in _SERVER_COLLECTIONS:
             return None
         operation = operations.UNKNOWN
-    # Read in any case: Nova, too, reads the whole body before it dispatches.
-    # A client that held back the end of it would choose the time between the
-    # lookup of a server and what is done with the server.
-    content = documents.body(environ)
-    document, is_readable = None, True
-    if operation.has_body:
-        try:
-            document = documents.parsed(content)
-        except documents.Unreadable:
-            is_readable = False
+    document, is_readable = documents.said(environ, operation.has_body)
     if operation is operations.ACTION:
-        operation, is_readable = _action(document)
+        operation, is_readable = calls.action(
+            document, operations.ACTIONS, operations.UNKNOWN)
     elif operation is operations.VOLUME_UPDATE:
         operation = _volume_update(document, segments[-1])
     return calls.Call(
         operation, identifier, position, segments[-1], document, query,
         is_readable)
-
-
-def _action(document: typing.Any) -> tuple[calls.Operation, bool]:
-    """Return what the body of an action asks for, and whether it says so.
-
-    See nova.api.openstack.wsgi.action_peek: the action is the only key.
-    """
-    if not isinstance(document, dict) or len(document) != 1:
-        return operations.UNKNOWN, False
-    action, = document
-    return operations.ACTIONS.get(action, operations.UNKNOWN), True
 
 
 def _volume_update(document: typing.Any, volume_id: str) -> calls.Operation:
