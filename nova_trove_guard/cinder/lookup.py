@@ -24,8 +24,10 @@ Whoever owns the image can change that property in Glance between this lookup
 and Cinder's, unless Glance's policy forbids it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 import functools
+import itertools
+import operator
 import typing
 
 from cinder import exception
@@ -49,7 +51,7 @@ except ImportError:  # They have moved.
     from cinder.db import models
 
 _METADATA_KEY: typing.Any = sqlalchemy.bindparam('metadata_key')
-_ID: typing.Any = sqlalchemy.bindparam('id')
+_IDS: typing.Any = sqlalchemy.bindparam('ids', expanding=True)
 _FALSE = sqlalchemy.false()
 
 _Marker = models.VolumeMetadata
@@ -80,22 +82,22 @@ def _of(model: typing.Any, *where: typing.Any) -> sqlalchemy.Executable:
 
 # By the kind of calls.Target.
 _STATEMENTS: dict[str, sqlalchemy.Executable] = {
-    'volume': _VOLUMES.where(_Volume.id == _ID),
+    'volume': _VOLUMES.where(_Volume.id.in_(_IDS)),
     # A volume that was migrated goes by the name of the other one there.
     'backend_name': _VOLUMES.where(sqlalchemy.or_(
-        _Volume.id == _ID, _Volume._name_id == _ID)),
+        _Volume.id.in_(_IDS), _Volume._name_id.in_(_IDS))),
     # What a backup's record says of its volume, which may be deleted.
     'origin': _EVERY_VOLUME.join(_Marker, _EVER_MARKED).where(
-        _Volume.id == _ID),
-    'snapshot': _of(models.Snapshot, models.Snapshot.id == _ID),
+        _Volume.id.in_(_IDS)),
+    'snapshot': _of(models.Snapshot, models.Snapshot.id.in_(_IDS)),
     'attachment': _of(models.VolumeAttachment,
-                      models.VolumeAttachment.id == _ID),
-    'transfer': _of(models.Transfer, models.Transfer.id == _ID),
+                      models.VolumeAttachment.id.in_(_IDS)),
+    'transfer': _of(models.Transfer, models.Transfer.id.in_(_IDS)),
     'group': _VOLUMES.where(sqlalchemy.or_(
-        _Volume.group_id == _ID, _Volume.consistencygroup_id == _ID)),
+        _Volume.group_id.in_(_IDS), _Volume.consistencygroup_id.in_(_IDS))),
     'group_snapshot': _of(models.Snapshot, sqlalchemy.or_(
-        models.Snapshot.group_snapshot_id == _ID,
-        models.Snapshot.cgsnapshot_id == _ID)),
+        models.Snapshot.group_snapshot_id.in_(_IDS),
+        models.Snapshot.cgsnapshot_id.in_(_IDS))),
     'backup': sqlalchemy.union_all(
         sqlalchemy.select(
             models.Backup.volume_id, models.Backup.project_id,
@@ -104,7 +106,7 @@ _STATEMENTS: dict[str, sqlalchemy.Executable] = {
             _Volume, _Volume.id == models.Backup.volume_id,
         ).outerjoin(
             _Marker, _EVER_MARKED,
-        ).where(models.Backup.id == _ID, models.Backup.deleted == _FALSE),
+        ).where(models.Backup.id.in_(_IDS), models.Backup.deleted == _FALSE),
         sqlalchemy.select(
             models.Backup.volume_id, models.Backup.project_id,
             models.Backup.user_id, models.BackupMetadata.key,
@@ -114,15 +116,15 @@ _STATEMENTS: dict[str, sqlalchemy.Executable] = {
                 models.BackupMetadata.backup_id == models.Backup.id,
                 models.BackupMetadata.deleted == _FALSE,
                 models.BackupMetadata.key == _METADATA_KEY),
-        ).where(models.Backup.id == _ID, models.Backup.deleted == _FALSE)),
+        ).where(models.Backup.id.in_(_IDS), models.Backup.deleted == _FALSE)),
 }
 
 _MANAGED_VOLUMES = _EVERY_VOLUME.join(_Marker, _MARKED).where(
-    _Volume.id.in_(sqlalchemy.bindparam('ids', expanding=True)))
+    _Volume.id.in_(_IDS))
 
 _SERVER_OF_ATTACHMENT = sqlalchemy.select(
     models.VolumeAttachment.instance_uuid,
-).where(models.VolumeAttachment.id == _ID,
+).where(models.VolumeAttachment.id == sqlalchemy.bindparam('id'),
         models.VolumeAttachment.deleted == _FALSE)
 
 # The snapshots of managed volumes: that of a Nova image must be among them.
@@ -131,6 +133,10 @@ _MANAGED_SNAPSHOTS = sqlalchemy.select(models.Snapshot.id).join(
 ).where(
     models.Snapshot.deleted == _FALSE, _Marker.deleted == _FALSE,
     _Marker.key == _METADATA_KEY).limit(1)
+
+# How many identifiers a statement has at most: from 1000 on, MariaDB makes a
+# table of them (in_predicate_conversion_threshold).
+_AT_A_TIME = 500
 
 
 class CinderLookup:
@@ -154,16 +160,20 @@ class CinderLookup:
             tuple[calls.Named, services.Found]]:
         """Yield what a request names, with the volumes that it leads to.
 
+        What stands in one place is looked up at once: a caller could name
+        thousands, while Cinder gives up at the first that is not there.
+
         :raises Exception: whatever a database or a Glance that does not
             respond raises in Cinder; never taken for "not managed"
         """
         # That of this request: keystonecontext has just set it.
         context = oslo_context.get_current()
-        for each in named:
-            yield each, () if each.identifier is None else (
-                self._measures.timed(functools.partial(
-                    self._bound.call, self._look_up, each.target.kind,
-                    each.identifier, context)))
+        for _, there in itertools.groupby(
+                named, operator.attrgetter('target')):
+            together = list(there)
+            for start in range(0, len(together), _AT_A_TIME):
+                yield from self._find(
+                    together[start:start + _AT_A_TIME], context)
 
     def managed(self, volume_ids: Collection[str],
                 ) -> dict[str, resources.ManagedResource]:
@@ -187,25 +197,52 @@ class CinderLookup:
             _first, _SERVER_OF_ATTACHMENT, id=attachment_id)
         return server_id
 
+    def _find(self, together: Sequence[calls.Named], context: typing.Any,
+              ) -> Iterator[tuple[calls.Named, services.Found]]:
+        """Yield what stands in one place of a request, with what it leads to.
+
+        If something managed is among them, each half of them is looked up
+        again, until it is known which one leads to it. Only the database
+        knows: it may take other spellings for the same identifier.
+        """
+        identifiers = [each.identifier for each in together
+                       if each.identifier is not None]
+        found: services.Found = () if not identifiers else (
+            self._measures.timed(functools.partial(
+                self._bound.call, self._look_up, together[0].target.kind,
+                identifiers, context)))
+        if len(together) == 1:
+            yield together[0], found
+        elif not any(found):
+            # Several stand in a body, and Cinder decides which must exist.
+            for each in together:
+                yield each, ()
+        else:
+            middle = len(together) // 2
+            yield from self._find(together[:middle], context)
+            yield from self._find(together[middle:], context)
+
     def _managed(self, volume_ids: Collection[str],
                  ) -> Collection[resources.ManagedResource]:
         return [volume for volume in self._found(
-            _MANAGED_VOLUMES, ids=list(volume_ids)) if volume is not None]
+            _MANAGED_VOLUMES, list(volume_ids)) if volume is not None]
 
-    def _look_up(self, kind: str, identifier: str,
+    def _look_up(self, kind: str, identifiers: list[str],
                  context: typing.Any) -> services.Found:
         if kind == 'image':
-            return self._of_image(identifier, context)
-        return self._found(_STATEMENTS[kind], id=identifier)
+            reference, = identifiers
+            return self._of_image(reference, context)
+        return self._found(_STATEMENTS[kind], identifiers)
 
     def _found(self, statement: sqlalchemy.Executable,
-               **named: str | list[str]) -> services.Found:
+               identifiers: list[str]) -> services.Found:
         """Return the volumes that a statement finds, each once."""
         found: dict[str, resources.ManagedResource | None] = {}
         with db.get_engine().connect() as connection:
             for volume_id, project_id, user_id, key, value in (
                     connection.execute(statement, {
-                        'metadata_key': self._metadata_key, **named})):
+                        'metadata_key': self._metadata_key,
+                        'ids': identifiers})):
                 # MariaDB also finds keys in another case: no markers.
                 if key == self._metadata_key:
                     found[volume_id] = resources.ManagedResource(
@@ -236,7 +273,7 @@ class CinderLookup:
                 snapshot_id = mapping.get('snapshot_id')
                 if not isinstance(snapshot_id, str):
                     raise ValueError('An image has a snapshot without an id.')
-                return self._found(_STATEMENTS['snapshot'], id=snapshot_id)
+                return self._found(_STATEMENTS['snapshot'], [snapshot_id])
         return ()
 
 

@@ -58,11 +58,16 @@ def grown(cinder):
     api.grow()
 
 
-@pytest.mark.parametrize('kind', [
-    'volume', 'snapshot', 'attachment', 'transfer', 'backup', 'origin'])
-def test_a_volume_is_found_by_an_index(grown, server, kind):
+@pytest.mark.parametrize('kind, owners', [
+    *((kind, [api.FREE]) for kind in (
+        'volume', 'snapshot', 'attachment', 'transfer', 'backup', 'origin')),
+    # A request can name several of these.
+    *((kind, [api.FREE, api.MANAGED, api.ORPHANED]) for kind in (
+        'volume', 'backup', 'origin'))])
+def test_a_volume_is_found_by_an_index(grown, server, kind, owners):
     statement = api.lookup._STATEMENTS[kind].params(
-        metadata_key=api.METADATA_KEY, id=api.FREE[kind]).compile(
+        metadata_key=api.METADATA_KEY,
+        ids=[which[kind] for which in owners]).compile(
             dialect=mysql.dialect(), compile_kwargs={'literal_binds': True})
     plan = server.execute(
         'USE cinder', 'ANALYZE TABLE volumes, volume_metadata, snapshots, '
