@@ -171,12 +171,12 @@ class TroveGuard:
             return undecided.with_outcome(Outcome.ALLOWED, rules.TROVE_ADMIN)
         if writes_marker:
             return self._refuse_marker(undecided)
-        if operation.is_of_services and not operation.needs_proof:
-            if judge.may_with_any_resource(operation):
-                return undecided.with_outcome(
-                    Outcome.ALLOWED, rules.rule_of(operation))
-            if self._service.refuses(operation, environ):
-                return undecided.with_outcome(Outcome.SERVICE_REFUSES)
+        if (operation.is_of_services and not operation.needs_proof and
+                judge.may_with_any_resource(operation)):
+            return undecided.with_outcome(
+                Outcome.ALLOWED, rules.rule_of(operation))
+        if self._service.refuses(operation, environ):
+            return undecided.with_outcome(Outcome.SERVICE_REFUSES)
         try:
             named = call.named()
         except documents.Unreadable:

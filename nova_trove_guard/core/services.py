@@ -71,8 +71,8 @@ class Service(typing.Protocol):
                 environ: documents.Environ) -> bool:
         """Return whether the service refuses before it looks at resources.
 
-        Only asked where a caller may name as many as they like: nothing is
-        looked up for a caller whom the service refuses anyway.
+        Only found out where a caller may name as many as they like: nothing
+        is looked up for a caller whom the service refuses anyway.
         """
 
     def not_found(self, kind: str,

@@ -58,7 +58,8 @@ class NovaService:
         wrong with the rule is not taken for a refusal.
         """
         context = environ.get('nova.context')
-        if context is None or all(each.is_one for each in operation.targets):
+        if (context is None or not operation.is_of_services or
+                all(each.is_one for each in operation.targets)):
             return False
         try:
             context.can(f'os_compute_api:{operation.name}', target={})

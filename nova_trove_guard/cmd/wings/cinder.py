@@ -43,9 +43,9 @@ def _service(application: services.Application) -> services.Service:
 
 
 def _context(principal: principals.Principal) -> documents.Environ:
-    # Whether it is an admin's is for policy to say; this context is none.
+    # Whether it is an admin's, Cinder's policy says.
     return {'cinder.context': context.RequestContext(
-        principal.user_id, principal.project_id, is_admin=False,
+        principal.user_id, principal.project_id,
         roles=list(principal.roles), overwrite=False)}
 
 

@@ -8,6 +8,9 @@ no controller of Cinder's is run.
 import json
 import uuid
 
+from cinder import context
+from cinder import exception
+from cinder import policy
 from oslo_serialization import base64
 import pytest
 
@@ -119,6 +122,63 @@ def test_what_an_admin_names_by_name_costs_one_statement(
     _, statements = ask(cinder, 'POST', *made(UNKNOWN), **api.ADMIN)
     assert statements == places
     assert len(cinder.dispatched) == 1
+
+
+@pytest.mark.parametrize('made', [manage, import_record])
+@pytest.mark.parametrize('who', [
+    api.OWNER, api.NOVA, {'project_id': api.OTHER_PROJECT}],
+    ids=['owner', 'nova', 'another project'])
+@pytest.mark.parametrize('ids', [
+    UNKNOWN, [api.MANAGED['volume'], api.MANAGED['backup']]],
+    ids=['unknown', 'managed'])
+def test_what_cinder_itself_refuses_costs_nothing(cinder, made, who, ids):
+    """Cinder's own controllers are asked, with the guard and without it."""
+    path, body = made(ids)
+    faults = []
+    for app in cinder.app, cinder.unguarded:
+        request = api.webob.Request.blank(
+            path, method='POST', content_type='application/json',
+            body=json.dumps(body).encode())
+        request.environ.update(api.principal(**who))
+        with api.selects() as selects:
+            answer = request.get_response(app)
+        assert selects == []
+        assert answer.status_int == 403
+        faults.append(answer.body)
+    assert faults[0] == faults[1]
+
+
+@pytest.fixture
+def opened(cinder):
+    """Return the application with rules of Cinder's that let anyone pass."""
+    file = cinder.directory / 'policy.yaml'
+    file.write_text('"volume_extension:volume_manage": "@"\n'
+                    '"backup:backup-import": "@"\n')
+    policy.reset()
+    yield cinder.guarded()
+    file.write_text('')
+    policy.reset()
+
+
+@pytest.mark.parametrize('name, made', [
+    ('volume:manage', manage), ('volume:backup_import', import_record)])
+def test_whom_cinder_s_rule_lets_pass_the_guard_refuses(
+        cinder, opened, name, made):
+    answer = cinder.ask(
+        'POST', *made([api.MANAGED['volume']]), app=opened)
+    assert answer.status_int == 403
+    assert name in answer.json['forbidden']['message']
+    assert cinder.dispatched == []
+
+
+def test_a_rule_that_fails_is_not_taken_for_a_refusal(cinder, monkeypatch):
+    def fail(*_, **__):
+        raise exception.CinderException
+
+    monkeypatch.setattr(context.RequestContext, 'authorize', fail)
+    answer = cinder.ask('POST', *manage([api.MANAGED['volume']]))
+    assert answer.status_int == 503
+    assert cinder.dispatched == []
 
 
 @pytest.mark.parametrize('made, kind', [

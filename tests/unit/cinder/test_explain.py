@@ -7,6 +7,7 @@ from unittest import mock
 
 from cinder.compute import nova
 from cinder import exception
+from cinder import policy
 from keystoneauth1 import exceptions
 from oslo_config import cfg
 import pytest
@@ -255,6 +256,33 @@ def test_an_unmanaged_volume(run):
 def test_whose_volume_it_is(run):
     told = run(*UPLOAD, '--managed', '--volume-project-id', 'q')[1]
     assert 'as if it were not' in told['why']
+
+
+MANAGE = ('POST', '/os-volume-manage', '--body', json.dumps({'volume': {
+    'ref': {'source-name': f'volume-{api.MANAGED["volume"]}'}}}),
+    '--role', 'member', '--project-id', 'p', '--managed')
+
+
+def test_what_cinder_s_own_rule_refuses(run):
+    told = run(*MANAGE)[1]
+    assert (told['decision'], told['status'], told['why']) == (
+        'service_refuses', 'Cinder\'s own',
+        'Cinder\'s own rule refuses it: the guard looks no volume up')
+
+
+def test_who_is_an_admin_by_cinder_s_own_rule(cinder, enforcer):
+    file = cinder.directory / 'policy.yaml'
+    file.write_text('"context_is_admin": "role:reader"\n')
+    policy.reset()
+    try:
+        verdict = explained(
+            enforcer, 'POST', '/os-volume-manage',
+            {'volume': {'ref': api.MANAGED['volume']}}, 'owner')
+    finally:
+        file.write_text('')
+        policy.reset()
+    assert verdict.status == 403
+    assert verdict.rule == 'trove_guard:volume:manage'
 
 
 def test_the_policy_and_the_mode_are_those_of_cinder_conf(run, tmp_path):

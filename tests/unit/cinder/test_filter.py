@@ -34,6 +34,11 @@ def cases():
 
 # tests.production.test_volumes has the tests again.
 CASES = list(cases())
+# Cinder itself refuses these to all but admins, before it looks for anything:
+# tests.unit.cinder.test_effort.
+ADMINS_ONLY = {'volume:backup_import', 'volume:manage'}
+TENANT_CASES = [case for case in CASES
+                if case.values[0].name not in ADMINS_ONLY]
 
 
 def sent(cinder, operation, method, path, number, which, **who):
@@ -65,8 +70,11 @@ def image(monkeypatch):
     monkeypatch.setattr(lookup, '_image', show)
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', CASES)
-@pytest.mark.parametrize('who', [OWNER, ADMIN], ids=['owner', 'admin'])
+@pytest.mark.parametrize('operation, target, method, path, number, who', [
+    pytest.param(*case.values, who, id=f'{name}-{case.id}')
+    for name, who, some in (
+        ('owner', OWNER, TENANT_CASES), ('admin', ADMIN, CASES))
+    for case in some])
 def test_a_guarded_call_on_a_managed_volume_is_refused(
         cinder, operation, target, method, path, number, who):
     answer = sent(
@@ -86,7 +94,8 @@ def test_it_passes_from_the_trove_admin(
     assert answer.status_int != 403
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', CASES)
+@pytest.mark.parametrize(
+    'operation, target, method, path, number', TENANT_CASES)
 def test_nova_passes_with_what_it_does_for_its_servers(
         cinder, operation, target, method, path, number):
     answer = sent(
@@ -106,7 +115,8 @@ def test_it_passes_on_an_ordinary_volume(
     assert answer.status_int != 403
 
 
-@pytest.mark.parametrize('operation, target, method, path, number', CASES)
+@pytest.mark.parametrize(
+    'operation, target, method, path, number', TENANT_CASES)
 def test_another_project_does_not_learn_that_there_is_a_volume(
         cinder, operation, target, method, path, number):
     answer = sent(cinder, operation, method, path, number, api.MANAGED,
