@@ -37,7 +37,9 @@ def ask(application: services.Application, call: calls.Call,
     """
     target, identifier = named.target, call.written(named)
     environ = dict(environ)
-    if target.secret is not None:
+    if target.anywhere:
+        _replace(environ, identifier or '', target.nonexistent)
+    elif target.secret is not None:
         if not documents.lacks(call.document, target.secret):
             _send(environ, documents.replaced(
                 call.document, target.secret, target.nonexistent))
@@ -56,7 +58,9 @@ def ask(application: services.Application, call: calls.Call,
                 call.document, target, identifier)))
     response = webob.Request(environ).get_response(application)
     sought = target.nonexistent.encode()
-    is_not_found = response.status_int == 404 and sought in response.body
+    is_not_found = (response.status_int == 404 and sought in response.body or
+                    # Neutron fails so for the tags of what is not there.
+                    response.status_int == 500 and target.anywhere)
     # Faults are JSON, in which the identifier may be escaped.
     response.body = response.body.replace(
         sought, jsonutils.dumps(identifier)[1:-1].encode())
@@ -73,6 +77,17 @@ def _without(document: typing.Any, target: calls.Target,
     return target.separator.join(
         target.nonexistent if each == identifier else each
         for each in text.split(target.separator))
+
+
+def _replace(environ: documents.Environ, identifier: str,
+             other: str) -> None:
+    """Put another identifier in the place of one, wherever it stands."""
+    environ['PATH_INFO'] = environ['PATH_INFO'].replace(identifier, other)
+    try:
+        document = documents.parsed(documents.body(environ))
+    except documents.Unreadable:
+        return  # The service can't read it, either.
+    _send(environ, documents.exchanged(document, identifier, other))
 
 
 def _send(environ: documents.Environ, document: typing.Any) -> None:

@@ -67,6 +67,8 @@ class Target:
         several, None where it has one
     :ivar secret: the keys that lead, in the body, to a secret without which
         the service does nothing with what is named; None for no secret
+    :ivar anywhere: whether the identifier, as it is written, is what is
+        looked up, wherever in path and body it stands
     :ivar is_optional: whether a request may leave it out, or give a null; it
         names nothing then, and where the body has another form than the
         service wants, it is the service that refuses it
@@ -82,6 +84,7 @@ class Target:
     split: Callable[[typing.Any], Iterable[str]] | None = None
     separator: str | None = None
     secret: documents.Keys | None = None
+    anywhere: bool = False
     is_optional: bool = False
     is_validated: bool = False
     canonical: Callable[[str | None], str | None] = canonical_id
@@ -90,7 +93,7 @@ class Target:
     @property
     def is_one(self) -> bool:
         """Whether one identifier can be told from others in the request."""
-        return self.split is None and (
+        return self.anywhere or self.split is None and (
             self.where is None or documents.EACH not in self.where)
 
     def is_subject(self, kind: str) -> bool:
@@ -245,7 +248,7 @@ class Call:
 
         :param named: of a Target that is_one
         """
-        if named.target.separator is not None:
+        if named.target.anywhere or named.target.separator is not None:
             return named.identifier  # There it is looked up as it is written.
         identifier, = self.identifiers(named.target)
         return identifier
@@ -253,7 +256,8 @@ class Call:
     def writes_marker(self, key: str) -> bool:
         """Return whether the request writes the marker."""
         effect = self.operation.marker_effect
-        return effect is not None and effect.writes(self.document, key)
+        return effect is not None and effect.writes(
+            self.document, self.item, key)
 
     def may_change_marker(self, key: str) -> bool:
         """Return whether what has the marker may lose it, or get another."""

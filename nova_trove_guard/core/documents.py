@@ -6,7 +6,7 @@ body, oslo.serialization for JSON. So encodings, repeated keys and the length
 of a body mean the same to both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 import io
 import re
 import typing
@@ -148,3 +148,32 @@ def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:
         return value
     key, *rest = keys
     return document | {key: replaced(document[key], rest, value)}
+
+
+def strings(document: typing.Any,
+            keys: Collection[str] | None = None) -> Iterator[str]:
+    """Yield all strings that stand in a document, however deep.
+
+    :param keys: those below which they must stand; None for anywhere
+    """
+    # No recursion: a hostile document is as deep as JSON can be read.
+    left = [(document, keys is None)]
+    while left:
+        value, is_below = left.pop()
+        if isinstance(value, dict):
+            left.extend((below, is_below or keys is not None and key in keys)
+                        for key, below in value.items())
+        elif isinstance(value, list):
+            left.extend((below, is_below) for below in value)
+        elif is_below and isinstance(value, str):
+            yield value
+
+
+def exchanged(document: typing.Any, one: str, other: str) -> typing.Any:
+    """Return a copy of a document with a string in the place of another."""
+    if isinstance(document, dict):
+        return {key: exchanged(value, one, other)
+                for key, value in document.items()}
+    if isinstance(document, list):
+        return [exchanged(value, one, other) for value in document]
+    return other if document == one else document

@@ -17,7 +17,8 @@ def forbidden(operation: calls.Operation, resource: resources.ManagedResource,
     if not uuidutils.is_uuid_like(instance):
         # Marked by anyone, before the guard was there.
         instance = '<instance>'
-    message = (f'{resource.kind.capitalize()} {resource.id} is managed by '
+    kind = resource.kind.replace('_', ' ').capitalize()
+    message = (f'{kind} {resource.id} is managed by '
                f'Trove as database instance {instance}: {operation.name} is '
                f'not allowed.')
     if operation.instead:
@@ -27,10 +28,14 @@ def forbidden(operation: calls.Operation, resource: resources.ManagedResource,
     return webob.exc.HTTPForbidden(explanation=message)
 
 
-def marker_forbidden(kind: str, metadata_key: str) -> webob.exc.HTTPException:
-    """Return the refusal of a request that writes the marker."""
+def marker_forbidden(kind: str, form: str,
+                     metadata_key: str) -> webob.exc.HTTPException:
+    """Return the refusal of a request that writes the marker.
+
+    :param form: what the marker is, such as ``metadata key``
+    """
     return webob.exc.HTTPForbidden(
-        explanation=f'The {kind} metadata key {metadata_key} marks the '
+        explanation=f'The {kind} {form} {metadata_key} marks the '
                     f'{kind}s that Trove manages: only Trove may write it.')
 
 

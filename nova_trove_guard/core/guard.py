@@ -106,11 +106,14 @@ class TroveGuard:
         """Have the service answer, but keep the words of a refusal.
 
         Nova speaks otherwise of a server that is not there than of one that
-        the caller may not see.
+        the caller may not see; Neutron does so only of some things.
         """
         response, is_not_found = absence.ask(
             self._application, call, absent, environ)
-        if decision.outcome is Outcome.REFUSED and is_not_found:
+        has_other_words = (call.operation.shows_existence or
+                           not absent.target.anywhere)
+        if (decision.outcome is Outcome.REFUSED and is_not_found and
+                has_other_words):
             return self._service.answer(
                 decision.fault, environ, start_response)
         answer: Iterable[bytes] = response(environ, start_response)
@@ -170,7 +173,7 @@ class TroveGuard:
         if judge.is_trove_admin():
             return undecided.with_outcome(Outcome.ALLOWED, rules.TROVE_ADMIN)
         if writes_marker:
-            return self._refuse_marker(undecided)
+            return self._refuse_marker(operation, undecided)
         if (operation.is_of_services and not operation.needs_proof and
                 judge.may_with_any_resource(operation)):
             return undecided.with_outcome(
@@ -219,7 +222,7 @@ class TroveGuard:
             return undecided
         decision = undecided.about(decisive)
         if call.may_change_marker(self._metadata_key):
-            return self._refuse_marker(decision)
+            return self._refuse_marker(call.operation, decision)
         if opened:
             return decision.with_outcome(
                 Outcome.BREAK_GLASS, rules.BREAK_GLASS)
@@ -242,7 +245,7 @@ class TroveGuard:
             judge: enforcement.Judge, decision: Decision,
             rule: str | None = None) -> Decision:
         """Refuse, but show no more than the caller may see."""
-        if (resource.project_id == judge.principal.project_id or
+        if (resource.is_seen_by(judge.principal.project_id) or
                 judge.is_cloud_admin()):
             return self._refuse(decision, fault, rule)
         if not named.target.is_one:
@@ -259,10 +262,13 @@ class TroveGuard:
         return self._service.not_found(
             named.target.kind, call.written(named))
 
-    def _refuse_marker(self, decision: Decision) -> Decision:
+    def _refuse_marker(self, operation: calls.Operation,
+                       decision: Decision) -> Decision:
+        assert operation.marker_effect is not None
         return self._refuse(
             decision, faults.marker_forbidden(
-                self._service.kind, self._metadata_key), rules.TROVE_ADMIN)
+                self._service.kind, operation.marker_effect.form,
+                self._metadata_key), rules.TROVE_ADMIN)
 
     def _refuse(self, decision: Decision, fault: webob.exc.HTTPException,
                 rule: str | None = None,

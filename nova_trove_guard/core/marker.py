@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call does to the marker: a metadata key of a managed resource.
+"""What a call does to the marker: a metadata key or tag of a resource.
 
 Only the Trove admin can write the marker, or take it away.
 """
@@ -11,12 +11,18 @@ from nova_trove_guard.core import documents
 
 
 class Effect(typing.Protocol):
-    """How an operation can change the marker."""
+    """How an operation can change the marker.
 
-    def writes(self, document: typing.Any, key: str) -> bool:
+    :cvar form: what the marker is in the service
+    """
+
+    form: typing.ClassVar[str]
+
+    def writes(self, document: typing.Any, item: str, key: str) -> bool:
         """Return whether a call writes the marker, whatever the resource.
 
         :param document: the parsed body
+        :param item: the last segment of the path
         :param key: the marker
         """
 
@@ -35,10 +41,12 @@ class WritesMetadata:
     :ivar replaces: whether the metadata that the body does not have goes
     """
 
+    form: typing.ClassVar = 'metadata key'
+
     where: documents.Keys
     replaces: bool = False
 
-    def writes(self, document: typing.Any, key: str) -> bool:
+    def writes(self, document: typing.Any, item: str, key: str) -> bool:
         """Return whether the body has the marker."""
         try:
             return any(key in metadata for metadata
@@ -61,7 +69,9 @@ class WritesMetadata:
 class DeletesMetadata:
     """The last segment of the path is the metadata key that goes."""
 
-    def writes(self, document: typing.Any, key: str) -> bool:
+    form: typing.ClassVar = 'metadata key'
+
+    def writes(self, document: typing.Any, item: str, key: str) -> bool:
         """Return that nothing is written."""
         return False
 

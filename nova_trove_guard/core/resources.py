@@ -14,6 +14,7 @@ class ManagedResource:
     :ivar user_id: the user who asked the service for it
     :ivar database_instance: the id of the database instance (the marker's
         value, which may be empty)
+    :ivar shown_to: other projects that the service shows it to
     """
 
     kind: str
@@ -21,3 +22,8 @@ class ManagedResource:
     project_id: str
     user_id: str
     database_instance: str
+    shown_to: frozenset[str] = frozenset()
+
+    def is_seen_by(self, project_id: str | None) -> bool:
+        """Return whether the service shows it to a project."""
+        return project_id == self.project_id or project_id in self.shown_to

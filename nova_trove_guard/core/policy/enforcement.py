@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 import copy
+import itertools
 import os
 import threading
 import time
@@ -78,16 +79,16 @@ class Enforcer:
 
     :param conf: of the service's process
     :param defaults: the service's rules and the guard's
-    :param kind: what the service calls the resources that are managed
+    :param kinds: what the service calls the resources that are managed
     :raises PolicyUnreadable: for a mistake in the policy file, so that the
         service does not start with it
     """
 
     def __init__(self, conf: cfg.ConfigOpts,
-                 defaults: Iterable[policy.RuleDefault], kind: str) -> None:
+                 defaults: Iterable[policy.RuleDefault], *kinds: str) -> None:
         self._conf = conf
         self._defaults = list(defaults)
-        self._kind = kind
+        self._kinds = kinds
         self._lock = threading.Lock()
         self._start_anew()
         self._read()
@@ -103,8 +104,9 @@ class Enforcer:
 
     def _start_anew(self) -> None:
         self._enforcer = registered(_Checked(self._conf), self._defaults)
-        self._enforcer.target_names = frozenset(_target(
-            resources.ManagedResource(self._kind, '', '', '', '')))
+        self._enforcer.target_names = frozenset(itertools.chain.from_iterable(
+            _target(resources.ManagedResource(kind, '', '', '', ''))
+            for kind in self._kinds))
         self._changed: int | None = None
         self._search_at = 0.0
 
