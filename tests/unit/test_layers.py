@@ -15,8 +15,9 @@ KNOWS = {
     'core': {'core'},
     'nova': {'core', 'nova'},
     'cinder': {'core', 'cinder'},
+    'neutron': {'core', 'neutron'},
     'trove': {'core', 'trove'},
-    'cmd': {'core', 'nova', 'cinder', 'trove', 'cmd'},
+    'cmd': {'core', 'nova', 'cinder', 'neutron', 'trove', 'cmd'},
 }
 # The libraries that the core may import: nothing of a service.
 LIBRARIES = {'oslo_config', 'oslo_log', 'oslo_messaging', 'oslo_middleware',

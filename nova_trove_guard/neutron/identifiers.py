@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the identifiers in what a request has for Neutron."""
+
+from collections.abc import Iterable, Iterator
+import dataclasses
+import re
+import typing
+
+from nova_trove_guard.core import documents
+
+# Neutron's ids are UUIDs (oslo_utils.uuidutils.generate_uuid). A database may
+# find one by a longer string, with spaces at its end, but by no shorter one.
+LENGTH = 36
+# What stands in a path for an id: a UUID, or a project's.
+is_id = re.compile('[0-9A-Fa-f-]{32,36}').fullmatch
+_UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
+
+# So many strings may stand in a call that the guard does not know. Neutron
+# most likely does not know it, either, and refuses it at no cost: more would
+# make the guard work harder than Neutron.
+MOST = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Below:
+    """Return the strings below some keys of a JSON value, however deep."""
+
+    keys: tuple[str, ...]
+
+    def __call__(self, value: typing.Any) -> Iterator[str]:
+        return documents.strings(value, self.keys)
+
+
+def in_path(path: str) -> list[str]:
+    """Return all that may be taken for an id in a path."""
+    return [*path.split('/'), *_UUID.findall(path)]
+
+
+def anything(value: typing.Any) -> Iterable[str]:
+    """Return all strings in a JSON value that may be ids.
+
+    :raises documents.Unreadable: where there are too many
+    """
+    found = {text for text in documents.strings(value) if len(text) >= LENGTH}
+    if len(found) > MOST:
+        raise documents.Unreadable
+    return sorted(found)

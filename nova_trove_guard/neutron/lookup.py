@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find out, in Neutron's database, whether something is managed.
+
+One plain statement through Neutron's own models and engine, from whatever a
+request names to the ports and security groups that it leads to, and to their
+marker. It runs on the primary database, which has the marker first.
+
+A security group is managed if it has the marker, or as long as it is bound to
+a port that has it: then its rules are the database's, whoever made it.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+import functools
+import itertools
+import typing
+
+from neutron.db.models import l3
+from neutron.db.models import loggingapi
+from neutron.db.models import ndp_proxy
+from neutron.db.models import port_forwarding
+from neutron.db.models import securitygroup
+from neutron.db.models import tag as tag_models
+from neutron.db import models_v2
+from neutron.db import rbac_db_models
+from neutron.services.trunk import models as trunk
+from neutron_lib.db import api as db
+import sqlalchemy
+
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import deadline
+from nova_trove_guard.core.reports import metrics
+from nova_trove_guard.core import resources
+from nova_trove_guard.core import services
+from nova_trove_guard.neutron import identifiers
+from nova_trove_guard.neutron import tags
+
+# How many identifiers one statement takes: SQLite takes 32766 parameters.
+_MOST = 500
+
+_IDS: typing.Any = sqlalchemy.bindparam('ids', expanding=True)
+_MARKER: typing.Any = sqlalchemy.bindparam('marker')
+
+_Port = models_v2.Port
+_Network = models_v2.Network
+_Group = securitygroup.SecurityGroup
+_Bound = securitygroup.SecurityGroupPortBinding
+_Rule = securitygroup.SecurityGroupRule
+_Tag = tag_models.Tag
+_FloatingIP = l3.FloatingIP
+_Forwarding = port_forwarding.PortForwarding
+_Proxy = ndp_proxy.NDPProxy
+_Log = loggingapi.Log
+_Shared = rbac_db_models.SecurityGroupRBAC
+_Trunk = trunk.Trunk
+_SubPort = trunk.SubPort
+
+# What leads to a port: its kind, model, and the columns with its id and with
+# that of the port.
+_TO_PORT = (
+    ('floating_ip', _FloatingIP, _FloatingIP.id, _FloatingIP.fixed_port_id),
+    ('floating_ip', _Forwarding, _Forwarding.floatingip_id,
+     _Forwarding.internal_neutron_port_id),
+    ('port_forwarding', _Forwarding, _Forwarding.id,
+     _Forwarding.internal_neutron_port_id),
+    ('ndp_proxy', _Proxy, _Proxy.id, _Proxy.port_id),
+    ('trunk', _Trunk, _Trunk.id, _Trunk.port_id),
+    ('trunk', _SubPort, _SubPort.trunk_id, _SubPort.port_id),
+    ('log', _Log, _Log.id, _Log.target_id),
+)
+# The same of a security group.
+_TO_GROUP = (
+    ('security_group_rule', _Rule, _Rule.id, _Rule.security_group_id),
+    ('rbac_policy', _Shared, _Shared.id, _Shared.object_id),
+    ('log', _Log, _Log.id, _Log.resource_id),
+)
+
+
+def _marked(model: typing.Any) -> typing.Any:
+    """Return the condition that a row has a tag that is a marker."""
+    return sqlalchemy.and_(
+        _Tag.standard_attr_id == model.standard_attr_id,
+        _Tag.tag.like(_MARKER, escape='\\'))
+
+
+def _select(kind: str, model: typing.Any,
+            *shown_to: typing.Any) -> typing.Any:
+    """Return the beginning of a statement for ports or security groups.
+
+    :param shown_to: columns with other projects that see them, at most two
+    """
+    others = itertools.chain(shown_to, itertools.repeat(sqlalchemy.null()))
+    return sqlalchemy.select(
+        sqlalchemy.literal(kind), model.id, model.project_id, _Tag.tag,
+        *itertools.islice(others, 2))
+
+
+def _ports(*owner: typing.Any) -> typing.Any:
+    """Return the statement for all managed ports.
+
+    :param owner: the column with the project that owns what leads to them
+    """
+    return _select('port', _Port, _Network.project_id, *owner).join(
+        _Network, _Network.id == _Port.network_id,
+    ).join(_Tag, _marked(_Port))
+
+
+def _groups(*owner: typing.Any) -> Iterator[typing.Any]:
+    """Yield the statements for all managed security groups.
+
+    :param owner: the column with the project that owns what leads to them
+    """
+    group = _select('security_group', _Group, *owner)
+    yield group.join(_Tag, _marked(_Group))
+    yield group.join(_Bound, _Bound.security_group_id == _Group.id).join(
+        _Port, _Port.id == _Bound.port_id).join(_Tag, _marked(_Port))
+
+
+def _selects() -> Iterator[tuple[str, typing.Any]]:
+    """Yield each statement by the kind of calls.Target that it is for."""
+    yield 'port', _ports().where(_Port.id.in_(_IDS))
+    for statement in _groups():
+        yield 'security_group', statement.where(_Group.id.in_(_IDS))
+    for kind, model, named, port_id in _TO_PORT:
+        yield kind, _ports(*_owner(model)).join(
+            model, port_id == _Port.id).where(named.in_(_IDS))
+    for kind, model, named, group_id in _TO_GROUP:
+        for statement in _groups(*_owner(model)):
+            yield kind, statement.join(
+                model, group_id == _Group.id).where(named.in_(_IDS))
+
+
+def _owner(model: typing.Any) -> tuple[typing.Any, ...]:
+    return (model.project_id,) if hasattr(model, 'project_id') else ()
+
+
+def _statements() -> Mapping[str, sqlalchemy.Executable]:
+    """Return one statement for each kind, and one for ``anything``."""
+    by_kind: dict[str, list[typing.Any]] = {}
+    for kind, statement in _selects():
+        by_kind.setdefault(kind, []).append(statement)
+        by_kind.setdefault('anything', []).append(statement)
+    return {kind: sqlalchemy.union_all(*statements)
+            for kind, statements in by_kind.items()}
+
+
+_STATEMENTS = _statements()
+
+
+class NeutronLookup:
+    """Tell managed ports and security groups from others.
+
+    :param metadata_key: the marker
+    :param measures: times and counts lookups
+    :param bound: bounds their time
+    """
+
+    def __init__(self, metadata_key: str, measures: metrics.Metrics,
+                 bound: deadline.Deadline) -> None:
+        self._metadata_key = metadata_key
+        prefix = tags.prefix(metadata_key)
+        for special in '\\%_':
+            prefix = prefix.replace(special, f'\\{special}')
+        self._marker = f'{prefix}%'
+        self._measures = measures
+        self._bound = bound
+
+    def find(self, named: Collection[calls.Named]) -> Iterator[
+            tuple[calls.Named, services.Found]]:
+        """Yield what a request names that leads to something managed.
+
+        What is not managed is not told from what does not exist: Neutron
+        tells them apart.
+
+        :raises Exception: whatever a database that does not respond raises in
+            Neutron; never taken for "not managed"
+        """
+        by_kind: dict[str, list[calls.Named]] = {}
+        for each in named:
+            if len(each.identifier or '') >= identifiers.LENGTH:
+                by_kind.setdefault(each.target.kind, []).append(each)
+        for kind, several in by_kind.items():
+            for start in range(0, len(several), _MOST):
+                some = several[start:start + _MOST]
+                # Mostly none of them is managed: one statement for all.
+                if len(some) == 1 or self._find(kind, some):
+                    for each in some:
+                        yield each, self._find(kind, (each,))
+
+    def _find(self, kind: str,
+              named: Collection[calls.Named]) -> services.Found:
+        """Return the managed resources that some of one kind lead to."""
+        return self._measures.timed(functools.partial(
+            self._bound.call, self._look_up, kind,
+            [each.identifier for each in named]))
+
+    def _look_up(self, kind: str, ids: list[str | None]) -> services.Found:
+        found = {}
+        engine = db.get_context_manager().writer.get_engine()
+        with engine.connect() as connection:
+            for kind_found, each, project_id, tag, *shown_to in (
+                    connection.execute(_STATEMENTS[kind], {
+                        'ids': ids, 'marker': self._marker})):
+                if tags.is_marker(tag, self._metadata_key):
+                    found[kind_found, each] = resources.ManagedResource(
+                        kind_found, each, project_id, '',
+                        tag[len(tags.prefix(self._metadata_key)):],
+                        frozenset(filter(None, shown_to)))
+        return found.values()

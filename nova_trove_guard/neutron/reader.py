@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what a request asks of Neutron.
+
+Neutron has two routers, one behind the other, that know the same resources:
+Routes (neutron.api.extensions.ExtensionMiddleware), which heeds method
+overrides, and Pecan (neutron.pecan_wsgi), which walks along the attributes of
+Python objects. Together they take many spellings for the same call. The guard
+reads only the one that Neutron documents. Any other is operations.UNKNOWN: for
+it, whatever stands in path and body is looked up.
+
+``tests/unit/neutron/test_differential.py`` compares that with Neutron.
+"""
+
+from oslo_middleware import sizelimit
+
+from nova_trove_guard.core import calls
+from nova_trove_guard.core import documents
+from nova_trove_guard.core import routing
+from nova_trove_guard.neutron import identifiers
+from nova_trove_guard.neutron import operations
+
+# Neutron's pipeline has no limit of its own; it only holds for what is
+# guarded, and for forms.
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+_READS = frozenset(('GET', 'HEAD', 'OPTIONS'))
+# Below these, it is the last item of the path that leads to a port.
+_OF_LAST_ITEM = frozenset(('port_forwardings', 'port_associations'))
+
+_ROUTER = routing.Router(operations.ROUTES)
+
+
+def read(environ: documents.Environ) -> calls.Call | None:
+    """Return what a request asks that the guard has a say in.
+
+    :param environ: the WSGI environ as it stands where the extensions filter
+        gets it
+    :returns: None for what passes: a read, or a request that names neither a
+        port nor a security group, nor what leads to one
+    :raises OSError: when the client hangs up while its body is read
+    :raises webob.exc.HTTPException: when the body is too large
+    """
+    method = environ['REQUEST_METHOD']
+    # Fast path: reads are by far the most common requests. What follows gives
+    # the same result.
+    if method == 'GET' and '_method' not in environ.get('QUERY_STRING', ''):
+        return None
+    path = environ['PATH_INFO']
+    segments = path.removesuffix('.json').split('/')[1:]
+    if segments[0] in operations.PREFIXES:
+        del segments[0]
+    operation = _find(segments, method)
+    unlimited = environ['wsgi.input']
+    limited = sizelimit.LimitingReader(unlimited, MAX_BODY_BYTES)
+    if not environ.get('webob.is_body_seekable'):
+        environ['wsgi.input'] = limited
+    override = routing.method_of(environ)
+    if override != method:
+        # Routes heeds it, Pecan does not.
+        operation = operations.UNKNOWN
+    if operation is routing.PASS or {method, override} <= _READS:
+        if environ['wsgi.input'] is limited:
+            environ['wsgi.input'] = unlimited
+        return None
+    document, is_readable = documents.said(environ, operation.has_body)
+    if operation is operations.PORT_UPDATE and _is_binding(document):
+        operation = operations.PORT_UPDATE_BINDING
+    if operation is operations.UNKNOWN:
+        document, is_readable = [identifiers.in_path(path), document], True
+    position = (3 if len(segments) > 3 and segments[2] in _OF_LAST_ITEM
+                else 1)
+    return calls.Call(
+        operation, segments[position] if len(segments) > position else None,
+        position, segments[-1] if segments else '', document,
+        environ.get('QUERY_STRING', ''), is_readable)
+
+
+def _find(segments: list[str], method: str) -> calls.Operation:
+    """Return the operation at a path, UNKNOWN for what is not in the table.
+
+    Pecan takes what is no id for the name of an attribute: ``index``, or
+    nothing, in the place of one leads to what stands in front of it.
+    """
+    if (len(segments) > 1 and not identifiers.is_id(segments[1]) or
+            segments[3:4] in ([''], ['index'])):
+        return operations.UNKNOWN
+    return _ROUTER.find(segments, method) or operations.UNKNOWN
+
+
+def _is_binding(document: object) -> bool:
+    """Return whether a body changes nothing of a port but its binding."""
+    if not isinstance(document, dict) or document.keys() != {'port'}:
+        return False
+    port = document['port']
+    return isinstance(port, dict) and port.keys() <= operations.BINDING
