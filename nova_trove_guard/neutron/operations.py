@@ -122,7 +122,7 @@ _ALL = dict.fromkeys(('GET', 'POST', 'PUT', 'DELETE'), routing.PASS)
 # In these nothing names a port or security group, nor what leads to one.
 _PLAIN = (
     'address-groups', 'address-scopes', 'agents', 'auto-allocated-topology',
-    'default-security-group-rules', 'flavors', 'local-ips',
+    'default-security-group-rules', 'flavors',
     'metering-label-rules', 'metering-labels', 'network-segment-ranges',
     'networks', 'policies', 'quotas', 'routers',
     'security-groups-default-statefulness', 'segments', 'service_profiles',
@@ -251,6 +251,12 @@ ROUTES: routing.Routes = {
             'Forward no longer to a port', _PUBLIC,
             (_target('port_forwarding'),), action='delete'),
     },
+    '/local-ips': {
+        'POST': calls.Operation(
+            'network:create_local_ip', 'Make a local IP of that of a port',
+            targets=(_in_body('port', 'local_port_id'),), has_body=True),
+    },
+    '/local-ips/{id}': _ALL,
     '/local_ips/{id}/port_associations': {
         'POST': calls.Operation(
             'network:create_local_ip_port_association',

@@ -180,8 +180,9 @@ def attributes(directory):
 def prefixes(directory):
     """Return what Neutron takes for the prefix of a collection."""
     api(directory)
-    return sorted(
+    mappings = (
         manager.NeutronManager.get_instance().path_prefix_resource_mappings)
+    return [prefix for prefix, behind in mappings.items() if behind]
 
 
 def engine():

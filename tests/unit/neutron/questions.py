@@ -120,6 +120,7 @@ BODIES = {
     'update_floatingip_port_forwarding': [
         _body('port_forwarding', protocol='udp'),
         _body('port_forwarding', internal_port_id='{port}')],
+    'create_local_ip': [_body('local_ip', local_port_id='{port}')],
     'create_local_ip_port_association': [
         _body('port_association', fixed_port_id='{port}')],
     'create_ndp_proxy': [_body(
@@ -164,15 +165,15 @@ def requests(operation, path, which):
     if where.startswith('/logs'):
         where = f'/log{where}'
     for body in BODIES.get(operation.name.removeprefix('network:'), [None]):
-        yield where, _named(body, which)
+        yield where, named(body, which)
 
 
-def _named(value, which):
+def named(value, which):
     """Return a body with ids for the kinds in it."""
     if isinstance(value, dict):
-        return {key: _named(below, which) for key, below in value.items()}
+        return {key: named(below, which) for key, below in value.items()}
     if isinstance(value, list):
-        return [_named(below, which) for below in value]
+        return [named(below, which) for below in value]
     if not isinstance(value, str):
         return value
     return value.format(**which, project=OTHER_PROJECT, free=FREE['subport'])
