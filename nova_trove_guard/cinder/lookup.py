@@ -24,10 +24,8 @@ Whoever owns the image can change that property in Glance between this lookup
 and Cinder's, unless Glance's policy forbids it.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 import functools
-import itertools
-import operator
 import typing
 
 from cinder import exception
@@ -41,6 +39,7 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import deadline
 from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.core import resources
+from nova_trove_guard.core import searches
 from nova_trove_guard.core import services
 
 try:
@@ -134,10 +133,6 @@ _MANAGED_SNAPSHOTS = sqlalchemy.select(models.Snapshot.id).join(
     models.Snapshot.deleted == _FALSE, _Marker.deleted == _FALSE,
     _Marker.key == _METADATA_KEY).limit(1)
 
-# How many identifiers a statement has at most: from 1000 on, MariaDB makes a
-# table of them (in_predicate_conversion_threshold).
-_AT_A_TIME = 500
-
 
 class CinderLookup:
     """Tell managed volumes from others.
@@ -160,20 +155,17 @@ class CinderLookup:
             tuple[calls.Named, services.Found]]:
         """Yield what a request names, with the volumes that it leads to.
 
-        What stands in one place is looked up at once: a caller could name
-        thousands, while Cinder gives up at the first that is not there.
-
         :raises Exception: whatever a database or a Glance that does not
             respond raises in Cinder; never taken for "not managed"
         """
         # That of this request: keystonecontext has just set it.
         context = oslo_context.get_current()
-        for _, there in itertools.groupby(
-                named, operator.attrgetter('target')):
-            together = list(there)
-            for start in range(0, len(together), _AT_A_TIME):
-                yield from self._find(
-                    together[start:start + _AT_A_TIME], context)
+
+        def look_up(kind: str, identifiers: list[str]) -> services.Found:
+            return self._measures.timed(functools.partial(
+                self._bound.call, self._look_up, kind, identifiers, context))
+
+        return searches.find(named, look_up)
 
     def managed(self, volume_ids: Collection[str],
                 ) -> dict[str, resources.ManagedResource]:
@@ -196,31 +188,6 @@ class CinderLookup:
         server_id: str | None = self._bound.call(
             _first, _SERVER_OF_ATTACHMENT, id=attachment_id)
         return server_id
-
-    def _find(self, together: Sequence[calls.Named], context: typing.Any,
-              ) -> Iterator[tuple[calls.Named, services.Found]]:
-        """Yield what stands in one place of a request, with what it leads to.
-
-        If something managed is among them, each half of them is looked up
-        again, until it is known which one leads to it. Only the database
-        knows: it may take other spellings for the same identifier.
-        """
-        identifiers = [each.identifier for each in together
-                       if each.identifier is not None]
-        found: services.Found = () if not identifiers else (
-            self._measures.timed(functools.partial(
-                self._bound.call, self._look_up, together[0].target.kind,
-                identifiers, context)))
-        if len(together) == 1:
-            yield together[0], found
-        elif not any(found):
-            # Several stand in a body, and Cinder decides which must exist.
-            for each in together:
-                yield each, ()
-        else:
-            middle = len(together) // 2
-            yield from self._find(together[:middle], context)
-            yield from self._find(together[middle:], context)
 
     def _managed(self, volume_ids: Collection[str],
                  ) -> Collection[resources.ManagedResource]:

@@ -47,6 +47,9 @@ class Lookup(typing.Protocol):
             tuple[calls.Named, Found]]:
         """Yield what a request names, with what it leads to, in its order.
 
+        What leads to nothing managed may be left out, unless a call on what
+        does not exist must be known (calls.Target.is_subject).
+
         :raises Exception: whatever a database or a service that does not
             respond raises; never taken for "not managed"
         """

@@ -30,12 +30,10 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import deadline
 from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.core import resources
+from nova_trove_guard.core import searches
 from nova_trove_guard.core import services
 from nova_trove_guard.neutron import identifiers
 from nova_trove_guard.neutron import tags
-
-# How many identifiers one statement takes: SQLite takes 32766 parameters.
-_MOST = 500
 
 _IDS: typing.Any = sqlalchemy.bindparam('ids', expanding=True)
 _MARKER: typing.Any = sqlalchemy.bindparam('marker')
@@ -174,26 +172,13 @@ class NeutronLookup:
         :raises Exception: whatever a database that does not respond raises in
             Neutron; never taken for "not managed"
         """
-        by_kind: dict[str, list[calls.Named]] = {}
-        for each in named:
-            if len(each.identifier or '') >= identifiers.LENGTH:
-                by_kind.setdefault(each.target.kind, []).append(each)
-        for kind, several in by_kind.items():
-            for start in range(0, len(several), _MOST):
-                some = several[start:start + _MOST]
-                # Mostly none of them is managed: one statement for all.
-                if len(some) == 1 or self._find(kind, some):
-                    for each in some:
-                        yield each, self._find(kind, (each,))
+        return searches.find(
+            [each for each in named
+             if len(each.identifier or '') >= identifiers.LENGTH],
+            lambda *those: self._measures.timed(functools.partial(
+                self._bound.call, self._look_up, *those)))
 
-    def _find(self, kind: str,
-              named: Collection[calls.Named]) -> services.Found:
-        """Return the managed resources that some of one kind lead to."""
-        return self._measures.timed(functools.partial(
-            self._bound.call, self._look_up, kind,
-            [each.identifier for each in named]))
-
-    def _look_up(self, kind: str, ids: list[str | None]) -> services.Found:
+    def _look_up(self, kind: str, ids: list[str]) -> services.Found:
         found = {}
         engine = db.get_context_manager().writer.get_engine()
         with engine.connect() as connection:

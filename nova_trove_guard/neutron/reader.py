@@ -47,8 +47,8 @@ def read(environ: documents.Environ) -> calls.Call | None:
         return None
     path = environ['PATH_INFO']
     segments = path.removesuffix('.json').split('/')[1:]
-    if segments[0] in operations.PREFIXES:
-        del segments[0]
+    if operations.PREFIXES.issuperset(segments[:1]):
+        del segments[:1]
     operation = _find(segments, method)
     unlimited = environ['wsgi.input']
     limited = sizelimit.LimitingReader(unlimited, MAX_BODY_BYTES)

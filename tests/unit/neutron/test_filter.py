@@ -208,6 +208,15 @@ def test_no_spelling_gets_by(neutron, method, path, body):
         assert 'is managed by Trove' in answer.fault
 
 
+@pytest.mark.parametrize('method', ['GET', 'POST', 'PUT', 'DELETE'])
+@pytest.mark.parametrize('path', ['', '/', '//', '/qos', '/log/', '/.json'])
+def test_what_is_no_path_is_neutron_s_to_refuse(neutron, method, path):
+    answers = [neutron.ask(method, path, is_guarded=is_guarded)
+               for is_guarded in (True, False)]
+    assert answers[0].status == answers[1].status < 500
+    assert answers[0].body == answers[1].body
+
+
 def test_a_body_has_a_limit_where_it_is_read(neutron):
     large = b'{"x": "' + b'x' * 5_000_000 + b'"}'
     chunked = {'Transfer-Encoding': 'chunked'}
@@ -238,8 +247,9 @@ COSTS = [
         f'{number:036}' for number in range(5000)]}, 0),
     # Whichever is managed, the guard looks no further than to find it.
     ('POST', '/security-group-rules', {'security_group_rules': [
-        {'security_group_id': f'{number:036}'} for number in range(499)] + [
-        {'security_group_id': GROUP}]}, 25),
+        {'security_group_id': GROUP}, *(
+            {'security_group_id': f'{number:036}'}
+            for number in range(499))]}, 25),
 ]
 
 
