@@ -96,7 +96,7 @@ def cinder_client(context: contexts.TroveContext,
 
 def neutron_client(context: contexts.TroveContext,
                    region_name: str | None = None) -> typing.Any:
-    """Return a Neutron client that tags ports.
+    """Return a Neutron client that tags ports and security groups.
 
     :param region_name: None for Trove's own region
     :returns: neutronclient.v2_0.client.Client
@@ -114,8 +114,8 @@ def neutron_client(context: contexts.TroveContext,
                              CONF.neutron_endpoint_type, region_name,
                              CONF.neutron_url)
     return neutron.Client(
-        session=sessions.PortMarkingSession(
-            settings.metadata_key,
+        session=sessions.NetworkMarkingSession(
+            settings.metadata_key, CONF.trove_security_group_name_prefix,
             **_identity(context, settings, CONF.neutron_api_insecure)),
         **endpoint)
 

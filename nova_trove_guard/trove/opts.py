@@ -26,10 +26,10 @@ TROVE_OPTS = (
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
-        help='The metadata key that marks a server or volume as managed. Use '
-             'the same value in [trove_guard] of nova.conf and cinder.conf. A '
-             'server, volume or port that Trove creates without it gets '
-             'it.'),
+        help='The metadata key that marks a server or volume as managed, and '
+             'what the tag of a managed port or security group begins with. '
+             'Use the same value in [trove_guard] of nova.conf, cinder.conf '
+             'and neutron.conf. What Trove creates without it gets it.'),
     cfg.StrOpt(
         'server_owner',
         default='trove',

@@ -21,9 +21,12 @@ LOG = logging.getLogger(__name__)
 # hands its context on to all threads of an operation.
 OPERATION = 'trove_guard_operation'
 
+_DATABASE_INSTANCE = r'(?P<database_instance>[0-9a-f-]{36})'
 # What Trove calls the volumes and ports of a database instance
 # (trove.taskmanager.models.FreshInstanceTasks).
-_NAME = re.compile(r'trove-(?P<database_instance>[0-9a-f-]{36})')
+_NAME = re.compile(rf'trove-{_DATABASE_INSTANCE}')
+# What Trove creates in Neutron with a server, by the end of the path.
+_NETWORK_SIBLINGS = {'ports': 'port', 'security-groups': 'security_group'}
 _SERVER = re.compile(
     r'/servers/(?P<server_id>(?!detail\b)[^/?]+)(?P<below>/[^?]*)?')
 _READS = frozenset(('GET', 'HEAD'))
@@ -184,24 +187,47 @@ class VolumeMarkingSession(_MarkingSession):
         return super().request(url, method, **kwargs)
 
 
-class PortMarkingSession(_MarkingSession):
-    """A session with Neutron that tags the ports that it creates.
+class NetworkMarkingSession(_MarkingSession):
+    """A session with Neutron that tags ports and security groups it creates.
 
-    Neutron accepts no tags with a new port. One that can't be tagged is
-    logged, and serves its database instance all the same.
+    Neutron accepts tags with a new port, but stores them only with ML2's
+    extension driver tag_ports_during_bulk_creation, and does not say so; with
+    a new security group it accepts none. So whatever is created without the
+    tag gets it by a second call. What can't be tagged is logged, and serves
+    its database instance all the same.
+
+    :param security_group_prefix: what the names of security groups begin
+        with, as trove_security_group_name_prefix
     """
+
+    def __init__(self, metadata_key: str, security_group_prefix: str,
+                 **session: typing.Any) -> None:
+        super().__init__(metadata_key, **session)
+        self._names = {
+            'port': _NAME,
+            'security_group': re.compile(
+                rf'{re.escape(security_group_prefix)}-{_DATABASE_INSTANCE}')}
 
     def request(  # type: ignore[override]
             self, url: str, method: str,
             **kwargs: typing.Any) -> requests.Response:
         """Send a request, as keystoneauth1.session.Session does."""
+        kind = _NETWORK_SIBLINGS.get(url.rpartition('/')[2])
+        if method != 'POST' or kind is None:
+            return super().request(url, method, **kwargs)
+        body = jsonutils.loads(kwargs['data'])
+        named = self._names[kind].fullmatch(body[kind].get('name') or '')
+        if named is None:
+            return super().request(url, method, **kwargs)
+        tag = f'{self._metadata_key}_{named["database_instance"]}'
+        if kind == 'port':
+            body[kind]['tags'] = [*body[kind].get('tags', ()), tag]
+            kwargs['data'] = jsonutils.dumps(body)
         response = super().request(url, method, **kwargs)
-        if (method == 'POST' and url.endswith('/ports') and response.ok):
-            port = jsonutils.loads(response.text)['port']
-            named = _NAME.fullmatch(port['name'])
-            if named:
-                self._tag(f'{url}/{port["id"]}/tags/{self._metadata_key}_'
-                          f'{named["database_instance"]}', kwargs)
+        if response.ok:
+            created = jsonutils.loads(response.text)[kind]
+            if tag not in created.get('tags', ()):
+                self._tag(f'{url}/{created["id"]}/tags/{tag}', kwargs)
         return response
 
     def _tag(self, url: str, kwargs: dict[str, typing.Any]) -> None:
@@ -214,4 +240,5 @@ class PortMarkingSession(_MarkingSession):
         except Exception as error:
             failure = str(error)
         if failure:
-            LOG.warning('Could not tag a port: PUT %s: %s', url, failure)
+            LOG.warning('Could not tag what Trove has created: PUT %s: %s',
+                        url, failure)

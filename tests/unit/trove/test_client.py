@@ -167,6 +167,14 @@ def test_certificates_go_unchecked_where_trove_leaves_them_unchecked(
     assert locks._insecure is (is_insecure and name == 'nova')
 
 
+def test_security_groups_are_known_by_trove_s_own_prefix(configure, context):
+    configure(DEFAULT={'trove_security_group_name_prefix': 'db.sg'})
+    names = adapter('neutron', context).session._names['security_group']
+    instance = 'dbdbdbdb-0000-4000-8000-000000000001'
+    assert names.fullmatch(f'db.sg-{instance}')
+    assert not names.fullmatch(f'dbxsg-{instance}')
+
+
 def test_a_user_s_calls_carry_trove_s_service_token(configure, context):
     configure(trove_guard={'server_owner': 'user'})
     auth = adapter('nova', context).session.auth

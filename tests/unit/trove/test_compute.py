@@ -247,35 +247,92 @@ def test_a_volume_is_marked(service, marking):
         KEY: INSTANCE}
 
 
-def test_a_port_is_tagged(service, marking):
-    service.answers = [(201, {'port': {'id': 'port',
-                                       'name': f'trove-{INSTANCE}'}}),
-                       (201, None)]
-    sessions.PortMarkingSession(**marking).request(
-        '/v2.0/ports', 'POST', endpoint_override='http://neutron',
-        data='{}', raise_exc=False)
+# What is named so, by the end of its path.
+NAMED = {'ports': ('port', f'trove-{INSTANCE}'),
+         'security-groups': ('security_group', f'trove_sg-{INSTANCE}')}
+TAG = f'{KEY}_{INSTANCE}'
+
+
+@pytest.fixture
+def create(service, marking):
+    """Return a function that creates a resource in Neutron as Trove does."""
+    def create(collection, kind, name, **more):
+        return sessions.NetworkMarkingSession(
+            security_group_prefix='trove_sg', **marking).request(
+            f'/v2.0/{collection}', 'POST',
+            endpoint_override='http://neutron', raise_exc=False,
+            data=json.dumps({kind: {'name': name, **more}}))
+
+    return create
+
+
+@pytest.mark.parametrize('collection', NAMED)
+@pytest.mark.parametrize('shown', [{}, {'tags': []}, {'tags': [f'{TAG}0']}])
+def test_what_is_created_without_the_tag_gets_it(
+        service, create, collection, shown):
+    kind, name = NAMED[collection]
+    service.answers = [(201, {kind: {'id': 'new', **shown}}), (201, None)]
+    assert create(collection, kind, name).status_code == 201
     tagged = service.requests[1]
     assert (tagged.method, tagged.url, tagged.body) == (
-        'PUT', f'http://neutron/v2.0/ports/port/tags/{KEY}_{INSTANCE}', None)
+        'PUT', f'http://neutron/v2.0/{collection}/new/tags/{TAG}', None)
 
 
-def test_a_port_that_cannot_be_tagged_serves(service, marking, caplog):
-    service.answers = [(201, {'port': {'id': 'port',
-                                       'name': f'trove-{INSTANCE}'}}),
-                       (500, None)]
-    answer = sessions.PortMarkingSession(**marking).request(
-        '/v2.0/ports', 'POST', endpoint_override='http://neutron',
-        data='{}', raise_exc=False)
-    assert answer.status_code == 201
-    assert 'Could not tag a port' in caplog.text
+def test_a_port_is_tagged_as_it_is_created(service, create):
+    """As with ML2's tag_ports_during_bulk_creation."""
+    service.answers = [(201, {'port': {'id': 'new', 'tags': ['x', TAG]}})]
+    create('ports', 'port', f'trove-{INSTANCE}', tags=['x'])
+    request, = service.requests
+    assert json.loads(request.body) == {'port': {
+        'name': f'trove-{INSTANCE}', 'tags': ['x', TAG]}}
 
 
-@pytest.mark.parametrize('name', ['mine', '', f'trove-{INSTANCE}-x'])
-def test_what_trove_does_not_name_stays_as_it_is(service, marking, name):
-    service.answers = [(201, {'port': {'id': 'port', 'name': name}})]
-    sessions.PortMarkingSession(**marking).request(
-        '/v2.0/ports', 'POST', endpoint_override='http://neutron',
-        data='{}')
+def test_a_security_group_is_created_without_tags(service, create):
+    """Neutron would refuse it."""
+    service.answers = [(201, {'security_group': {'id': 'new'}}), (201, None)]
+    create('security-groups', *NAMED['security-groups'])
+    assert json.loads(service.requests[0].body) == {'security_group': {
+        'name': f'trove_sg-{INSTANCE}'}}
+
+
+@pytest.mark.parametrize('collection', NAMED)
+def test_what_cannot_be_tagged_serves(service, create, collection, caplog):
+    kind, name = NAMED[collection]
+    service.answers = [(201, {kind: {'id': 'new'}}), (500, None)]
+    assert create(collection, kind, name).status_code == 201
+    assert 'Could not tag what Trove has created' in caplog.text
+    assert f'/{collection}/new/tags/{TAG}: 500' in caplog.text
+
+
+@pytest.mark.parametrize('collection', NAMED)
+def test_what_is_not_created_is_not_tagged(service, create, collection):
+    kind, name = NAMED[collection]
+    service.answers = [(409, {'NeutronError': {'message': 'No.'}})]
+    assert create(collection, kind, name).status_code == 409
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize('collection, kind, name', [
+    ('ports', 'port', 'mine'), ('ports', 'port', ''),
+    ('ports', 'port', f'trove-{INSTANCE}-x'),
+    ('ports', 'port', f'trove_sg-{INSTANCE}'),
+    ('security-groups', 'security_group', f'trove-{INSTANCE}'),
+    ('security-groups', 'security_group', f'trove_sgx-{INSTANCE}'),
+    ('networks', 'network', f'trove-{INSTANCE}'),
+    ('security-group-rules', 'security_group_rule', f'trove_sg-{INSTANCE}')])
+def test_what_trove_does_not_name_stays_as_it_is(
+        service, create, collection, kind, name):
+    service.answers = [(201, {kind: {'id': 'new', 'name': name}})]
+    create(collection, kind, name)
+    request, = service.requests
+    assert json.loads(request.body) == {kind: {'name': name}}
+
+
+def test_reads_are_not_looked_at(service, marking):
+    service.answers = [(200, {'ports': []})]
+    sessions.NetworkMarkingSession(
+        security_group_prefix='trove_sg', **marking).request(
+        '/v2.0/ports', 'GET', endpoint_override='http://neutron')
     assert len(service.requests) == 1
 
 
