@@ -355,7 +355,7 @@ def small_pages(monkeypatch):
     monkeypatch.setattr(sources, 'OVERLAP', 2)
     monkeypatch.setattr(sources, 'NOVA_PAGE', 3)
     monkeypatch.setattr(sources, 'CINDER_PAGE', 3)
-    monkeypatch.setattr(sources, 'CINDER_PLACES', 2)
+    monkeypatch.setattr(sources, 'PLACES', 2)
 
 
 def test_pages(fleet, compare, small_pages):

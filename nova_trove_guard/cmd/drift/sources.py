@@ -19,8 +19,8 @@ LOG = logging.getLogger(__name__)
 
 NOVA_PAGE = 500
 CINDER_PAGE = 500
-# How many of the last volumes of a page are kept as places to go on from.
-CINDER_PLACES = 10
+# How many of the last items of a page are kept as places to go on from.
+PLACES = 10
 # From this microversion, Cinder refuses filters that a caller may not use.
 _FILTERS_MICROVERSION = '3.31'
 # Trove lists the servers of a page by one request to Nova, with 55 characters
@@ -35,6 +35,36 @@ Position = tuple[int | None, str | None, abc.Sequence[str]]
 
 # Servers and the id of the last one, for each page.
 _Pages = abc.Iterator[tuple[list[discrepancies.Server], str | None]]
+# Items, as a service shows them, and the ids of the last ones, for each page.
+_MovablePages = abc.Iterator[
+    tuple[list[dict[str, typing.Any]], abc.Sequence[str]]]
+
+
+def _in_pages(get: abc.Callable[
+        [str | None], tuple[list[dict[str, typing.Any]], bool]],
+        last: abc.Sequence[str] | None) -> _MovablePages:
+    """Yield the pages of a list that can't go on from an item that is gone.
+
+    Then it goes on from the one before that, and shows some again.
+
+    :param get: returns the page after an item's id, None for the first one,
+        and whether another page follows
+    :param last: the ids of items after which to start, the last one if that
+        is still there; None to start at the first
+    """
+    places = list(last or ())
+    while True:
+        try:
+            items, has_next = get(places[-1] if places else None)
+        except exceptions.NotFound:
+            if not places:
+                raise
+            places.pop()
+            continue
+        places = [item['id'] for item in items[-PLACES:]]
+        yield items, tuple(places)
+        if not has_next:
+            return
 
 
 class Nova:
@@ -152,37 +182,24 @@ class Cinder:
         except exceptions.EndpointNotFound:
             return False
 
-    def volumes(self, last: abc.Sequence[str] | None) -> abc.Iterator[
-            tuple[list[discrepancies.Volume], abc.Sequence[str]]]:
+    def volumes(self, last: abc.Sequence[str] | None) -> _MovablePages:
         """Yield (volumes, ids of the last ones) of each page.
 
-        Cinder sorts by the time of creation, latest first. It can't go on
-        from a volume that was deleted meanwhile: then it goes on from the one
-        before that, and shows some again.
+        Cinder sorts by the time of creation, latest first.
 
-        :param last: the ids of volumes after which to start, the last one if
-            that is still there; None to start at the first
+        :param last: as _in_pages()
         :raises outcome.Refused: if Cinder shows only one project's
         """
         self._require_all()
-        places = list(last or ())
-        while True:
-            query = {'all_tenants': '1', 'limit': str(CINDER_PAGE)}
-            if places:
-                query['marker'] = places[-1]
-            try:
-                page = self._cinder.get(
-                    '/volumes/detail', params=query).json()
-            except exceptions.NotFound:
-                if not places:
-                    raise
-                places.pop()
-                continue
-            volumes = page['volumes']
-            places = [volume['id'] for volume in volumes[-CINDER_PLACES:]]
-            yield volumes, tuple(places)
-            if not page.get('volumes_links'):
-                return
+        return _in_pages(self._page, last)
+
+    def _page(self, marker: str | None
+              ) -> tuple[list[discrepancies.Volume], bool]:
+        query = {'all_tenants': '1', 'limit': str(CINDER_PAGE)}
+        if marker is not None:
+            query['marker'] = marker
+        page = self._cinder.get('/volumes/detail', params=query).json()
+        return page['volumes'], bool(page.get('volumes_links'))
 
     def _require_all(self) -> None:
         """Refuse credentials to which Cinder shows only their own project's.
