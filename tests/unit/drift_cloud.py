@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated Keystone, Nova, Cinder and Trove, for the real clients.
+"""A simulated Keystone, Nova, Cinder, Neutron and Trove, for real clients.
 
 They speak HTTP, list in pages as the real ones do, and are as busy as a test
 wants. What they say is held against the real ones in
@@ -30,11 +30,14 @@ OPEN_FILTERS = ('name', 'status', 'metadata')
 
 
 class Fleet:
-    """Servers, volumes and database instances, which tests let drift apart.
+    """Database instances and what they have, which tests let drift apart.
 
     :ivar servers: dict of server (dict) by id, in the order of Nova's list
     :ivar volumes: dict of volume (dict) by id, in the order of Cinder's list
+    :ivar networking: dict of dict by id, of Neutron's, by the collection
     :ivar instances: dict of database instance (dict) by id
+    :ivar ports: dict of the port (dict) that Trove made, by instance's id
+    :ivar groups: the same, of security groups
     :ivar elsewhere: as instances, but another Trove's, of the region Two
     :ivar requests: Counter of (service, method, kind of path)
     :ivar trouble: function of a request's number that returns a status and
@@ -42,8 +45,11 @@ class Fleet:
     :ivar on_page: function that is called after each page of Trove's
     :ivar on_volumes: function that is called with the ids of each page of
         Cinder's after it
+    :ivar on_networking: the same, of Neutron's
     :ivar has_cinder: whether the catalog has Cinder
+    :ivar has_neutron: whether it has Neutron
     :ivar is_cinder_admin: whether Cinder takes the operator for an admin
+    :ivar is_neutron_admin: whether Neutron does
     :ivar filters: whether the operator may ask who locked a server
     :ivar takes_tags: whether Nova accepts tags in the state of the servers
     """
@@ -57,8 +63,14 @@ class Fleet:
         self.trouble = lambda number: None
         self.on_page = lambda: None
         self.on_volumes = lambda ids: None
+        self.on_networking = lambda ids: None
+        self.networking = {'ports': {}, 'security-groups': {}}
+        self.ports = {}
+        self.groups = {}
         self.has_cinder = True
+        self.has_neutron = True
         self.is_cinder_admin = True
+        self.is_neutron_admin = True
         self.numbers = itertools.count(1)
         self.clock = itertools.count(1)
         self.filters = True
@@ -84,6 +96,13 @@ class Fleet:
             self.lock(server, 'admin' if project != TROVE_PROJECT
                       else 'owner')
             self.add_volume(volume, {MARKER: instance}, server)
+            group = str(uuid.uuid4())
+            tag = f'{MARKER}_{instance}'
+            self.groups[instance] = self.add_group(
+                group, project, f'trove_sg-{instance}', tag)
+            self.ports[instance] = self.add_port(
+                str(uuid.uuid4()), project, f'trove-{instance}', server,
+                [group], tag)
             made.append(instance)
         return made
 
@@ -101,6 +120,22 @@ class Fleet:
             'id': volume, 'status': 'in-use' if server else 'available',
             'metadata': metadata, 'migration_status': None,
             'attachments': [{'server_id': server}] if server else []}
+
+    def add_port(self, port, project, name, server, groups=(), *tags):
+        """Add a port, which may be plugged into a server, and return it."""
+        made = self.networking['ports'][port] = {
+            'id': port, 'project_id': project, 'name': name,
+            'tags': list(tags), 'device_id': server or '',
+            'device_owner': 'compute:nova' if server else '',
+            'security_groups': list(groups)}
+        return made
+
+    def add_group(self, group, project, name, *tags):
+        """Add a security group, and return it."""
+        made = self.networking['security-groups'][group] = {
+            'id': group, 'project_id': project, 'name': name,
+            'tags': list(tags)}
+        return made
 
     def volume_of(self, instance):
         """Return the volume (dict) of an instance's id."""
@@ -158,8 +193,10 @@ class Fleet:
                                                   ('Two', path + '-two'))]}
                         for type_, path in (('compute', '/compute'),
                                             ('volumev3', '/volume'),
+                                            ('network', '/network'),
                                             ('database', '/database'))
-                        if self.has_cinder or path != '/volume']}}
+                        if (self.has_cinder or path != '/volume') and
+                        (self.has_neutron or path != '/network')]}}
 
     # Nova
 
@@ -235,6 +272,47 @@ class Fleet:
         self.on_volumes([volume['id'] for volume in page['volumes']])
         return 200, page
 
+    # Neutron
+
+    def list_networking(self, collection, query, url):
+        """Answer a list of ports or security groups, as Neutron does.
+
+        :param query: list of (name, value)
+        """
+        fields = {value for name, value in query if name == 'fields'}
+        query = dict(query)
+        rows = sorted(self.networking[collection].values(),
+                      key=lambda row: row['id'])
+        ids = [row['id'] for row in rows]
+        if 'marker' in query and query['marker'] not in ids:
+            if collection == 'ports':
+                return 404, {'NeutronError': {'message': 'No such port.'}}
+            del query['marker']
+        after = ids.index(query['marker']) + 1 if 'marker' in query else 0
+        limit = int(query['limit'])
+        name = collection.replace('-', '_')
+        page = [row for row in rows[after:after + limit]
+                if self.is_neutron_admin or row['project_id'] == TROVE_PROJECT]
+        links = [{'rel': 'previous', 'href': url}] if after else []
+        if len(page) == limit:
+            links.append({'rel': 'next', 'href': url})
+        self.on_networking([row['id'] for row in page])
+        return 200, {
+            name: [{field: row[field] for field in fields} for row in page],
+            f'{name}_links': links}
+
+    def create_network(self, body):
+        """Answer a new network that has what Neutron does not know."""
+        unknown = body['network'].keys() - {'name', 'project_id'}
+        assert unknown, 'a network would have been created'
+        message = f'Unrecognized attribute(s) \'{", ".join(unknown)}\''
+        if (body['network'].get('project_id', TROVE_PROJECT) !=
+                TROVE_PROJECT and not self.is_neutron_admin):
+            message = ('Specifying \'project_id\' or \'tenant_id\' other than '
+                       'the authenticated project in request requires admin '
+                       'or advsvc privileges')
+        return 400, {'NeutronError': {'message': message}}
+
     # Trove
 
     def list_instances(self, query, url):
@@ -271,8 +349,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._do(json.loads(self.rfile.read(length)))
 
     def do_PUT(self):
-        """Answer a write without a body."""
-        self._do(None)
+        """Answer a write, which may have no body."""
+        length = int(self.headers.get('Content-Length') or 0)
+        self._do(json.loads(self.rfile.read(length)) if length else None)
 
     def _do(self, body):
         fleet = self.fleet
@@ -287,9 +366,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             status, headers = trouble
             self._answer(status, {'overLimit': {'message': 'Busy.'}}, headers)
             return
-        query = dict(urllib.parse.parse_qsl(url.query))
-        self._answer(*self._route(
-            fleet, url.path.strip('/').split('/'), query, body))
+        query = urllib.parse.parse_qsl(url.query)
+        path = url.path.strip('/').split('/')
+        if path[0] == 'network':
+            self._answer(*self._route_networking(fleet, path[2:], query, body))
+        else:
+            self._answer(*self._route(fleet, path, dict(query), body))
 
     def _route(self, fleet, path, query, body):
         service, kind, *rest = path
@@ -340,6 +422,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return 400, {'badRequest': {'message': 'Not in maintenance.'}}
         volume['metadata'] |= body['metadata']
         return 200, body
+
+    def _route_networking(self, fleet, path, query, body):
+        collection, *rest = path
+        fleet.requests['network', self.command, collection,
+                       *('id' if place == 0 else part
+                         for place, part in enumerate(rest[:2]))] += 1
+        if collection == 'networks':
+            return fleet.create_network(body)
+        if not rest:
+            return fleet.list_networking(collection, query, self.path)
+        row = fleet.networking[collection].get(rest[0])
+        if row is None:
+            return 404, {'NeutronError': {'message': 'No such thing.'}}
+        if len(rest) == 1:
+            return 200, {collection.replace('-', '_')[:-1]: row}
+        if row.get('held'):
+            return 403, {'NeutronError': {'message': 'Not you.'}}
+        if len(rest) == 2:
+            row['tags'] = body['tags']
+            return 200, body
+        row['tags'].append(urllib.parse.unquote(rest[2]))
+        return 201, None
 
     def _answer(self, status, document, headers=None):
         content = b'' if document is None else json.dumps(document).encode()

@@ -2,6 +2,7 @@
 """What drift finds and fixes, by the real clients in a simulated cloud."""
 
 import argparse
+import dataclasses
 import datetime
 import email.utils
 import io
@@ -72,8 +73,10 @@ def compare(fleet):
             return comparisons.Comparison(
                 sources.Nova(session, tagged_only, region_name='One'),
                 sources.Cinder(session, region_name='One'),
+                sources.Neutron(session, region_name='One'),
                 trove('One'), tuple(map(trove, others)),
-                discrepancies.Expectation(MARKER, owner, TROVE_PROJECT),
+                discrepancies.Expectation(
+                    MARKER, owner, TROVE_PROJECT, 'trove_sg'),
                 ledger or store.Ledger('', 'a test'),
                 progress_bar.Progress(io.StringIO()), frozenset(ignored),
                 jobs=3)
@@ -82,13 +85,16 @@ def compare(fleet):
 
 
 def found(one):
-    """Run a Comparison; return the set of (code, id) that it finds.
-
-    The id is that of the server or, where it is about a volume, the volume.
-    """
+    """Run a Comparison; return the set of (code, id) that it finds."""
     one.run()
-    return {(discrepancy.code, discrepancy.volume or discrepancy.server)
+    return {(discrepancy.code, subject(discrepancy))
             for discrepancy, _ in one.ledger.results()}
+
+
+def subject(discrepancy):
+    """Return the id of what a Discrepancy is about."""
+    return (discrepancy.volume or discrepancy.port or
+            discrepancy.security_group or discrepancy.server)
 
 
 # Drifts: functions of a fleet and an instance's id, by what is found.
@@ -147,6 +153,26 @@ def lose_volume(fleet, instance):
     del fleet.volumes[fleet.instances[instance]['volume_id']]
 
 
+def unmark_port(fleet, instance):
+    fleet.ports[instance]['tags'][:] = ['theirs']
+
+
+def mark_port_otherwise(fleet, instance):
+    fleet.ports[instance]['tags'][:] = [f'{MARKER}_mine']
+
+
+def mark_port_twice(fleet, instance):
+    fleet.ports[instance]['tags'].append(f'{MARKER.upper()}_{fleet.ids[0]}')
+
+
+def unmark_group(fleet, instance):
+    fleet.groups[instance]['tags'].clear()
+
+
+def mark_group_otherwise(fleet, instance):
+    fleet.groups[instance]['tags'][:] = [f'{MARKER}_']
+
+
 DRIFTS = [
     (unlock, Code.UNLOCKED), (unmark, Code.MARKER_MISSING),
     (mark_otherwise, Code.MARKER_WRONG), (lose, Code.SERVER_MISSING),
@@ -154,7 +180,12 @@ DRIFTS = [
     (fail, Code.SERVER_ERROR), (move, Code.WRONG_PROJECT),
     (silence, Code.UNREADABLE), (unmark_volume, Code.VOLUME_MARKER_MISSING),
     (mark_volume_otherwise, Code.VOLUME_MARKER_WRONG),
-    (lose_volume, Code.VOLUME_MISSING)]
+    (lose_volume, Code.VOLUME_MISSING),
+    (unmark_port, Code.PORT_MARKER_MISSING),
+    (mark_port_otherwise, Code.PORT_MARKER_WRONG),
+    (mark_port_twice, Code.PORT_MARKER_WRONG),
+    (unmark_group, Code.SECURITY_GROUP_MARKER_MISSING),
+    (mark_group_otherwise, Code.SECURITY_GROUP_MARKER_WRONG)]
 
 
 def test_a_healthy_fleet_has_no_discrepancies(compare):
@@ -163,15 +194,17 @@ def test_a_healthy_fleet_has_no_discrepancies(compare):
 
 @pytest.mark.parametrize('drift, code', DRIFTS)
 def test_each_drift_is_reported(fleet, compare, drift, code):
-    drift(fleet, fleet.ids[3])
     instance = fleet.instances[fleet.ids[3]]
-    drifted = instance[
-        'volume_id' if code.startswith('volume-') else 'server_id'] or ''
+    drift(fleet, fleet.ids[3])
+    drifted = {'volume': instance['volume_id'],
+               'port': fleet.ports[fleet.ids[3]]['id'],
+               'security': fleet.groups[fleet.ids[3]]['id']}.get(
+        code.partition('-')[0], instance['server_id'] or '')
     assert found(compare()) == {(code, drifted)}
 
 
 def test_all_drifts_at_once(fleet, compare):
-    fleet.ids += fleet.grow(5)
+    fleet.ids += fleet.grow(10)
     for instance, (drift, _) in zip(fleet.ids, DRIFTS, strict=True):
         drift(fleet, instance)
     assert sorted(code for code, _ in found(compare())) == sorted(
@@ -190,11 +223,14 @@ def test_a_finding_is_one_harmless_line(fleet, compare):
 def test_every_code_has_a_remedy():
     assert set(discrepancies.REMEDIES) == set(Code)
     for code in Code:
-        discrepancy = discrepancies.Discrepancy(code, 'S', 'V', 'I', '')
+        discrepancy = discrepancies.Discrepancy(
+            code, 'S', 'I', '', 'V', 'P', 'G')
         assert '{' not in discrepancy.remedy('K')
     for kind in discrepancies.Kind:
+        which = ('--tag <tag>' if kind in discrepancies.TAG_CODES
+                 else '--property K')
         assert discrepancies.forged(kind, 'ID', 'x', '').remedy(
-            'K').endswith(f'openstack {kind} unset --property K ID')
+            'K').endswith(f'openstack {kind.noun} unset {which} ID')
 
 
 # Locks
@@ -210,6 +246,8 @@ def test_a_lock_that_the_tenant_can_remove(
     fleet.instances.clear()
     fleet.servers.clear()
     fleet.volumes.clear()
+    for rows in fleet.networking.values():
+        rows.clear()
     instance, = fleet.grow(1, project)
     server = fleet.instances[instance]['server_id']
     fleet.lock(server, locked_by)
@@ -274,11 +312,17 @@ def test_a_marker_of_another_server_s_instance(fleet, compare):
 
 def test_what_is_another_trove_s_is_not_forged(fleet, compare):
     known, = fleet.grow(1)
+    port, group = fleet.ports[known], fleet.groups[known]
+    for each in port, group:
+        # Of that Trove, which may have another.
+        each['project_id'] = OTHER_PROJECT
     instance = fleet.elsewhere[known] = fleet.instances.pop(known)
     assert found(compare(others=['Two'])) == set()
     assert found(compare()) == {
         (Code.MARKER_FORGED, instance['server_id']),
-        (Code.VOLUME_MARKER_FORGED, instance['volume_id'])}
+        (Code.VOLUME_MARKER_FORGED, instance['volume_id']),
+        (Code.PORT_MARKER_FORGED, port['id']),
+        (Code.SECURITY_GROUP_MARKER_FORGED, group['id'])}
 
 
 def test_only_tagged_servers_are_listed_if_wanted(fleet, compare):
@@ -346,6 +390,173 @@ def test_credentials_that_see_one_project_s_volumes_are_refused(
         compare().run()
 
 
+# Ports and security groups
+
+def test_ports_are_left_out_without_neutron(fleet, compare):
+    for instance in fleet.ids:
+        unmark_port(fleet, instance)
+        unmark_group(fleet, instance)
+    fleet.has_neutron = False
+    assert found(compare()) == set()
+
+
+def test_an_instance_without_ports_and_groups_is_ok(fleet, compare):
+    """As with trove_security_groups_support = false."""
+    for rows in fleet.networking.values():
+        rows.clear()
+    assert found(compare()) == set()
+
+
+def test_the_marker_is_compared_without_case(fleet, compare):
+    """As MariaDB does, for which it is the same tag."""
+    port = fleet.ports[fleet.ids[0]]
+    port['tags'][:] = [tag.upper() for tag in port['tags']]
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('change', [
+    {'name': 'mine'}, {'device_owner': 'network:dhcp'},
+    {'device_owner': ''}, {'device_id': 'another'},
+    {'project_id': OTHER_PROJECT}])
+def test_only_ports_that_trove_made_must_be_marked(fleet, compare, change):
+    """A tenant can give a port any name and device."""
+    unmark_port(fleet, fleet.ids[0])
+    fleet.ports[fleet.ids[0]].update(change)
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('owner', ['trove', 'user'])
+@pytest.mark.parametrize('project', [
+    TROVE_PROJECT, USER_PROJECT, OTHER_PROJECT])
+@pytest.mark.parametrize('is_bound', [True, False])
+def test_only_groups_that_trove_made_must_be_marked(
+        fleet, compare, owner, project, is_bound):
+    """A tenant can give a group any name."""
+    group = fleet.groups[fleet.ids[0]]
+    unmark_group(fleet, fleet.ids[0])
+    group['project_id'] = project
+    if not is_bound:
+        fleet.ports[fleet.ids[0]]['security_groups'].clear()
+    one = compare(owner, ignored=[Code.WRONG_PROJECT])
+    is_theirs = is_bound or project == {
+        'trove': TROVE_PROJECT, 'user': USER_PROJECT}[owner]
+    assert found(one) == (
+        {(Code.SECURITY_GROUP_MARKER_MISSING, group['id'])}
+        if is_theirs else set())
+
+
+@pytest.mark.parametrize('name', [None, 'mine', 'trove-{}', 'trove_sg-{}-x'])
+def test_groups_with_other_names_need_no_marker(fleet, compare, name):
+    unmark_group(fleet, fleet.ids[0])
+    fleet.groups[fleet.ids[0]]['name'] = name and name.format(fleet.ids[0])
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('marker', ['of one', 'of none', 'x', ''])
+@pytest.mark.parametrize('kind', ['port', 'security_group'])
+def test_a_forged_marker_on_a_port_or_group(fleet, compare, kind, marker):
+    known = {'of one': fleet.ids[0],
+             'of none': '4decd968-a8f9-47db-b572-dc39a0e34182'}
+    tag = f'{MARKER}_{known.get(marker, marker)}'
+    if kind == 'port':
+        fleet.add_port('forged', OTHER_PROJECT, 'x', 'theirs', [], 'y', tag)
+        fleet.add_port('ordinary', OTHER_PROJECT, 'x', 'theirs', [], 'y')
+    else:
+        fleet.add_group('forged', OTHER_PROJECT, 'x', tag, 'y')
+        fleet.add_group('ordinary', OTHER_PROJECT, 'x', 'y')
+    one = compare()
+    code = {'port': Code.PORT_MARKER_FORGED,
+            'security_group': Code.SECURITY_GROUP_MARKER_FORGED}[kind]
+    assert found(one) == {(code, 'forged')}
+    (discrepancy, _), = one.ledger.results()
+    assert discrepancy.instance == known.get(marker, '')
+    server = fleet.instances[fleet.ids[0]]['server_id']
+    noun = kind.replace('_', ' ')
+    assert discrepancy.detail.startswith(
+        f'the {noun} does not belong to server {server} of the database'
+        if marker == 'of one' else 'Trove has no database instance ')
+
+
+def test_what_claims_to_be_on_a_managed_server_is_forged(fleet, compare):
+    """Anyone can write so on a port of their own."""
+    server = fleet.instances[fleet.ids[0]]['server_id']
+    tag = f'{MARKER}_{fleet.ids[0]}'
+    fleet.add_port('forged', OTHER_PROJECT, f'trove-{fleet.ids[0]}', server,
+                   ['group'], tag)
+    fleet.add_group('group', OTHER_PROJECT, 'x', tag)
+    assert found(compare()) == {
+        (Code.PORT_MARKER_FORGED, 'forged'),
+        (Code.SECURITY_GROUP_MARKER_FORGED, 'group')}
+
+
+def test_each_of_several_markers_is_checked(fleet, compare, monkeypatch):
+    monkeypatch.setattr(store, 'BATCH', 1)
+    fleet.ports[fleet.ids[0]]['name'] = 'renamed'
+    # It comes after the marker that is confirmed.
+    fleet.ports[fleet.ids[0]]['tags'].append(f'{MARKER}_x')
+    one = dataclasses.replace(compare(), jobs=1)
+    assert found(one) == {
+        (Code.PORT_MARKER_FORGED, fleet.ports[fleet.ids[0]]['id'])}
+
+
+@pytest.mark.parametrize('what', ['ports', 'groups'])
+def test_what_has_been_renamed_is_not_forged(fleet, compare, what):
+    getattr(fleet, what)[fleet.ids[0]]['name'] = 'mine'
+    assert found(compare()) == set()
+
+
+def test_what_a_failed_server_has_left_is_not_forged(fleet, compare):
+    port, group = fleet.ports[fleet.ids[0]], fleet.groups[fleet.ids[0]]
+    port |= {'device_id': '', 'device_owner': ''}
+    fleet.instances[fleet.ids[0]] |= {'server_id': None, 'status': 'ERROR'}
+    codes = {Code.SERVER_MISSING, Code.MARKER_FORGED}
+    assert {code for code, _ in found(compare())} == codes
+    for each in port, group:
+        each['project_id'] = OTHER_PROJECT
+    assert {code for code, _ in found(compare())} == codes | {
+        Code.PORT_MARKER_FORGED, Code.SECURITY_GROUP_MARKER_FORGED}
+
+
+def test_ports_that_trove_makes_are_not_forged(fleet, compare):
+    """Nova plugs them in after that."""
+    port = fleet.ports[fleet.ids[0]]
+    port |= {'device_id': '', 'device_owner': ''}
+    assert found(compare()) == {(Code.PORT_MARKER_FORGED, port['id'])}
+    fleet.instances[fleet.ids[0]] |= {
+        'status': 'BUILD', 'task_description': 'The instance is building.'}
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('has_others', [True, False])
+@pytest.mark.parametrize('is_empty', [True, False])
+def test_credentials_that_see_one_project_s_ports_are_refused(
+        fleet, compare, has_others, is_empty):
+    """Neutron does not say that there are others."""
+    fleet.is_neutron_admin = False
+    if has_others:
+        fleet.add_port('theirs', OTHER_PROJECT, '', None)
+    if is_empty:
+        fleet.networking['ports'].clear()
+    with pytest.raises(outcome.Refused, match='context_is_admin of Neutron'):
+        compare().run()
+
+
+def test_an_empty_cloud_has_no_discrepancies(fleet, compare):
+    for kind in (fleet.instances, fleet.servers, fleet.volumes,
+                 *fleet.networking.values()):
+        kind.clear()
+    assert found(compare()) == set()
+
+
+@pytest.mark.parametrize('answer', [
+    (403, {}), (400, {}), (201, {})])
+def test_an_answer_that_is_not_understood_is_a_refusal(
+        fleet, compare, answer):
+    fleet.create_network = lambda body: answer
+    with pytest.raises(outcome.Refused, match='may not list the ports'):
+        compare().run()
+
+
 # Lists that change while they are read
 
 @pytest.fixture
@@ -355,6 +566,7 @@ def small_pages(monkeypatch):
     monkeypatch.setattr(sources, 'OVERLAP', 2)
     monkeypatch.setattr(sources, 'NOVA_PAGE', 3)
     monkeypatch.setattr(sources, 'CINDER_PAGE', 3)
+    monkeypatch.setattr(sources, 'NEUTRON_PAGE', 3)
     monkeypatch.setattr(sources, 'PLACES', 2)
 
 
@@ -423,6 +635,35 @@ def test_no_volume_is_missed_where_cinder_s_list_moves(
     assert not fleet.requests['volume', 'GET', 'id']
 
 
+@pytest.mark.parametrize('deleted', [1, 2, 3])
+@pytest.mark.parametrize('collection', ['ports', 'security-groups'])
+def test_nothing_is_missed_where_neutron_s_list_moves(
+        fleet, compare, small_pages, collection, deleted):
+    """From what is gone, Neutron goes on at the first one, or not at all."""
+    for number in range(30):
+        fleet.add_port(f'{number % 16:x}-other', OTHER_PROJECT, 'x', 'x')
+        fleet.add_group(f'{number % 16:x}-other', OTHER_PROJECT, 'x')
+    fleet.ids += fleet.grow(10)
+    for instance in fleet.ids:
+        unmark_port(fleet, instance)
+        unmark_group(fleet, instance)
+    listed = 'network', 'GET', collection
+    expected = found(compare())
+    pages = fleet.requests.pop(listed)
+    assert len(expected) == 2 * len(fleet.ids)
+
+    def move_on(ids):
+        if fleet.requests[listed] == 4:
+            for gone in ids[-deleted:]:
+                if gone.endswith('-other'):
+                    del fleet.networking[collection][gone]
+
+    fleet.on_networking = move_on
+    assert found(compare()) == expected
+    assert fleet.requests[listed] <= pages + 6
+    assert not fleet.requests['network', 'GET', collection, 'id']
+
+
 def test_a_volume_that_trove_records_meanwhile_is_compared(
         fleet, compare, small_pages):
     fleet.ids += fleet.grow(10)
@@ -471,8 +712,8 @@ def fix(one, for_real=True, project=TROVE_PROJECT):
     """Run a Comparison and fix; return {(code, id): result} as found()."""
     one.run()
     fixes.Fix(one, project, for_real).run()
-    return {(discrepancy.code, discrepancy.volume or discrepancy.server):
-            result for discrepancy, result in one.ledger.results()}
+    return {(discrepancy.code, subject(discrepancy)): result
+            for discrepancy, result in one.ledger.results()}
 
 
 def test_discrepancies_are_fixed_where_that_is_safe(fleet, compare):
@@ -570,9 +811,9 @@ def test_no_volume_is_marked_unless_cinder_confirms_it(
 
 
 def writes(fleet):
-    return sum(count for (service, method, *_), count
+    return sum(count for (service, method, *path), count
                in fleet.requests.items()
-               if method in ('POST', 'PUT'))
+               if method in ('POST', 'PUT') and path != ['networks'])
 
 
 @pytest.mark.parametrize('takes_tags, tags', [
@@ -779,7 +1020,7 @@ class Cut(BaseException):
     """As a kill."""
 
 
-@pytest.mark.parametrize('number', range(1, 60, 4))
+@pytest.mark.parametrize('number', range(1, 100, 4))
 def test_an_interrupted_run_continues(
         fleet, compare, small_pages, tmp_path, number, monkeypatch):
     fleet.ids += fleet.grow(20)
@@ -787,6 +1028,7 @@ def test_an_interrupted_run_continues(
         drift(fleet, instance)
     fleet.add_server('forged', OTHER_PROJECT, {MARKER: 'x'})
     fleet.add_volume('forged', {MARKER: 'x'})
+    fleet.add_port('forged', OTHER_PROJECT, '', None, [], f'{MARKER}_x')
     expected = found(compare())
     whole = sum(fleet.requests.values())
 

@@ -87,16 +87,23 @@ def drift(fleet, ids):
         fleet.lock(server['id'], None)
         del server['metadata'][MARKER]
         del fleet.volume_of(instance)['metadata'][MARKER]
+        fleet.ports[instance]['tags'].clear()
+        fleet.groups[instance]['tags'].clear()
     for instance in ids[50::1000]:
         del fleet.servers[fleet.instances[instance]['server_id']]
         del fleet.volumes[fleet.instances[instance]['volume_id']]
     for number in range(10):
         fleet.add_server(f'forged-{number}', OTHER_PROJECT, {MARKER: 'x'})
         fleet.add_volume(f'forged-{number}', {MARKER: 'x'})
+        fleet.add_port(f'forged-{number}', OTHER_PROJECT, '', 'x', [],
+                       f'{MARKER}_x')
     return {'marker-missing': len(ids[::100]), 'unlocked': len(ids[::100]),
             'server-missing': len(ids[50::1000]), 'marker-forged': 10,
             'volume-marker-missing': len(ids[::100]),
-            'volume-missing': len(ids[50::1000]), 'volume-marker-forged': 10}
+            'volume-missing': len(ids[50::1000]), 'volume-marker-forged': 10,
+            'port-marker-missing': len(ids[::100]),
+            'port-marker-forged': 10,
+            'security-group-marker-missing': len(ids[::100])}
 
 
 # The codes of what --fix fixes here.
@@ -120,10 +127,12 @@ def test_twenty_thousand_servers(fleet, operator):
 
     fleet.grow(MANY - FEW)
     expected = drift(fleet, list(fleet.instances))
-    # Other people's servers and volumes, and a cloud with enough to do.
+    # Other people's resources, and a cloud with enough to do.
     for number in range(MANY // 10):
         fleet.add_server(f'other-{number}', OTHER_PROJECT, {})
         fleet.add_volume(f'other-{number}', {})
+        fleet.add_port(f'other-{number}', OTHER_PROJECT, '', 'x', [], 'y')
+        fleet.add_group(f'other-{number}', OTHER_PROJECT, '', 'y')
     fleet.trouble = lambda number: {
         7: (503, {}), 57: (429, {'Retry-After': '0'})}.get(number % 100)
     status, rows, errors = operator.run('--fix', '--yes', '--jobs', '8')
@@ -216,13 +225,15 @@ def test_a_run_continues_after_cinder_failed(fleet, operator):
     assert fleet.requests['volume', 'GET', 'detail'] == 1
 
 
-def test_a_cloud_without_cinder(fleet, operator):
+def test_a_cloud_without_cinder_and_neutron(fleet, operator):
     fleet.grow(1)
-    fleet.has_cinder = False
+    fleet.has_cinder = fleet.has_neutron = False
     status, rows, errors = operator.run()
     assert (status, rows) == (0, []), errors
     assert errors.splitlines() == [
         'Volumes are not compared: the catalog has no Cinder.',
+        'Ports and security groups are not compared: the catalog has no '
+        'Neutron.',
         '1 database instances: 0 discrepancies, 0 left']
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard drift``: compare Trove with Nova and Cinder."""
+"""``nova-trove-guard drift``: compare Trove with the other services."""
 
 import argparse
 from collections import abc
@@ -29,7 +29,7 @@ FOUND = 'found'
 
 
 class Drift(clouds.Command, outcome.CheckLister):
-    """Compare Trove's records with Nova's and Cinder's.
+    """Compare Trove's records with Nova's, Cinder's and Neutron's.
 
     Prints one line per discrepancy, with the command that fixes it. Use the
     Trove admin's credentials: any admin can run the comparison, but where
@@ -59,13 +59,19 @@ class Drift(clouds.Command, outcome.CheckLister):
             help='the ID of Trove\'s own project (default: the project of '
                  'the credentials)')
         parser.add_argument(
+            '--security-group-prefix', default='trove_sg', metavar='<name>',
+            help='what the names of the security groups of database '
+                 'instances begin with: trove_security_group_name_prefix in '
+                 'trove.conf (default: %(default)s)')
+        parser.add_argument(
             '--trove-region', metavar='<region>',
             help='the region of Trove (default: the region of Nova)')
         parser.add_argument(
             '--other-trove', action='append', default=[], metavar='<region>',
             help='the region of another Trove with servers in the same '
-                 'Nova or volumes in the same Cinder: their markers are not '
-                 'reported as forged; repeat for several')
+                 'Nova, volumes in the same Cinder or ports in the same '
+                 'Neutron: their markers are not reported as forged; repeat '
+                 'for several')
         parser.add_argument(
             '--tagged-only', action='store_true',
             help='list only servers with Trove\'s tag: faster in a cloud '
@@ -116,6 +122,9 @@ class Drift(clouds.Command, outcome.CheckLister):
             if not comparison.cinder.is_there():
                 print('Volumes are not compared: the catalog has no Cinder.',
                       file=self.app.stderr)
+            if not comparison.neutron.is_there():
+                print('Ports and security groups are not compared: the '
+                      'catalog has no Neutron.', file=self.app.stderr)
             with comparison.progress.shown():
                 comparison.run()
             if parsed_args.fix:
@@ -125,14 +134,15 @@ class Drift(clouds.Command, outcome.CheckLister):
             rows, left = [], 0
             for each, result in ledger.results():
                 rows.append((
-                    each.code, each.server, each.volume, each.instance,
-                    each.detail, result or FOUND,
+                    each.code, each.server, each.volume, each.port,
+                    each.security_group, each.instance, each.detail,
+                    result or FOUND,
                     each.remedy(parsed_args.metadata_key)))
                 left += result not in fixes.RESOLVED
             self.ok = not left
             self._summary = _summary(ledger, left)
-        return ('Code', 'Server', 'Volume', 'Database Instance', 'Detail',
-                'Result', 'Remedy'), rows
+        return ('Code', 'Server', 'Volume', 'Port', 'Security Group',
+                'Database Instance', 'Detail', 'Result', 'Remedy'), rows
 
     def _fix(self, fix: fixes.Fix, parsed_args: argparse.Namespace) -> None:
         if fix.for_real and fix.count and not parsed_args.yes:
@@ -182,11 +192,13 @@ def _comparison(connection: openstack.connection.Connection,
         nova=sources.Nova(session, parsed_args.tagged_only, **compute),
         cinder=sources.Cinder(
             session, **_where(connection, 'block-storage')),
+        neutron=sources.Neutron(session, **_where(connection, 'network')),
         trove=trove(parsed_args.trove_region),
         other_troves=tuple(map(trove, parsed_args.other_trove)),
         expectation=discrepancies.Expectation(
             parsed_args.metadata_key, parsed_args.server_owner,
-            parsed_args.trove_project or connection.current_project_id),
+            parsed_args.trove_project or connection.current_project_id,
+            parsed_args.security_group_prefix),
         ledger=ledger, progress=progress_bar.Progress(stderr),
         ignored=frozenset(map(discrepancies.Code, parsed_args.ignore)),
         jobs=parsed_args.jobs)
@@ -199,10 +211,12 @@ def _subject(connection: openstack.connection.Connection,
         connection.config.get_auth_args().get('auth_url'),
         _where(connection, 'compute'),
         _where(connection, 'block-storage'),
+        _where(connection, 'network'),
         _where(connection, 'database', parsed_args.trove_region),
         parsed_args.other_trove, parsed_args.metadata_key,
         parsed_args.server_owner, parsed_args.trove_project,
-        parsed_args.tagged_only, parsed_args.ignore])
+        parsed_args.security_group_prefix, parsed_args.tagged_only,
+        parsed_args.ignore])
 
 
 def _summary(ledger: store.Ledger, left: int) -> str:

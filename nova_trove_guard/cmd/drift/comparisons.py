@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare Trove's records with Nova's and Cinder's, phase by phase.
+"""Compare Trove's records with those of other services, phase by phase.
 
 Each phase stores its progress together with its results, page by page. So an
 interrupted run can continue.
@@ -27,9 +27,10 @@ Result = typing.TypeVar('Result')
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """A comparison of Trove's records with Nova's and Cinder's.
+    """A comparison of Trove's records with Nova's, Cinder's and Neutron's.
 
     :ivar cinder: if there is none, no volumes are compared
+    :ivar neutron: if there is none, no ports and security groups are compared
     :ivar other_troves: those whose servers are in the same Nova, and are not
         compared
     :ivar ignored: the codes that are not recorded
@@ -38,6 +39,7 @@ class Comparison:
 
     nova: sources.Nova
     cinder: sources.Cinder
+    neutron: sources.Neutron
     trove: sources.Trove
     other_troves: tuple[sources.Trove, ...]
     expectation: discrepancies.Expectation
@@ -55,6 +57,8 @@ class Comparison:
         phases = self._PHASES
         if self.cinder.is_there():
             phases = phases | self._VOLUME_PHASES
+        if self.neutron.is_there():
+            phases = phases | self._NETWORK_PHASES
         for name, phase in phases.items():
             if not self.ledger.is_done(name):
                 phase(self, name)
@@ -151,7 +155,7 @@ class Comparison:
             self, kind: discrepancies.Kind, unknown: tuple[str, str],
             answer: tuple[discrepancies.Instance | None, bool]) -> None:
         (resource_id, marker), (instance, is_ours) = unknown, answer
-        self.ledger.set_marker_checked(kind, resource_id)
+        self.ledger.set_marker_checked(kind, resource_id, marker)
         if instance is not None and is_ours:
             self.ledger.add(instance)
         if instance is None:
@@ -202,6 +206,114 @@ class Comparison:
                               if instance.volume else None),
             self._check_volume)
 
+    def _list_ports(self, name: str) -> None:
+        self._in_pages(name, functools.partial(self.neutron.pages, Kind.PORT),
+                       self._check_listed_port)
+
+    def _check_listed_port(self, port: discrepancies.NetworkResource) -> None:
+        """Check a port that is a managed server's or has a marker."""
+        server_id = port['device_id']
+        instance = self.ledger.instance_of(Kind.SERVER, server_id)
+        if (discrepancies.is_on_server(port, server_id) and
+                (instance is not None or self.expectation.markers(port))):
+            for security_group in port['security_groups']:
+                self.ledger.bind(security_group, server_id)
+        self._check_tags(
+            Kind.PORT, port,
+            instance if instance is not None and
+            self.expectation.is_port_of(instance, port) else None)
+
+    def _list_security_groups(self, name: str) -> None:
+        self._in_pages(
+            name, functools.partial(self.neutron.pages, Kind.SECURITY_GROUP),
+            self._check_listed_group)
+
+    def _check_listed_group(
+            self, group: discrepancies.NetworkResource) -> None:
+        """Check a security group that is Trove's own or has a marker."""
+        named = self.expectation.named_instance(Kind.SECURITY_GROUP, group)
+        instance = self.ledger.instance(named) if named else None
+        self._check_tags(
+            Kind.SECURITY_GROUP, group,
+            instance if instance is not None and self.expectation.is_group_of(
+                instance, group, self._is_bound(instance, group)) else None)
+
+    def _check_tags(self, kind: discrepancies.Kind,
+                    shown: discrepancies.NetworkResource,
+                    instance: discrepancies.Instance | None) -> None:
+        """Check the tags of a port or security group.
+
+        :param instance: the one that it is Trove's own for, None for none
+        """
+        if instance is not None:
+            for discrepancy in self.expectation.check_tags(
+                    kind, instance, shown):
+                self._record(discrepancy)
+        else:
+            for marker in self.expectation.markers(shown):
+                self.ledger.add_unknown_marker(kind, shown['id'], marker)
+
+    def _is_bound(self, instance: discrepancies.Instance,
+                  group: discrepancies.NetworkResource) -> bool:
+        return self.ledger.is_bound(group['id'], instance.server)
+
+    def _check_unknown_port_markers(self, name: str) -> None:
+        self._check_unknown_tags(name, Kind.PORT)
+
+    def _check_unknown_group_markers(self, name: str) -> None:
+        self._check_unknown_tags(name, Kind.SECURITY_GROUP)
+
+    def _check_unknown_tags(self, name: str,
+                            kind: discrepancies.Kind) -> None:
+        """Check the markers of what is not known to be Trove's own.
+
+        As _check_unknown_markers(). Both sides are asked again, as an
+        instance can get a server between the two lists.
+        """
+        self._one_by_one(
+            name, self.ledger.unknown_markers(kind),
+            self.ledger.size('unknown_markers',
+                             f"NOT is_checked AND kind = '{kind}'"),
+            lambda unknown: (*self._instance_of_marker(unknown[1]),
+                             self.neutron.show(kind, unknown[0])),
+            functools.partial(self._check_tag, kind))
+
+    def _check_tag(
+            self, kind: discrepancies.Kind, unknown: tuple[str, str],
+            answer: tuple[discrepancies.Instance | None, bool,
+                          discrepancies.NetworkResource | None]) -> None:
+        (resource_id, marker), (instance, is_ours, shown) = unknown, answer
+        self.ledger.set_marker_checked(kind, resource_id, marker)
+        if shown is None or marker not in self.expectation.markers(shown):
+            return
+        if instance is None:
+            self._record(discrepancies.forged(
+                kind, resource_id, marker, 'Trove has no database instance '
+                f'{discrepancies.quoted(marker)}'))
+        elif not (instance.is_busy or
+                  self._is_confirmed(kind, instance, is_ours, shown)):
+            self._record(discrepancies.forged(
+                kind, resource_id, marker,
+                f'the {kind.noun} does not belong to server '
+                f'{instance.server or "none"} of the database instance'))
+
+    def _is_confirmed(
+            self, kind: discrepancies.Kind, instance: discrepancies.Instance,
+            is_ours: bool, shown: discrepancies.NetworkResource) -> bool:
+        """Return whether a resource is what its marker says.
+
+        Whoever owns it may have renamed it.
+
+        :param is_ours: whether the instance is this Trove's; the project of
+            another Trove is not known
+        """
+        is_bound = (discrepancies.is_on_server(shown, instance.server)
+                    if kind is Kind.PORT else self._is_bound(instance, shown))
+        return (
+            self.expectation.is_left(kind, instance, shown) or is_bound and (
+                not is_ours or
+                self.expectation.is_in_project(instance, shown)))
+
     def _one_by_one(
             self, name: str, items: abc.Iterable[Item], total: int,
             get: abc.Callable[[Item], Result],
@@ -228,4 +340,11 @@ class Comparison:
         'Volumes': _list_volumes,
         'Unknown markers of volumes': _check_unknown_volume_markers,
         'Volumes missing from the list': _check_other_volumes,
+    }
+    _NETWORK_PHASES = {
+        'Ports': _list_ports,
+        # After the ports, which have them.
+        'Security groups': _list_security_groups,
+        'Unknown markers of ports': _check_unknown_port_markers,
+        'Unknown markers of security groups': _check_unknown_group_markers,
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a managed server or volume, and how to tell."""
+"""What can be wrong with a managed resource, and how to tell."""
 
 from collections import abc
 import dataclasses
@@ -8,12 +8,15 @@ import typing
 
 from oslo_utils import uuidutils
 
+from nova_trove_guard.neutron import tags
 from nova_trove_guard.trove import locks
 
 # A server, as Nova shows it.
 Server = dict[str, typing.Any]
 # A volume, as Cinder shows it.
 Volume = dict[str, typing.Any]
+# A port or security group, as Neutron shows it.
+NetworkResource = dict[str, typing.Any]
 
 # trove.instance.tasks.InstanceTasks: what Trove does with an instance while
 # it is doing nothing.
@@ -32,6 +35,13 @@ class Kind(enum.StrEnum):
 
     SERVER = 'server'
     VOLUME = 'volume'
+    PORT = 'port'
+    SECURITY_GROUP = 'security_group'
+
+    @property
+    def noun(self) -> str:
+        """What it is called."""
+        return self.replace('_', ' ')
 
 
 class Code(enum.StrEnum):
@@ -50,13 +60,35 @@ class Code(enum.StrEnum):
     VOLUME_MARKER_WRONG = 'volume-marker-wrong'
     VOLUME_MARKER_FORGED = 'volume-marker-forged'
     VOLUME_MISSING = 'volume-missing'
+    PORT_MARKER_MISSING = 'port-marker-missing'
+    PORT_MARKER_WRONG = 'port-marker-wrong'
+    PORT_MARKER_FORGED = 'port-marker-forged'
+    SECURITY_GROUP_MARKER_MISSING = 'security-group-marker-missing'
+    SECURITY_GROUP_MARKER_WRONG = 'security-group-marker-wrong'
+    SECURITY_GROUP_MARKER_FORGED = 'security-group-marker-forged'
 
 
 _REPLACE = ('restore a backup to a new instance, then: openstack database '
             'instance delete {instance}')
 
+# What is wrong with the tags of a port or security group: missing, wrong, and
+# forged.
+TAG_CODES = {
+    Kind.PORT: (
+        Code.PORT_MARKER_MISSING, Code.PORT_MARKER_WRONG,
+        Code.PORT_MARKER_FORGED),
+    Kind.SECURITY_GROUP: (
+        Code.SECURITY_GROUP_MARKER_MISSING, Code.SECURITY_GROUP_MARKER_WRONG,
+        Code.SECURITY_GROUP_MARKER_FORGED),
+}
+
+FORGED_CODES = {
+    Kind.SERVER: Code.MARKER_FORGED, Kind.VOLUME: Code.VOLUME_MARKER_FORGED,
+    **{kind: codes[-1] for kind, codes in TAG_CODES.items()}}
+
 # What fixes it: {instance} is the database instance, {server} the server,
-# {volume} the volume and {metadata_key} the marker.
+# {volume} the volume, {port} the port, {security_group} the security group and
+# {metadata_key} the marker.
 REMEDIES = {
     Code.UNLOCKED: _FIX,
     Code.TENANT_LOCK: _FIX,
@@ -83,24 +115,40 @@ REMEDIES = {
         'volume delete {volume}; if it is a tenant\'s own: openstack volume '
         'unset --property {metadata_key} {volume}',
     Code.VOLUME_MISSING: _REPLACE,
+    Code.PORT_MARKER_MISSING: _FIX,
+    Code.PORT_MARKER_WRONG: _FIX,
+    Code.PORT_MARKER_FORGED:
+        'find out who created the port; if it was not Trove, as the Trove '
+        'admin remove its tag {metadata_key}_...: openstack port unset --tag '
+        '<tag> {port}',
+    Code.SECURITY_GROUP_MARKER_MISSING: _FIX,
+    Code.SECURITY_GROUP_MARKER_WRONG: _FIX,
+    Code.SECURITY_GROUP_MARKER_FORGED:
+        'find out who created the security group; if it was not Trove, as the '
+        'Trove admin remove its tag {metadata_key}_...: openstack security '
+        'group unset --tag <tag> {security_group}',
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A difference between Trove's records and Nova's or Cinder's.
+    """A difference between Trove's records and another service's.
 
     :ivar server: the server's id, '' where there is none
-    :ivar volume: the volume's id, '' if it is not about a volume
     :ivar instance: the id of the database instance, '' where there is none
     :ivar detail: what there is, as a sentence's beginning
+    :ivar volume: the volume's id, '' if it is not about a volume
+    :ivar port: the port's id, '' if it is not about a port
+    :ivar security_group: its id, '' if it is not about a security group
     """
 
     code: Code
     server: str
-    volume: str
     instance: str
     detail: str
+    volume: str = ''
+    port: str = ''
+    security_group: str = ''
 
     def remedy(self, metadata_key: str) -> str:
         """Return what fixes it.
@@ -108,7 +156,8 @@ class Discrepancy:
         :param metadata_key: the marker
         """
         return REMEDIES[self.code].format(
-            server=self.server, volume=self.volume, instance=self.instance,
+            server=self.server, volume=self.volume, port=self.port,
+            security_group=self.security_group, instance=self.instance,
             metadata_key=metadata_key)
 
 
@@ -147,16 +196,19 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the server and the volume of a database instance must be.
+    """What the server of a database instance and its siblings must be.
 
     :ivar metadata_key: the marker
     :ivar server_owner: ``trove`` or ``user``, as in trove.conf
     :ivar trove_project: the id of Trove's own project
+    :ivar security_group_prefix: what the names of security groups begin with,
+        as trove_security_group_name_prefix in trove.conf
     """
 
     metadata_key: str
     server_owner: str
     trove_project: str | None
+    security_group_prefix: str
 
     def marker(self, shown: Server | Volume) -> str | None:
         """Return the marker of a server or volume, None if it has none."""
@@ -173,7 +225,7 @@ class Expectation:
         """
         for code, detail in self._wrong(instance, server, has_owner_lock):
             yield Discrepancy(
-                code, instance.server or '', '', instance.id, detail)
+                code, instance.server or '', instance.id, detail)
 
     def check_volume(self, instance: Instance, volume: Volume | None
                      ) -> abc.Iterator[Discrepancy]:
@@ -182,8 +234,87 @@ class Expectation:
         :param volume: None if it is missing
         """
         for code, detail in self._wrong_volume(instance, volume):
-            yield Discrepancy(code, instance.server or '',
-                              instance.volume or '', instance.id, detail)
+            yield Discrepancy(code, instance.server or '', instance.id,
+                              detail, volume=instance.volume or '')
+
+    def owner(self, instance: Instance) -> str | None:
+        """Return the id of the project that must own what Trove creates."""
+        return (self.trove_project if self.server_owner == 'trove'
+                else instance.project)
+
+    def markers(self, shown: NetworkResource) -> list[str]:
+        """Return the markers of a port or security group.
+
+        Anyone may have written tags, and several that are markers.
+        """
+        return [tag[len(tags.prefix(self.metadata_key)):]
+                for tag in shown['tags']
+                if tags.is_marker(tag, self.metadata_key)]
+
+    def is_port_of(self, instance: Instance, port: NetworkResource) -> bool:
+        """Return whether a port is one that Trove made for an instance.
+
+        Tenants can give theirs its name, and say that it is on its server.
+        """
+        return (is_on_server(port, instance.server) and
+                self.named_instance(Kind.PORT, port) == instance.id and
+                self.is_in_project(instance, port))
+
+    def is_group_of(self, instance: Instance, group: NetworkResource,
+                    is_bound: bool) -> bool:
+        """Return whether a security group is Trove's own for an instance.
+
+        Tenants can give theirs its name.
+
+        :param is_bound: whether a port of the instance's server has it
+        """
+        return (self.named_instance(
+            Kind.SECURITY_GROUP, group) == instance.id and (
+                is_bound or group['project_id'] == self.owner(instance)))
+
+    def named_instance(self, kind: Kind, shown: NetworkResource
+                       ) -> str | None:
+        """Return the id of the instance in a resource's name, None for none.
+
+        See trove.taskmanager.models.FreshInstanceTasks.
+
+        :param kind: PORT or SECURITY_GROUP
+        """
+        prefix = 'trove-' if kind is Kind.PORT else (
+            f'{self.security_group_prefix}-')
+        name: str = shown['name'] or ''
+        return name[len(prefix):] if name.startswith(prefix) else None
+
+    def is_in_project(self, instance: Instance,
+                      shown: NetworkResource) -> bool:
+        """Return whether Trove, or who has the instance, owns a resource."""
+        return shown['project_id'] in (self.trove_project, instance.project)
+
+    def is_left(self, kind: Kind, instance: Instance,
+                shown: NetworkResource) -> bool:
+        """Return whether a resource can be what a failed server has left."""
+        return ((kind is Kind.SECURITY_GROUP or instance.server is None) and
+                self.named_instance(kind, shown) == instance.id and
+                shown['project_id'] == self.owner(instance))
+
+    def check_tags(self, kind: Kind, instance: Instance,
+                   shown: NetworkResource) -> abc.Iterator[Discrepancy]:
+        """Yield what is wrong with the tags of an instance's own resource.
+
+        :param kind: PORT or SECURITY_GROUP
+        """
+        missing, wrong, _ = TAG_CODES[kind]
+        markers = self.markers(shown)
+        others = [marker for marker in markers
+                  if marker.casefold() != instance.id]
+        if others:
+            code, detail = wrong, f'the marker is {quoted(others[0])}'
+        elif not markers:
+            code, detail = missing, f'the {kind.noun} has no marker'
+        else:
+            return
+        yield Discrepancy(code, instance.server or '', instance.id, detail,
+                          **{kind: shown['id']})
 
     def _wrong(self, instance: Instance, server: Server | None,
                has_owner_lock: bool) -> abc.Iterator[tuple[Code, str]]:
@@ -200,8 +331,7 @@ class Expectation:
         if server['status'] == 'ERROR':
             fault = server.get('fault', {}).get('message', 'unknown fault')
             yield Code.SERVER_ERROR, fault
-        expected = {'trove': self.trove_project,
-                    'user': instance.project}[self.server_owner]
+        expected = self.owner(instance)
         if server['tenant_id'] != expected:
             yield Code.WRONG_PROJECT, (
                 f'the server is in project {server["tenant_id"]} instead of '
@@ -249,11 +379,19 @@ def forged(kind: Kind, resource_id: str, marker: str,
     :param marker: its value, which may be any text
     """
     instance_id = marker if uuidutils.is_uuid_like(marker) else ''
-    if kind is Kind.SERVER:
-        return Discrepancy(
-            Code.MARKER_FORGED, resource_id, '', instance_id, detail)
     return Discrepancy(
-        Code.VOLUME_MARKER_FORGED, '', resource_id, instance_id, detail)
+        FORGED_CODES[kind], **{
+            'server': '', 'instance': instance_id, 'detail': detail,
+            kind.value: resource_id})
+
+
+def is_on_server(port: NetworkResource, server_id: str | None) -> bool:
+    """Return whether Nova has plugged a port into a server.
+
+    :param server_id: None for no server
+    """
+    owner: str = port['device_owner']
+    return port['device_id'] == server_id and owner.startswith('compute:')
 
 
 def is_attached(volume: Volume, server_id: str) -> bool:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read servers from Nova, volumes from Cinder and instances from Trove."""
+"""Read what there is from Nova, Cinder, Neutron and Trove."""
 
 from collections import abc
+import functools
 import typing
 
 from keystoneauth1 import adapter
@@ -19,6 +20,7 @@ LOG = logging.getLogger(__name__)
 
 NOVA_PAGE = 500
 CINDER_PAGE = 500
+NEUTRON_PAGE = 500
 # How many of the last items of a page are kept as places to go on from.
 PLACES = 10
 # From this microversion, Cinder refuses filters that a caller may not use.
@@ -32,6 +34,20 @@ OVERLAP = 10
 # Where to continue in Trove's list: the offset of the next page, the time of
 # the latest change when the list began, and the ids of the last page.
 Position = tuple[int | None, str | None, abc.Sequence[str]]
+
+# What Neutron calls ports and security groups: the collection's path, and the
+# attributes that matter.
+_NETWORK = {
+    discrepancies.Kind.PORT: ('ports', (
+        'id', 'name', 'project_id', 'tags', 'device_id', 'device_owner',
+        'security_groups')),
+    discrepancies.Kind.SECURITY_GROUP: ('security-groups', (
+        'id', 'name', 'project_id', 'tags')),
+}
+# No project has it, and Neutron looks no project up.
+_NO_PROJECT = '0' * 32
+# No resource of Neutron's has it.
+_NO_ATTRIBUTE = 'trove_guard_drift'
 
 # Servers and the id of the last one, for each page.
 _Pages = abc.Iterator[tuple[list[discrepancies.Server], str | None]]
@@ -231,6 +247,87 @@ class Cinder:
         """Write the marker of a database instance on a volume."""
         self._cinder.post(f'/volumes/{volume_id}/metadata', json={
             'metadata': {metadata_key: instance_id}})
+
+
+class Neutron:
+    """Neutron's ports and security groups.
+
+    All calls raise keystoneauth1.exceptions.ClientException if Neutron fails
+    or refuses.
+
+    :param endpoint: more arguments of keystoneauth1.adapter.Adapter that say
+        where Neutron is
+    """
+
+    def __init__(self, session: sessions.Session,
+                 **endpoint: typing.Any) -> None:
+        self._neutron = adapter.Adapter(
+            session, service_type='network', **endpoint)
+
+    def is_there(self) -> bool:
+        """Return whether the cloud has a Neutron."""
+        try:
+            return self._neutron.get_endpoint() is not None
+        except exceptions.EndpointNotFound:
+            return False
+
+    def pages(self, kind: discrepancies.Kind,
+              last: abc.Sequence[str] | None) -> _MovablePages:
+        """Yield (ports or security groups, ids of the last ones) of each page.
+
+        :param kind: PORT or SECURITY_GROUP
+        :param last: as _in_pages()
+        :raises outcome.Refused: if Neutron shows only one project's
+        """
+        self._require_all()
+        return _in_pages(functools.partial(self._page, kind), last)
+
+    def _page(self, kind: discrepancies.Kind, marker: str | None) -> tuple[
+            list[discrepancies.NetworkResource], bool]:
+        path, attributes = _NETWORK[kind]
+        query = [('limit', str(NEUTRON_PAGE)), ('sort_key', 'id'),
+                 ('sort_dir', 'asc'),
+                 *(('fields', attribute) for attribute in attributes)]
+        if marker is not None:
+            query.append(('marker', marker))
+        page = self._neutron.get(f'/v2.0/{path}', params=query).json()
+        links = page.get(f'{kind}s_links', ())
+        return page[f'{kind}s'], any(link['rel'] == 'next' for link in links)
+
+    def _require_all(self) -> None:
+        """Refuse credentials to which Neutron shows only their own project's.
+
+        It does not say that it leaves out the others, which may be none. But
+        only who sees them may name another project in a request for something
+        new (neutron_lib.api.attributes.AttributeInfo.populate_project_id).
+        That is checked before attributes that Neutron does not know: it
+        refuses in any case, and names the attribute if the project may be
+        named. So nothing is ever created.
+        """
+        try:
+            self._neutron.post('/v2.0/networks', json={'network': {
+                'project_id': _NO_PROJECT, _NO_ATTRIBUTE: True}})
+        except exceptions.BadRequest as error:
+            if error.response is not None and (
+                    _NO_ATTRIBUTE in error.response.text):
+                return
+        except exceptions.Forbidden:
+            pass
+        raise outcome.Refused(
+            'these credentials may not list the ports of all projects: the '
+            'rule context_is_admin of Neutron\'s policy allows that, by '
+            'default to an admin')
+
+    def show(self, kind: discrepancies.Kind, resource_id: str
+             ) -> discrepancies.NetworkResource | None:
+        """Return a port or security group, None if there is none."""
+        path, _ = _NETWORK[kind]
+        try:
+            shown: discrepancies.NetworkResource = self._neutron.get(
+                f'/v2.0/{path}/{resource_id}').json()[kind]
+        except exceptions.NotFound:
+            return None
+        return shown
 
 
 class Trove:

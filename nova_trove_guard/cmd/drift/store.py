@@ -8,6 +8,7 @@ fleet.
 
 from collections import abc
 import contextlib
+import dataclasses
 import sqlite3
 import typing
 
@@ -27,14 +28,19 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS owner_locks (server TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS unknown_markers (
         kind TEXT, resource TEXT, marker TEXT, is_checked INTEGER DEFAULT 0,
-        PRIMARY KEY (kind, resource));
+        PRIMARY KEY (kind, resource, marker));
+    CREATE TABLE IF NOT EXISTS bound_groups (
+        security_group TEXT, server TEXT,
+        PRIMARY KEY (security_group, server));
     CREATE TABLE IF NOT EXISTS discrepancies (
-        code TEXT, server TEXT, volume TEXT, instance TEXT, detail TEXT,
-        result TEXT DEFAULT '',
-        PRIMARY KEY (code, server, volume, instance));
+        code TEXT, server TEXT, instance TEXT, detail TEXT, volume TEXT,
+        port TEXT, security_group TEXT, result TEXT DEFAULT '',
+        PRIMARY KEY (
+            code, server, volume, port, security_group, instance));
 """
 _INSTANCE = 'SELECT id, server, volume, project, is_busy FROM instances'
-_DISCREPANCY = 'code, server, volume, instance, detail'
+_DISCREPANCY = ('code, server, instance, detail, volume, port, '
+                'security_group')
 BATCH = 500
 
 
@@ -118,6 +124,11 @@ class Ledger:
         row = self._row(f'{_INSTANCE} WHERE {kind} = ?', resource_id)
         return None if row is None else _instance(row)
 
+    def instance(self, instance_id: str) -> discrepancies.Instance | None:
+        """Return an Instance, None if Trove's list does not have it."""
+        row = self._row(f'{_INSTANCE} WHERE id = ?', instance_id)
+        return None if row is None else _instance(row)
+
     def set_checked(self, kind: discrepancies.Kind,
                     instance: discrepancies.Instance) -> None:
         """Record that the server or volume of an Instance was checked."""
@@ -144,29 +155,46 @@ class Ledger:
         return self._row('SELECT 1 FROM owner_locks WHERE server = ?',
                          server_id) is not None
 
-    # From Nova or Cinder
+    # From Neutron
+
+    def bind(self, security_group: str, server_id: str) -> None:
+        """Record that a port of a server has a security group."""
+        self._db.execute('INSERT OR IGNORE INTO bound_groups VALUES (?, ?)',
+                         (security_group, server_id))
+
+    def is_bound(self, security_group: str, server_id: str | None) -> bool:
+        """Return whether a port of a server has a security group.
+
+        :param server_id: None for no server
+        """
+        return self._row('SELECT 1 FROM bound_groups WHERE security_group = ? '
+                         'AND server = ?', security_group,
+                         server_id or '') is not None
+
+    # From any of them
 
     def add_unknown_marker(self, kind: discrepancies.Kind, resource_id: str,
                            marker: str) -> None:
-        """Record a server or volume whose marker is not in Trove's list."""
+        """Record a resource whose marker is not in Trove's list."""
         self._db.execute('INSERT OR IGNORE INTO unknown_markers '
                          '(kind, resource, marker) VALUES (?, ?, ?)',
                          (kind, resource_id, marker))
 
     def set_marker_checked(self, kind: discrepancies.Kind,
-                           resource_id: str) -> None:
-        """Record that the marker of a server or volume was checked."""
+                           resource_id: str, marker: str) -> None:
+        """Record that the marker of a resource was checked."""
         self._db.execute('UPDATE unknown_markers SET is_checked = 1 '
-                         'WHERE kind = ? AND resource = ?',
-                         (kind, resource_id))
+                         'WHERE kind = ? AND resource = ? AND marker = ?',
+                         (kind, resource_id, marker))
 
     def unknown_markers(self, kind: discrepancies.Kind
                         ) -> abc.Iterator[tuple[str, str]]:
         """Yield (id, marker) of each that is not checked yet."""
-        return self._all(
-            'SELECT resource, marker FROM unknown_markers '
-            'WHERE NOT is_checked AND resource > ? AND kind = ? '
-            f'ORDER BY resource LIMIT {BATCH}', kind, key=0)
+        for resource_id, marker, _ in self._all(
+                "SELECT resource, marker, resource || ' ' || marker AS key "
+                'FROM unknown_markers WHERE NOT is_checked AND key > ? '
+                f'AND kind = ? ORDER BY key LIMIT {BATCH}', kind, key=2):
+            yield resource_id, marker
 
     # Discrepancies
 
@@ -174,36 +202,39 @@ class Ledger:
         """Record a Discrepancy."""
         self._db.execute(
             f'INSERT OR REPLACE INTO discrepancies ({_DISCREPANCY}) '
-            'VALUES (?, ?, ?, ?, ?)',
-            (discrepancy.code, discrepancy.server, discrepancy.volume,
-             discrepancy.instance, discrepancy.detail))
+            'VALUES (?, ?, ?, ?, ?, ?, ?)',
+            dataclasses.astuple(discrepancy))
 
     def set_result(self, discrepancy: discrepancies.Discrepancy,
                    result: str) -> None:
         """Record what became of a Discrepancy."""
         self._db.execute(
             'UPDATE discrepancies SET result = ? '
-            'WHERE code = ? AND server = ? AND volume = ? AND instance = ?',
+            'WHERE code = ? AND server = ? AND instance = ? AND volume = ? '
+            'AND port = ? AND security_group = ?',
             (result, discrepancy.code, discrepancy.server,
-             discrepancy.volume, discrepancy.instance))
+             discrepancy.instance, discrepancy.volume, discrepancy.port,
+             discrepancy.security_group))
 
     def unfixed(self, code: discrepancies.Code
                 ) -> abc.Iterator[discrepancies.Discrepancy]:
         """Yield each Discrepancy with a code that has no result yet."""
-        # One server or volume has one discrepancy with a code.
+        # One resource has one discrepancy with a code.
         for row in self._all(
-                f'SELECT {_DISCREPANCY}, server || volume AS key '
+                f'SELECT {_DISCREPANCY}, '
+                'server || volume || port || security_group AS key '
                 'FROM discrepancies WHERE key > ? AND code = ? '
                 f'AND result = \'\' ORDER BY key LIMIT {BATCH}',
-                code, key=5):
-            yield _discrepancy(row[:5])
+                code, key=7):
+            yield _discrepancy(row[:7])
 
     def results(self) -> abc.Iterator[tuple[discrepancies.Discrepancy, str]]:
         """Yield each (Discrepancy, result), sorted by code."""
         for row in self._db.execute(
                 f'SELECT {_DISCREPANCY}, result FROM discrepancies '
-                'ORDER BY code, instance, server, volume'):
-            yield _discrepancy(row[:5]), row[5]
+                'ORDER BY code, instance, server, volume, port, '
+                'security_group'):
+            yield _discrepancy(row[:7]), row[7]
 
     def tally(self) -> dict[str, int]:
         """Return the number of discrepancies by code."""
