@@ -776,6 +776,75 @@ def test_volumes_of_lost_servers_are_not_marked(
     assert writes(fleet) == 0
 
 
+def test_ports_and_groups_are_tagged(fleet, compare):
+    first, second, third, *_ = fleet.ids
+    unmark_port(fleet, first)
+    mark_port_otherwise(fleet, second)
+    mark_port_twice(fleet, third)
+    unmark_group(fleet, first)
+    mark_group_otherwise(fleet, second)
+    fleet.add_port('forged', OTHER_PROJECT, 'x', 'x', [], f'{MARKER}_x')
+    results = fix(compare())
+    assert sorted((code, result) for (code, _), result
+                  in results.items()) == [
+        ('port-marker-forged', ''),
+        ('port-marker-missing', fixes.FIXED),
+        ('port-marker-wrong', fixes.FIXED),
+        ('port-marker-wrong', fixes.FIXED),
+        ('security-group-marker-missing', fixes.FIXED),
+        ('security-group-marker-wrong', fixes.FIXED)]
+    assert fleet.ports[first]['tags'] == ['theirs', f'{MARKER}_{first}']
+    for instance in second, third:
+        assert fleet.ports[instance]['tags'] == [f'{MARKER}_{instance}']
+    for instance in first, second:
+        assert fleet.groups[instance]['tags'] == [f'{MARKER}_{instance}']
+    assert fleet.networking['ports']['forged']['tags'] == [f'{MARKER}_x']
+    assert {code for code, _ in found(compare())} == {
+        Code.PORT_MARKER_FORGED}
+    # A tag more takes none away that others write meanwhile.
+    assert [fleet.requests['network', 'PUT', collection, 'id', 'tags']
+            for collection in fleet.networking] == [3, 2]
+
+
+def unplug(fleet, instance):
+    fleet.ports[instance]['device_id'] = 'another'
+
+
+def rename(fleet, instance):
+    fleet.ports[instance]['name'] = 'another'
+
+
+def mark_port(fleet, instance):
+    fleet.ports[instance]['tags'][:] = [f'{MARKER}_{instance}']
+
+
+def lose_port(fleet, instance):
+    del fleet.networking['ports'][fleet.ports[instance]['id']]
+
+
+@pytest.mark.parametrize('drift', [unmark_port, mark_port_otherwise])
+@pytest.mark.parametrize('change, result', [
+    (unplug, fixes.NOT_ON_SERVER), (rename, fixes.GONE),
+    (mark_port, fixes.GONE), (lose_port, fixes.GONE)])
+def test_no_port_is_tagged_unless_neutron_confirms_it(
+        fleet, compare, drift, change, result):
+    drift(fleet, fleet.ids[0])
+    one = compare()
+    one.run()
+    change(fleet, fleet.ids[0])
+    fixes.Fix(one, TROVE_PROJECT, True).run()
+    assert [now for _, now in one.ledger.results()] == [result]
+    assert writes(fleet) == 0
+
+
+def test_tagging_continues_after_a_refusal_by_neutron(fleet, compare):
+    for instance in fleet.ids[:2]:
+        unmark_group(fleet, instance)
+    fleet.groups[fleet.ids[0]]['held'] = True
+    assert sorted(fix(compare()).values()) == [
+        'failed: Not you.', fixes.FIXED]
+
+
 # What has happened between the comparison and the fix.
 
 def detach(fleet, instance):
@@ -834,6 +903,8 @@ def test_a_dry_run_changes_nothing(fleet, compare):
     unlock(fleet, fleet.ids[0])
     unmark(fleet, fleet.ids[1])
     unmark_volume(fleet, fleet.ids[2])
+    unmark_port(fleet, fleet.ids[3])
+    mark_group_otherwise(fleet, fleet.ids[4])
     assert set(fix(compare(), for_real=False).values()) == {
         fixes.WOULD_BE_FIXED}
     assert writes(fleet) == 0

@@ -107,7 +107,8 @@ def drift(fleet, ids):
 
 
 # The codes of what --fix fixes here.
-FIXABLE = ('marker-missing', 'unlocked', 'volume-marker-missing')
+FIXABLE = ('marker-missing', 'unlocked', 'volume-marker-missing',
+           'port-marker-missing', 'security-group-marker-missing')
 
 
 def tally(rows, **wanted):
@@ -146,12 +147,15 @@ def test_twenty_thousand_servers(fleet, operator):
                for server in fleet.servers.values() if server['tags'])
     assert all(volume['metadata'] for volume in fleet.volumes.values()
                if volume['attachments'])
+    assert all(row['tags'] for rows in fleet.networking.values()
+               for row in rows.values())
 
 
 @pytest.mark.parametrize('service, number', [
     (('database', 'GET'), 3), (('compute', 'GET', 'detail'), 2),
     (('compute', 'POST', 'action'), 7),
-    (('volume', 'POST', 'metadata'), 7)], ids=str)
+    (('volume', 'POST', 'metadata'), 7),
+    (('network', 'PUT', 'ports', 'id', 'tags'), 7)], ids=str)
 def test_a_killed_run_continues(fleet, operator, service, number):
     expected = drift(fleet, fleet.grow(FEW))
     arguments = ('--fix', '--yes', '--state', str(operator.state))
@@ -179,6 +183,8 @@ def test_a_killed_run_continues(fleet, operator, service, number):
                    for server in fleet.servers.values()
                    if 'trove_instance' in server['tags'])
     assert all(volume['metadata'] for volume in fleet.volumes.values())
+    assert all(row['tags'] for rows in fleet.networking.values()
+               for row in rows.values())
     assert not operator.state.exists()
     # It began neither Trove's list nor Nova's again.
     assert fleet.requests['database', 'GET'] <= before[

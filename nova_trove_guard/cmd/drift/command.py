@@ -94,8 +94,8 @@ class Drift(clouds.Command, outcome.CheckLister):
                  'continue; the file is removed at the end')
         parser.add_argument(
             '--fix', action='store_true',
-            help='fix what is safe to fix: mark servers and volumes, and '
-                 'lock servers with a reason')
+            help='fix what is safe to fix: mark servers, volumes, ports and '
+                 'security groups, and lock servers with a reason')
         parser.add_argument(
             '--dry-run', action='store_true',
             help='with --fix, show what would be fixed, and change nothing')

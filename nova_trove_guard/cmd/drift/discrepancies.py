@@ -316,6 +316,13 @@ class Expectation:
         yield Discrepancy(code, instance.server or '', instance.id, detail,
                           **{kind: shown['id']})
 
+    def right_tags(self, instance_id: str,
+                   shown: NetworkResource) -> list[str]:
+        """Return the tags of an instance's own resource as they must be."""
+        return [*(tag for tag in shown['tags']
+                  if not tags.is_marker(tag, self.metadata_key)),
+                tags.prefix(self.metadata_key) + instance_id]
+
     def _wrong(self, instance: Instance, server: Server | None,
                has_owner_lock: bool) -> abc.Iterator[tuple[Code, str]]:
         if server is None or server['status'] in locks.DELETED:

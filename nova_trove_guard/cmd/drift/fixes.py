@@ -18,6 +18,8 @@ GONE = 'no longer there'
 IN_TRANSITION = 'skipped: Nova is working on the server'
 NOT_ATTACHED = ('skipped: the volume is not attached to the server of the '
                 'database instance')
+NOT_ON_SERVER = ('skipped: the port is not on the server of the database '
+                 'instance')
 SAME_PROJECT = ('skipped: the tenant could remove the lock; use credentials '
                 'of another project')
 # The results after which nothing is left to do.
@@ -47,8 +49,12 @@ _SERVER_FIXES: dict[discrepancies.Code, abc.Callable[
 # What a marker on the volume fixes.
 _VOLUME_FIXES = (discrepancies.Code.VOLUME_MARKER_MISSING,
                  discrepancies.Code.VOLUME_MARKER_WRONG)
+# What a tag fixes, and on what.
+_TAG_FIXES = {
+    code: kind for kind, (missing, wrong, _) in
+    discrepancies.TAG_CODES.items() for code in (missing, wrong)}
 # In this order: the guard protects a server as soon as it is marked.
-FIXES = (*_SERVER_FIXES, *_VOLUME_FIXES)
+FIXES = (*_SERVER_FIXES, *_VOLUME_FIXES, *_TAG_FIXES)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,8 +89,12 @@ class Fix:
 
     def _fix(self, discrepancy: discrepancies.Discrepancy) -> str:
         """Fix a discrepancy if it is still there; return the result."""
-        fix = (self._fix_volume if discrepancy.code in _VOLUME_FIXES
-               else self._fix_server)
+        if discrepancy.code in _VOLUME_FIXES:
+            fix = self._fix_volume
+        elif discrepancy.code in _TAG_FIXES:
+            fix = self._fix_tags
+        else:
+            fix = self._fix_server
         try:
             return fix(discrepancy)
         except exceptions.HttpError as error:
@@ -138,6 +148,37 @@ class Fix:
             return WOULD_BE_FIXED
         cinder.mark(discrepancy.volume, discrepancy.instance,
                     expectation.metadata_key)
+        return FIXED
+
+
+    def _fix_tags(self, discrepancy: discrepancies.Discrepancy) -> str:
+        """Write the tag if a resource is still the database instance's.
+
+        A name can be given away, but a security group keeps its project.
+        """
+        neutron, expectation = (
+            self.comparison.neutron, self.comparison.expectation)
+        kind = _TAG_FIXES[discrepancy.code]
+        instance = discrepancies.Instance(
+            discrepancy.instance, discrepancy.server, None, '', is_busy=False)
+        shown = neutron.show(kind, discrepancy.port or
+                             discrepancy.security_group)
+        if (shown is None or
+                expectation.named_instance(kind, shown) != instance.id or
+                not any(now.code is discrepancy.code for now in
+                        expectation.check_tags(kind, instance, shown))):
+            return GONE
+        if kind is discrepancies.Kind.PORT and not (
+                discrepancies.is_on_server(shown, instance.server)):
+            return NOT_ON_SERVER
+        if not self.for_real:
+            return WOULD_BE_FIXED
+        if expectation.markers(shown):
+            neutron.set_tags(kind, shown['id'],
+                             expectation.right_tags(instance.id, shown))
+        else:
+            neutron.add_tag(kind, shown['id'],
+                            expectation.right_tags(instance.id, shown)[-1])
         return FIXED
 
 

@@ -4,6 +4,7 @@
 from collections import abc
 import functools
 import typing
+import urllib.parse
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
@@ -328,6 +329,20 @@ class Neutron:
         except exceptions.NotFound:
             return None
         return shown
+
+    def add_tag(self, kind: discrepancies.Kind, resource_id: str,
+                tag: str) -> None:
+        """Add a tag to a port or security group."""
+        path, _ = _NETWORK[kind]
+        self._neutron.put(f'/v2.0/{path}/{resource_id}/tags/'
+                          f'{urllib.parse.quote(tag, safe="")}')
+
+    def set_tags(self, kind: discrepancies.Kind, resource_id: str,
+                 tags: list[str]) -> None:
+        """Replace all tags of a port or security group."""
+        path, _ = _NETWORK[kind]
+        self._neutron.put(f'/v2.0/{path}/{resource_id}/tags',
+                          json={'tags': tags})
 
 
 class Trove:
