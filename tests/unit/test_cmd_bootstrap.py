@@ -99,7 +99,8 @@ def test_nova_sends_its_service_token(tmp_path):
 
 @pytest.mark.parametrize('api', pipelines.APIS)
 def test_the_filter_is_the_one_that_paste_inserts(api):
-    name = {pipelines.NOVA: 'installed', pipelines.CINDER: 'cinder'}[api]
+    name = {pipelines.NOVA: 'installed', pipelines.CINDER: 'cinder',
+            pipelines.NEUTRON: 'neutron'}[api]
     section = snippets.paste(api).partition('\n\n')[2]
     assert section in pipelines.insert(
         pastes.INSTALLED[name].read_text())

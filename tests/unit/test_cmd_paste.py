@@ -27,7 +27,7 @@ EACH = pytest.mark.parametrize('name', TEXTS)
 # How many pipelines of each need the guard.
 PIPELINES = {'installed': 2, 'nova-23': 2, 'nova-27': 2, 'generated': 2,
              'rate-limits': 3, 'ec2-and-volumes': 3, 'debian-26': 2,
-             'cinder': 2}
+             'cinder': 2, 'neutron': 1}
 
 SMALL = '''\
 [composite:api]
@@ -49,6 +49,8 @@ use = egg:nova-trove-guard#trove_guard
 '''
 CINDER = TEXTS['cinder']
 CINDER_GUARD = GUARD.replace('#trove_guard', '#trove_guard_cinder')
+NEUTRON = TEXTS['neutron']
+NEUTRON_GUARD = GUARD.replace('#trove_guard', '#trove_guard_neutron')
 
 
 def states(text):
@@ -193,7 +195,8 @@ def test_a_guard_by_another_name_is_known():
 
 
 @pytest.mark.parametrize('api, text', [
-    (pipelines.NOVA, SMALL), (pipelines.CINDER, CINDER)])
+    (pipelines.NOVA, SMALL), (pipelines.CINDER, CINDER),
+    (pipelines.NEUTRON, NEUTRON)])
 def test_a_guard_by_its_factory_is_known(api, text):
     factory, = importlib.metadata.entry_points(
         group='paste.filter_factory', name=api.factory.partition('#')[2])
@@ -207,8 +210,9 @@ def test_a_guard_by_its_factory_is_known(api, text):
 
 @pytest.mark.parametrize('name', TEXTS)
 def test_a_file_is_known_by_its_content(name):
-    assert pipelines.api_of(TEXTS[name]) is (
-        pipelines.CINDER if name == 'cinder' else pipelines.NOVA)
+    assert pipelines.api_of(TEXTS[name]) is {
+        'cinder': pipelines.CINDER, 'neutron': pipelines.NEUTRON}.get(
+            name, pipelines.NOVA)
 
 
 def test_cinder_gets_a_filter_of_its_own():
@@ -224,9 +228,22 @@ def test_cinder_gets_a_filter_of_its_own():
         'filter:trove_guard']
 
 
+def test_neutron_gets_a_filter_of_its_own():
+    """Its list of versions needs no authentication, and no guard."""
+    inserted = pipelines.insert(NEUTRON)
+    assert NEUTRON_GUARD in inserted
+    assert ('\nkeystone = cors http_proxy_to_wsgi request_id catch_errors '
+            'osprofiler authtoken keystonecontext trove_guard extensions '
+            'neutronapiapp_v2_0\n') in inserted
+    assert [finding.place for finding in pipelines.check(inserted)] == [
+        'composite:neutronapi_v2_0 keystone', 'filter:trove_guard']
+
+
 FOREIGN = {
     'Nova\'s in Cinder\'s file': (CINDER, CINDER_GUARD, GUARD),
-    'Cinder\'s in Nova\'s file': (SMALL, GUARD, CINDER_GUARD)}
+    'Cinder\'s in Nova\'s file': (SMALL, GUARD, CINDER_GUARD),
+    'Cinder\'s in Neutron\'s file': (NEUTRON, NEUTRON_GUARD, CINDER_GUARD),
+    'Neutron\'s in Nova\'s file': (SMALL, GUARD, NEUTRON_GUARD)}
 
 
 @pytest.mark.parametrize('text, own, foreign', FOREIGN.values(), ids=FOREIGN)

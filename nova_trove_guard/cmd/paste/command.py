@@ -15,7 +15,7 @@ from nova_trove_guard.cmd.paste import pipelines
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('file', metavar='FILE',
-                        help='the api-paste.ini of Nova or Cinder')
+                        help='the api-paste.ini of Nova, Cinder or Neutron')
 
 
 class _Change(command.Command):
@@ -53,12 +53,12 @@ class _Change(command.Command):
 
 
 class Insert(_Change):
-    """Insert the guard into every pipeline of Nova's or Cinder's API.
+    """Insert the guard into every pipeline of a service's API.
 
-    Which service the file is of is recognized by its filters. The guard is
-    inserted right after keystonecontext. Comments, order and spacing are kept,
-    and the original file is kept as <name>.bak. A file with a layout that is
-    not supported is refused and not changed.
+    Which of Nova, Cinder and Neutron the file is of is recognized by its
+    filters. The guard is inserted right after keystonecontext. Comments, order
+    and spacing are kept, and the original file is kept as <name>.bak. A file
+    with a layout that is not supported is refused and not changed.
     """
 
     change = staticmethod(pipelines.insert)

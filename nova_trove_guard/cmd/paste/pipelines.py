@@ -70,7 +70,13 @@ CINDER = Api(
     context='cinder.api.middleware.auth:CinderKeystoneContext.factory',
     composite=re.compile(
         r'call:cinder\.api\.middleware\.auth:pipeline_factory\w*'))
-APIS = (NOVA, CINDER)
+NEUTRON = Api(
+    service='Neutron', process='neutron-api (or neutron-server)',
+    factory='egg:nova-trove-guard#trove_guard_neutron',
+    entry_point='nova_trove_guard.neutron.filter:filter_factory',
+    context='neutron.auth:NeutronKeystoneContext.factory',
+    composite=re.compile(r'call:neutron\.auth:pipeline_factory'))
+APIS = (NOVA, CINDER, NEUTRON)
 
 
 _NO_CONTEXT = (

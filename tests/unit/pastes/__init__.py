@@ -5,9 +5,9 @@ nova-23.ini and nova-27.ini are the files in the wheels of nova 23.0.0 and
 27.0.0 on PyPI (Apache-2.0); 27's is also that of 29 to 31. debian-26.ini is
 /usr/share/nova-common/api-paste.ini of Debian 12's package nova-common
 26.2.2-1~deb12u5 (Apache-2.0), which Debian copies to /etc/nova. The
-environment has those of the installed Nova and Cinder. The other files are in
-the manner of what tools and older releases of Nova make of it: see their first
-lines.
+environment has those of the installed Nova, Cinder and Neutron. The other
+files are in the manner of what tools and older releases of Nova make of it:
+see their first lines.
 """
 
 import configparser
@@ -21,9 +21,11 @@ HERE = pathlib.Path(__file__).parent
 INSTALLED = {
     'installed': pathlib.Path(sys.prefix, 'etc/nova/api-paste.ini'),
     'cinder': pathlib.Path(sys.prefix, 'etc/cinder/api-paste.ini'),
+    'neutron': pathlib.Path(sys.prefix, 'etc/neutron/api-paste.ini'),
 }
 # The factories of composites that have pipelines.
-_PIPELINES = ('call:nova.api.auth:', 'call:cinder.api.middleware.auth:')
+_PIPELINES = ('call:nova.api.auth:', 'call:cinder.api.middleware.auth:',
+              'call:neutron.auth:')
 # What stands for filters, applications and services' own composites.
 _FACTORIES = {
     'filter': 'paste.filter_factory = tests.unit.pastes:filter_factory',
