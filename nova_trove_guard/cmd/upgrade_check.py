@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard-status upgrade check``: are the services ready?
 
-Reads the configuration of nova-api and of cinder-api: of that which is
-installed here, or of the one that is asked for. Ends with the greatest of its
-results: 0 for success, 1 for a warning, 2 for a failure; with 255 if a check
-itself fails.
+Reads the configuration of nova-api, cinder-api and neutron-api: of those which
+are installed here, or of the one that is asked for. Ends with the greatest of
+its results: 0 for success, 1 for a warning, 2 for a failure; with 255 if a
+check itself fails.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -80,7 +80,7 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
                   ['compute'] if conf.config_file else wings.installed())
         if not chosen:
             yield 'Services', _failure(
-                'Neither Nova nor Cinder is installed here.')
+                'None of Nova, Cinder and Neutron is installed here.')
         elif len(chosen) == 1:
             wing = wings.load(chosen[0])
             cfg.CONF([], project=wing.package,
@@ -113,9 +113,16 @@ class Checks:
                 ('Trove admin', self.trove_admin),
                 ('services', self.services),
                 ('service tokens', self.service_tokens)))
+        for group, service in self._wing.drives.items():
+            yield (f'{self._api.service}: role in {service}',
+                   self.own_role(group, service))
         for peer in self._wing.peers:
             yield (f'{self._api.service}: credentials for {peer.service}',
                    self.credentials(peer))
+        for name, advise in self._wing.advice.items():
+            complaint = advise(cfg.CONF)
+            yield (f'{self._api.service}: {name}',
+                   _warning(complaint) if complaint else _success())
         yield f'{self._api.service}: surface', self.surface()
 
     def pipelines(self) -> upgradecheck.Result:
@@ -188,9 +195,36 @@ class Checks:
             group, name = self._wing.service_token
             if not cfg.CONF[group][name]:
                 return _warning(
-                    f'[{group}] {name} is false: a Cinder with the guard '
-                    f'refuses what {self._api.service} does with managed '
-                    f'volumes for a user.')
+                    f'[{group}] {name} is false: a Cinder or Neutron with '
+                    f'the guard refuses what {self._api.service} does with '
+                    f'managed volumes and ports for a user.')
+        return _success()
+
+    def own_role(self, group: str, service: str) -> upgradecheck.Result:
+        """Look up the roles of the service's own user for another service.
+
+        :param group: where the credentials are in the configuration
+        :param service: the other service's name
+        """
+        where = f'[{group}] of {self._wing.package}.conf'
+        try:
+            authenticated = _session(group)
+            if authenticated is None:
+                return _warning(f'There are no credentials for {service} in '
+                                f'{where}.')
+            # A plugin that asks Keystone, as in any configuration file.
+            auth: typing.Any = authenticated.auth
+            roles = auth.get_access(authenticated).role_names
+        except exceptions.ClientException as error:
+            return _warning(f'Keystone can\'t be asked with the credentials '
+                            f'in {where}: {error}')
+        if accounts.SERVICE_ROLE not in roles:
+            return _warning(
+                f'The user in {where} does not have the role '
+                f'{accounts.SERVICE_ROLE}: a {service} with the guard refuses '
+                f'what {self._api.service} does with the ports of managed '
+                f'servers. Grant it with: openstack role add --user <user> '
+                f'--project <project> {accounts.SERVICE_ROLE}')
         return _success()
 
     def credentials(self, peer: wings.Peer) -> upgradecheck.Result:

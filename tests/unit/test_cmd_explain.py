@@ -247,7 +247,8 @@ def test_what_leads_to_a_server_must_be_told(enforcer, path, body):
     assert isinstance(servers.error, outcome.Refused)
     verdict = explained(
         enforcer, environ('DELETE', path.format(nova_api.VOLUME)), 'owner',
-        lookups.Given('server', True, nova_api.PROJECT, None, 'an-instance'))
+        lookups.Given(
+            WING.shown, True, nova_api.PROJECT, None, 'an-instance'))
     assert verdict.status == 403
 
 

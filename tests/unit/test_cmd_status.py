@@ -74,6 +74,9 @@ def test_what_the_table_does_not_know_is_told(monkeypatch):
     ({'nova', 'cinder'}, {'nova', 'cinder'}, ['compute', 'volume']),
     ({'nova', 'cinder'}, {'cinder'}, ['volume']),
     ({'nova'}, {'nova', 'cinder'}, ['compute']),
+    ({'nova', 'cinder', 'neutron'}, {'nova', 'neutron'},
+     ['compute', 'network']),
+    ({'neutron'}, set(), ['network']),
     ({'cinder'}, set(), ['volume']),
     ({'nova', 'cinder'}, set(), ['compute', 'volume']),
     (set(), {'nova'}, [])])
@@ -130,7 +133,7 @@ def test_all_that_is_here_is_checked(chosen):
 
 def test_without_a_service_there_is_nothing_to_check(chosen, capsys):
     assert chosen(here=[]) == (FAILURE, [])
-    assert 'Neither Nova nor Cinder is installed' in capsys.readouterr().out
+    assert 'None of Nova, Cinder and Neutron is ' in capsys.readouterr().out
 
 
 def test_a_configuration_is_of_the_service_that_is_named(chosen, tmp_path):
@@ -222,7 +225,8 @@ SENT = 'service_user', 'send_service_user_token'
 @pytest.mark.parametrize('more, sent, complaint', [
     ('', None, None),
     ('send_service_user_token = true', SENT, None),
-    ('send_service_user_token = false', SENT, 'a Cinder with the guard'),
+    ('send_service_user_token = false', SENT,
+     'a Cinder or Neutron with the guard'),
     ('[keystone_authtoken]\nservice_token_roles = a,b', None,
      'does not have service'),
     ('[keystone_authtoken]\nservice_token_roles_required = false', None,
@@ -276,3 +280,50 @@ def test_what_is_new_is_a_failure(checks):
     result = checks(unknown=lambda: ['PUT /x']).surface()
     assert result.code is FAILURE
     assert 'PUT /x' in result.details
+
+
+class Credentials:
+    """Stands in for a session with credentials.
+
+    :param roles: of the user, or what Keystone raises
+    """
+
+    def __init__(self, roles):
+        self.auth = self
+        self._roles = roles
+
+    def get_access(self, session):
+        assert session is self
+        if isinstance(self._roles, Exception):
+            raise self._roles
+        return types.SimpleNamespace(role_names=self._roles)
+
+
+@pytest.mark.parametrize('roles, complaint', [
+    (['admin', 'service'], None),
+    (['admin'], 'does not have the role service: a Neutron with the guard'),
+    ([], 'does not have the role service'),
+    (exceptions.Unauthorized(), 'Keystone can\'t be asked'),
+    (None, 'no credentials for Neutron in [neutron] of nova.conf')])
+def test_the_user_in_another_service_has_the_role(
+        checks, monkeypatch, roles, complaint):
+    monkeypatch.setattr(upgrade_check, '_session', {
+        'neutron': None if roles is None else Credentials(roles)}.get)
+    result = checks(api=pipelines.NOVA, package='nova').own_role(
+        'neutron', 'Neutron')
+    assert result.code is (WARNING if complaint else SUCCESS)
+    assert (complaint or '') in (result.details or '')
+
+
+def test_advice_is_a_warning(checks, monkeypatch):
+    for name in ('pipelines', 'options', 'policy', 'trove_admin', 'services',
+                 'service_tokens', 'surface'):
+        monkeypatch.setattr(
+            upgrade_check.Checks, name, lambda self: None)
+    results = dict(checks(
+        drives={}, peers=(), advice={
+            'first': lambda conf: 'do it', 'second': lambda conf: None},
+    ).results())
+    assert (results['Cinder: first'].code,
+            results['Cinder: first'].details) == (WARNING, 'do it')
+    assert results['Cinder: second'].code is SUCCESS

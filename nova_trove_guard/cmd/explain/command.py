@@ -36,10 +36,11 @@ STANDARD_INPUT = '-'
 class Explain(clouds.Command, show.ShowOne):
     """Show what the guard decides about a request, and why.
 
-    The guard's own code judges it, with the policy of a nova.conf or a
-    cinder.conf. The service is asked only to show the server or volume, and
-    not even that with --managed or --unmanaged. A token is checked in
-    Keystone, with the credentials in [keystone_authtoken].
+    The guard's own code judges it, with the policy of a nova.conf,
+    cinder.conf or neutron.conf. The service is asked only to show the server,
+    volume, port or security group, and not even that with --managed or
+    --unmanaged. A token is checked in Keystone, with the credentials in
+    [keystone_authtoken].
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -59,8 +60,9 @@ class Explain(clouds.Command, show.ShowOne):
             help='the body of the request')
         parser.add_argument(
             '--config-file', action='append', default=[], metavar='<file>',
-            help='the nova.conf of nova-api, or the cinder.conf of '
-                 'cinder-api; may be given several times')
+            help='the nova.conf of nova-api, the cinder.conf of cinder-api, '
+                 'or the neutron.conf of neutron-api; may be given several '
+                 'times')
         parser.add_argument(
             '--paste-file', metavar='<file>',
             help='its api-paste.ini, where that has options of the guard')
@@ -80,7 +82,8 @@ class Explain(clouds.Command, show.ShowOne):
         who.add_argument('--service-token-from', metavar='<source>',
                          help='the service token that goes with it')
         resource = parser.add_argument_group(
-            'the server or volume', 'Without these, the service is asked.')
+            'the server, volume, port or security group',
+            'Without these, the service is asked.')
         given = resource.add_mutually_exclusive_group()
         given.add_argument(
             '--managed', nargs='?', metavar='<instance>',
@@ -89,8 +92,9 @@ class Explain(clouds.Command, show.ShowOne):
         given.add_argument('--unmanaged', action='store_true',
                            help='it is not managed')
         resource.add_argument(
-            '--server-project-id', '--volume-project-id', metavar='<id>',
-            dest='resource_project_id',
+            '--server-project-id', '--volume-project-id',
+            '--port-project-id', '--security-group-project-id',
+            metavar='<id>', dest='resource_project_id',
             help='whose it is (default: the principal\'s own)')
         resource.add_argument(
             '--server-user-id', '--volume-user-id', metavar='<id>',
@@ -148,7 +152,7 @@ class Explain(clouds.Command, show.ShowOne):
                 functools.partial(_api, self.connect(parsed_args)), wing,
                 settings.metadata_key)
         return lookups.Given(
-            wing.kind, not parsed_args.unmanaged,
+            wing.shown, not parsed_args.unmanaged,
             parsed_args.resource_project_id or parsed_args.project_id,
             parsed_args.resource_user_id or parsed_args.user_id,
             parsed_args.managed)

@@ -7,7 +7,6 @@ In place of the lookup of a wing, which asks the service's databases.
 from collections.abc import Callable, Collection, Iterator
 
 from keystoneauth1 import adapter
-from keystoneauth1 import exceptions
 
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import wings
@@ -20,7 +19,7 @@ from nova_trove_guard.core import services
 class Given:
     """Whatever a request acts on is managed, or nothing is.
 
-    :param kind: what the service calls the resources that are managed
+    :param shown: what the resources that are managed are called
     :param is_managed: which of them
     :param project_id: the id of the project that owns the resource
     :param user_id: the id of the user who made it
@@ -29,9 +28,9 @@ class Given:
 
     error = None
 
-    def __init__(self, kind: str, is_managed: bool, project_id: str,
+    def __init__(self, shown: wings.Shown, is_managed: bool, project_id: str,
                  user_id: str, database_instance: str) -> None:
-        self._kind = kind
+        self._shown = shown
         self._is_managed = is_managed
         self._others = project_id, user_id, database_instance
 
@@ -43,9 +42,10 @@ class Given:
                 yield each, ()
             elif self._is_managed:
                 # What leads to the resource is not the id of it.
+                kind = self._shown.kind_of(each.target.kind)
                 yield each, (resources.ManagedResource(
-                    self._kind, each.identifier
-                    if each.target.kind == self._kind else f'<{self._kind}>',
+                    kind, each.identifier
+                    if each.target.kind == kind else f'<{kind}>',
                     *self._others),)
             else:
                 yield each, (None,)
@@ -97,19 +97,13 @@ class LookedUp:
             raise
 
     def _resources(self, kind: str, identifier: str) -> services.Found:
-        if kind != self._wing.kind:
-            raise outcome.Refused(
-                f'the request names a {kind}, not a {self._wing.kind}: say '
-                f'with --managed or --unmanaged what {self._wing.kind} that '
-                f'leads to')
         where = self._wing.shown
-        try:
-            shown = self._get_api(where.service_type).get(
-                where.path.format(identifier)).json()[where.name]
-        except exceptions.NotFound:
-            return ()
-        if self._metadata_key not in shown['metadata']:
-            return (None,)
-        return (resources.ManagedResource(
-            kind, shown['id'], shown[where.project_id], shown['user_id'],
-            shown['metadata'][self._metadata_key]),)
+        if kind not in where.find:
+            expected = ' or '.join(where.find)
+            raise outcome.Refused(
+                f'the request names no {expected} itself ({kind}): say with '
+                f'--managed or --unmanaged what {self._wing.kind} it leads '
+                f'to'.replace('_', ' '))
+        return where.find[kind](
+            self._get_api(where.service_type), identifier,
+            self._metadata_key)

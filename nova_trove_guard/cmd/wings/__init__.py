@@ -7,12 +7,14 @@ as they register options of one name with the one ConfigOpts of oslo.config.
 So a module is imported by load(), when it is known which service it is about.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 import importlib
 import importlib.util
 import typing
 
+from keystoneauth1 import adapter
+from keystoneauth1 import exceptions
 from oslo_config import cfg
 from oslo_policy import policy
 
@@ -20,27 +22,60 @@ from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import documents
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import principals
+from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 
 # The Python packages of the services, and modules here, by the service's type
 # in the words of OpenStack's clients.
-PACKAGES = {'compute': 'nova', 'volume': 'cinder'}
+PACKAGES = {'compute': 'nova', 'volume': 'cinder', 'network': 'neutron'}
+
+# Asks an API for a resource, by its id: see services.Found. The last argument
+# is the marker.
+Find: typing.TypeAlias = Callable[
+    [adapter.Adapter, str, str], services.Found]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shown:
-    """Where an API shows a managed resource, with its metadata.
+    """How an API shows managed resources, with their marker.
 
     :ivar service_type: the API, as Keystone's catalog has it
-    :ivar path: the path, with the id for {}
-    :ivar name: the key of the resource in the answer
-    :ivar project_id: the key of the id of the project that owns it
+    :ivar find: what asks it, by the kind of resource
+    :ivar leads_to: which kind something else leads to, by its own kind; the
+        first kind that the API shows, for what is not in it
     """
 
     service_type: str
-    path: str
-    name: str
-    project_id: str
+    find: Mapping[str, Find]
+    leads_to: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def kind_of(self, kind: str) -> str:
+        """Return the kind of managed resource to which a kind leads."""
+        if kind in self.find:
+            return kind
+        return self.leads_to.get(kind, next(iter(self.find)))
+
+
+def by_metadata(kind: str, path: str, project_id: str) -> Find:
+    """Return what asks for a resource that has its marker in its metadata.
+
+    :param kind: what the resource is called, in the answer, too
+    :param path: where it is, with the id for {}
+    :param project_id: the key of the id of the project that owns it
+    """
+    def find(api: adapter.Adapter, identifier: str,
+             metadata_key: str) -> services.Found:
+        try:
+            shown = api.get(path.format(identifier)).json()[kind]
+        except exceptions.NotFound:
+            return ()
+        if metadata_key not in shown['metadata']:
+            return (None,)
+        return (resources.ManagedResource(
+            kind, shown['id'], shown[project_id], shown['user_id'],
+            shown['metadata'][metadata_key]),)
+
+    return find
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +114,8 @@ class Wing:
     :ivar service_token: the option, with its group, by which it sends a
         service token with the user's token to a service that has a guard;
         None where it does not do that
+    :ivar drives: the services whose guard must know it as a service, by the
+        group with its credentials for them
     :ivar peers: the services that the guard in it asks
     :ivar versions: where its API is in a path; the first is for paths without
     :ivar urlmap: its own map of versions, empty
@@ -86,7 +123,9 @@ class Wing:
     :ivar context: what keystonecontext leaves in an environ
     :ivar confirm: what confirms a call that needs proof, by the marker's key;
         None where no call does
-    :ivar shown: where its API shows a managed resource
+    :ivar shown: how its API shows managed resources
+    :ivar advice: what it should be configured like, by a check's name: returns
+        a complaint, None for none
     """
 
     api: pipelines.Api
@@ -99,6 +138,7 @@ class Wing:
     service_users: tuple[str, ...]
     service_checks: frozenset[str]
     service_token: tuple[str, str] | None
+    drives: Mapping[str, str]
     peers: tuple[Peer, ...]
     versions: tuple[str, ...]
     urlmap: Callable[[], typing.Any]
@@ -106,6 +146,7 @@ class Wing:
     context: Callable[[principals.Principal], documents.Environ]
     confirm: Callable[[str], services.Confirm] | None
     shown: Shown
+    advice: Mapping[str, Callable[[cfg.ConfigOpts], str | None]]
 
 
 class NotInstalled(Exception):

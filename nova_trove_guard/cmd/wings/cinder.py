@@ -68,6 +68,7 @@ WING = wings.Wing(
     # Nova's service token goes with the user's token.
     service_checks=frozenset(('service_roles',)),
     service_token=None,
+    drives={},
     peers=(wings.Peer(
         'nova', 'Nova', 'compute', '/servers?all_tenants=1&limit=1',
         'no managed volume can be attached but by the Trove admin: Nova is '
@@ -78,7 +79,7 @@ WING = wings.Wing(
     service=_service,
     context=_context,
     confirm=_confirm,
-    shown=wings.Shown(
-        'block-storage', '/volumes/{}', 'volume',
-        'os-vol-tenant-attr:tenant_id'),
+    shown=wings.Shown('block-storage', {policies.KIND: wings.by_metadata(
+        policies.KIND, '/volumes/{}', 'os-vol-tenant-attr:tenant_id')}),
+    advice={},
 )

@@ -33,11 +33,14 @@ WING = wings.Wing(
     service_users=accounts.SERVICE_USERS,
     service_checks=frozenset(('role', 'service_roles')),
     service_token=('service_user', 'send_service_user_token'),
+    drives={'neutron': 'Neutron'},
     peers=(),
     versions=('/v2.1', '/v2'),
     urlmap=urlmap.URLMap,
     service=service.NovaService,
     context=_context,
     confirm=None,
-    shown=wings.Shown('compute', '/servers/{}', 'server', 'tenant_id'),
+    shown=wings.Shown('compute', {policies.KIND: wings.by_metadata(
+        policies.KIND, '/servers/{}', 'tenant_id')}),
+    advice={},
 )

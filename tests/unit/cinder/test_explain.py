@@ -158,7 +158,7 @@ def test_another_server_is_no_proof(enforcer):
 
 def test_what_is_given_is_taken_for_granted(enforcer):
     given = lookups.Given(
-        'volume', True, api.PROJECT, api.USER, api.DATABASE_INSTANCE)
+        WING.shown, True, api.PROJECT, api.USER, api.DATABASE_INSTANCE)
     assert attached(enforcer, PLAIN, given).status is None
     assert attached(enforcer, PLAIN, given, 'owner').status == 403
 
@@ -209,7 +209,7 @@ def test_what_leads_to_a_volume_must_be_told(enforcer, looked_up):
     explained(enforcer, 'DELETE', f'/v3/backups/{api.MANAGED["backup"]}',
               None, 'owner', looked_up)
     assert isinstance(looked_up.error, outcome.Refused)
-    assert 'names a backup, not a volume' in str(looked_up.error)
+    assert 'names no volume itself (backup): say ' in str(looked_up.error)
 
 
 # The command line.
