@@ -32,16 +32,16 @@ class Grant:
 
 
 TROVE_ADMIN = Grant(
-    'trove_admin', 'the guard lets it change managed servers and volumes '
-    '(policy rule trove_guard:trove_admin)')
+    'trove_admin', 'the guard lets it change managed servers, volumes, ports '
+    'and security groups (policy rule trove_guard:trove_admin)')
 ADMIN = Grant(
     'admin', 'Nova, Neutron and Cinder let Trove work for all projects: only '
     'admins can remove its locks, and it lists servers and creates ports '
     'anywhere',
     is_ours=False)
 SERVICE = Grant(
-    'service', 'Nova and Cinder accept its token as a service token with a '
-    'user\'s token ([keystone_authtoken] service_token_roles)')
+    'service', 'Nova, Cinder and Neutron accept its token as a service token '
+    'with a user\'s token ([keystone_authtoken] service_token_roles)')
 
 # The roles that are needed, by server_owner in [trove_guard] of trove.conf.
 GRANTS = {
@@ -50,8 +50,8 @@ GRANTS = {
 }
 
 
-# The users of Nova, Neutron and Cinder for calls to Nova and Cinder, by
-# default.
+# The users of Nova, Neutron and Cinder for calls to each other, by default.
+# That of Nova for calls to Neutron ([neutron] of nova.conf) is one of them.
 SERVICE_USERS = ('nova', 'neutron', 'cinder')
 SERVICE_ROLE = SERVICE.role
 

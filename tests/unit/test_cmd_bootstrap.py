@@ -76,7 +76,8 @@ def test_trove_s_options_are_real_ones(tmp_path, owner):
 
 
 @pytest.mark.parametrize('name, text', [
-    ('nova', snippets.NOVA), ('cinder', snippets.CINDER)])
+    ('nova', snippets.NOVA), ('cinder', snippets.CINDER),
+    ('neutron', snippets.NEUTRON)])
 def test_the_options_of_the_services_are_real_ones(tmp_path, name, text):
     path = tmp_path / f'{name}.conf'
     path.write_text(text)

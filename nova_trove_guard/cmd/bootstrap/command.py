@@ -34,9 +34,9 @@ class Bootstrap(clouds.Command, lister.Lister):
     """Create the Trove admin in Keystone, and its configuration.
 
     Creates the role trove_admin, the Trove admin's project and user, and its
-    role assignments, unless they exist. The configuration for Nova, Cinder and
-    Trove is printed, or written with --write. The password is never printed;
-    it is written to a file that only its owner can read.
+    role assignments, unless they exist. The configuration for Nova, Cinder,
+    Neutron and Trove is printed, or written with --write. The password is
+    never printed; it is written to a file that only its owner can read.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -64,8 +64,9 @@ class Bootstrap(clouds.Command, lister.Lister):
             help='set a new password for a user who exists already')
         parser.add_argument(
             '--service-user', action='append', metavar='<name>',
-            help='a user with which a service calls Nova or Cinder; the user '
-                 'must have the role service; repeat for several (default: '
+            help='a user with which a service calls Nova, Cinder or Neutron, '
+                 'such as that in [neutron] of nova.conf; the user must have '
+                 'the role service; repeat for several (default: '
                  f'{", ".join(accounts.SERVICE_USERS)})')
         parser.add_argument(
             '--service-project', default='service', metavar='<name>',
@@ -84,8 +85,9 @@ class Bootstrap(clouds.Command, lister.Lister):
         parser.add_argument(
             '--write', type=pathlib.Path, metavar='<directory>',
             help='write nova.conf, api-paste.ini, cinder.conf, '
-                 'cinder-api-paste.ini and trove.conf, with the options to '
-                 'add to the files of the services, to a directory')
+                 'cinder-api-paste.ini, neutron.conf, neutron-api-paste.ini '
+                 'and trove.conf, with the options to add to the files of '
+                 'the services, to a directory')
         parser.add_argument(
             '--dry-run', action='store_true',
             help='show what would be done, and change nothing')
@@ -113,6 +115,8 @@ class Bootstrap(clouds.Command, lister.Lister):
             'api-paste.ini': snippets.paste(pipelines.NOVA),
             'cinder.conf': snippets.CINDER,
             'cinder-api-paste.ini': snippets.paste(pipelines.CINDER),
+            'neutron.conf': snippets.NEUTRON,
+            'neutron-api-paste.ini': snippets.paste(pipelines.NEUTRON),
             TROVE_CONF: snippets.trove(parsed_args.server_owner, {
                 'auth_url': auth_url,
                 'username': parsed_args.user,
@@ -163,8 +167,9 @@ def _require_services(keystone: typing.Any, domain: typing.Any,
     """Check that the guard will let services drive what is managed.
 
     A single refused batch of events prevents Nova from plugging interfaces and
-    extending volumes; and with a service token that lacks the role, Nova can
-    attach no managed volume.
+    extending volumes; with a service token that lacks the role, Nova can
+    attach no managed volume; and as a user who lacks it, Nova can bind no
+    managed port.
 
     :raises outcome.Refused: if a service user lacks the role
     """
@@ -174,13 +179,13 @@ def _require_services(keystone: typing.Any, domain: typing.Any,
     if missing:
         raise outcome.Refused(
             f'there is no user {" or ".join(missing)} in the domain '
-            f'{domain.name}. Name the users of services that call Nova or '
-            f'Cinder with --service-user.')
+            f'{domain.name}. Name the users of services that call Nova, '
+            f'Cinder or Neutron with --service-user.')
     if lacking:
         raise outcome.Refused(
             f'{", ".join(lacking)} must have the role '
             f'{accounts.SERVICE_ROLE}: the guard lets services with this '
-            f'role drive servers and volumes (policy rule '
+            f'role drive servers, volumes and ports (policy rule '
             f'trove_guard:service_api). '
             f'Grant it with: ' + accounts.grants(
                 lacking, parsed_args.service_project, domain.name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration that Nova, Cinder and Trove need for the guard."""
+"""The configuration that the services need for the guard."""
 
 from collections import abc
 import pathlib
@@ -27,6 +27,9 @@ NOVA = _API.format(service='nova') + '''
 # credentials of Nova's own user, as [cinder] or [neutron] have them.
 [service_user]
 send_service_user_token = true
+
+# The user in [neutron], as whom Nova binds ports, must have the role service.
+# A Neutron with the guard takes it for Nova by that.
 '''
 
 CINDER = _API.format(service='cinder') + '''
@@ -34,6 +37,12 @@ CINDER = _API.format(service='cinder') + '''
 # Unless they are there already, this section needs credentials that show
 # servers of all projects: those of Cinder's user, if it has the role admin.
 [nova]
+'''
+
+NEUTRON = _API.format(service='neutron') + '''
+# Recommended, for [ml2] of ml2_conf.ini: with tag_ports_during_bulk_creation
+# among its extension_drivers, beside those that are there already, a new port
+# of a database has its marker from the first moment.
 '''
 
 
