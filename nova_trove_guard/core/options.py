@@ -18,18 +18,21 @@ GUARD_OPTS = (
              'out of it or gives control of it, to everybody but the Trove '
              'admin (policy rule trove_guard:trove_admin). Managed are, in '
              'Nova, servers with the marker; in Cinder, volumes with it, and '
-             'what stems from them. While this is false the filter takes '
-             'itself out of the pipeline.'),
+             'what stems from them; in Neutron, ports and security groups '
+             'with it as a tag, and security groups of such ports. While this '
+             'is false the filter takes itself out of the pipeline.'),
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
         regex='^[a-zA-Z0-9-_:. ]{1,255}$',
         help='The marker: the metadata key that a managed server or volume '
-             'has; its value is the id of the database instance. Trove sets '
-             'it on every server that it creates, and on every volume with '
-             'nova_trove_guard.trove.client.cinder_client as its '
-             'remote_cinder_client. Only the Trove admin may write it. Use '
-             'the same key in nova.conf, cinder.conf and trove.conf.'),
+             'has; its value is the id of the database instance. In Neutron '
+             'it is a tag: the key, "_" and that id. Trove sets it on every '
+             'server that it creates, and on every volume, port and security '
+             'group with the clients of nova_trove_guard.trove.client as its '
+             'remote_cinder_client and remote_neutron_client. Only the Trove '
+             'admin may write it. Use the same key in nova.conf, cinder.conf, '
+             'neutron.conf and trove.conf.'),
     cfg.StrOpt(
         'mode',
         default='enforce',
@@ -66,7 +69,8 @@ GUARD_OPTS = (
         'statsd_prefix',
         sample_default='<service>.trove_guard',
         help='What the names of all metrics start with. By default '
-             'nova.trove_guard in Nova, and cinder.trove_guard in Cinder.'),
+             'nova.trove_guard in Nova, cinder.trove_guard in Cinder, and '
+             'neutron.trove_guard in Neutron.'),
 )
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The samples in paste/ say what the code says."""
 
+from concurrent import futures
+import multiprocessing
 import pathlib
 import sys
 
@@ -51,11 +53,19 @@ def _cinder_policy(path):
     _policy(path, 'nova_trove_guard_cinder')
 
 
+def _neutron_policy(path):
+    # Neutron changes oslo.policy for all others in its process.
+    with futures.ProcessPoolExecutor(
+            1, multiprocessing.get_context('spawn')) as process:
+        process.submit(_policy, path, 'nova_trove_guard_neutron').result()
+
+
 @pytest.mark.parametrize('name, generate', [
     ('trove_guard.conf.sample', _options),
     ('trove.conf.sample', _trove_options),
     ('policy.yaml.sample', _policy),
-    ('cinder-policy.yaml.sample', _cinder_policy)])
+    ('cinder-policy.yaml.sample', _cinder_policy),
+    ('neutron-policy.yaml.sample', _neutron_policy)])
 def test_a_generated_sample_is_fresh(tmp_path, name, generate):
     generate(tmp_path / name)
     assert (tmp_path / name).read_text() == (PASTE / name).read_text(), (
