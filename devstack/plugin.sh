@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# DevStack plugin: guards what Trove manages, in Nova, Cinder and Trove.
+# DevStack plugin: guards what Trove manages, in Nova, Cinder, Neutron and Trove.
 #
 #   enable_plugin trove https://opendev.org/openstack/trove
 #   enable_plugin nova-trove-guard <url of this repository>
@@ -34,6 +34,11 @@ function install_trove_guard {
     setup_develop "${GITDIR[nova-trove-guard]}" cli,trove
 }
 
+# Before stack.sh configures Neutron: a new port has its marker at once.
+function prepare_trove_guard_in_neutron {
+    neutron_ml2_extension_driver_add tag_ports_during_bulk_creation
+}
+
 # The role for the user that Trove's plugin has made. Its password goes
 # through a pipe, so that no list of processes shows it.
 function create_trove_guard_accounts {
@@ -63,6 +68,12 @@ function configure_trove_guard_in_nova {
 # lib/cinder has written the credentials in [nova] already.
 function configure_trove_guard_in_cinder {
     configure_trove_guard_in_api "$CINDER_API_PASTE_INI" "$CINDER_CONF"
+}
+
+# lib/neutron copies the file there.
+function configure_trove_guard_in_neutron {
+    configure_trove_guard_in_api "$NEUTRON_CONF_DIR/api-paste.ini" \
+        "$NEUTRON_CONF"
 }
 
 function configure_trove_guard_in_trove {
@@ -108,6 +119,8 @@ function unconfigure_trove_guard_in_api {
 function unconfigure_trove_guard {
     unconfigure_trove_guard_in_api "$NOVA_API_PASTE_INI" "$NOVA_CONF"
     unconfigure_trove_guard_in_api "$CINDER_API_PASTE_INI" "$CINDER_CONF"
+    unconfigure_trove_guard_in_api "$NEUTRON_CONF_DIR/api-paste.ini" \
+        "$NEUTRON_CONF"
     # Trove's plugin, which came first, has removed its own.
     if [[ -f "$TROVE_CONF" ]]; then
         local option
@@ -144,6 +157,9 @@ function trove_guard_phase {
             check_trove_guard_order
             echo_summary "Installing nova-trove-guard"
             install_trove_guard
+            if is_service_enabled q-svc neutron-api; then
+                prepare_trove_guard_in_neutron
+            fi
             ;;
         "stack post-config")
             echo_summary "Configuring nova-trove-guard"
@@ -156,6 +172,9 @@ function trove_guard_phase {
             if is_service_enabled c-api; then
                 configure_trove_guard_in_cinder
             fi
+            if is_service_enabled q-svc neutron-api; then
+                configure_trove_guard_in_neutron
+            fi
             if is_service_enabled trove; then
                 configure_trove_guard_in_trove
             fi
@@ -166,6 +185,9 @@ function trove_guard_phase {
             fi
             if is_service_enabled c-api; then
                 check_trove_guard volume "$CINDER_CONF"
+            fi
+            if is_service_enabled q-svc neutron-api; then
+                check_trove_guard network "$NEUTRON_CONF"
             fi
             ;;
         "unstack")

@@ -26,7 +26,8 @@ set -o errexit
 
 function _called { printf '%s\n' "$*" >> "$CALLS"; }
 for helper in setup_develop async_wait echo_summary \
-        openstack define_plugin plugin_requires; do
+        openstack define_plugin plugin_requires \
+        neutron_ml2_extension_driver_add; do
     eval "function $helper { _called $helper \"\$@\"; }"
 done
 function pip_uninstall { _called pip_uninstall "$@" "${PIP_VIRTUAL_ENV:-}"; }
@@ -35,7 +36,13 @@ function get_python_exec_prefix { echo "$BIN"; }
 function trueorfalse {
     case "${!2:-$1}" in True|true|1) echo True;; *) echo False;; esac
 }
-function is_service_enabled { [[ ",$ENABLED_SERVICES," == *",$1,"* ]]; }
+function is_service_enabled {
+    local service
+    for service in "$@"; do
+        if [[ ",$ENABLED_SERVICES," == *",$service,"* ]]; then return 0; fi
+    done
+    return 1
+}
 function iniset { _called iniset "$@"; "$PYTHON" "$INI" "$@"; }
 function inidelete { _called inidelete "$@"; "$PYTHON" "$INI" "$@"; }
 declare -A GITDIR=([nova-trove-guard]=/opt/stack/nova-trove-guard)
@@ -90,10 +97,15 @@ class Stack:
         self.nova_conf = directory / 'nova.conf'
         self.cinder_paste = directory / 'cinder-api-paste.ini'
         self.cinder_conf = directory / 'cinder.conf'
+        neutron = directory / 'neutron'
+        neutron.mkdir()
+        self.neutron_paste = neutron / 'api-paste.ini'
+        self.neutron_conf = neutron / 'neutron.conf'
         self.trove_conf = directory / 'trove.conf'
         shutil.copy(pastes.INSTALLED['installed'], self.paste)
         shutil.copy(pastes.INSTALLED['cinder'], self.cinder_paste)
-        for path in (self.nova_conf, self.cinder_conf):
+        shutil.copy(pastes.INSTALLED['neutron'], self.neutron_paste)
+        for path in (self.nova_conf, self.cinder_conf, self.neutron_conf):
             path.write_text('[DEFAULT]\ndebug = True\n')
         self.trove_conf.write_text(
             '[DEFAULT]\n'
@@ -132,12 +144,15 @@ class Stack:
                 'NOVA_API_PASTE_INI': str(self.paste),
                 'CINDER_CONF': str(self.cinder_conf),
                 'CINDER_API_PASTE_INI': str(self.cinder_paste),
+                'NEUTRON_CONF_DIR': str(self.neutron_conf.parent),
+                'NEUTRON_CONF': str(self.neutron_conf),
                 'TROVE_CONF': str(self.trove_conf),
                 'SERVICE_PROJECT_NAME': 'service',
                 'SERVICE_DOMAIN_NAME': 'Default',
                 'SERVICE_PASSWORD': 'it\'s a $ecret',
                 'DEVSTACK_VENV': '/opt/stack/data/venv',
-                'ENABLED_SERVICES': 'key,n-api,n-cpu,c-api,trove,tr-api',
+                'ENABLED_SERVICES':
+                    'key,n-api,n-cpu,c-api,q-svc,trove,tr-api',
                 'DEVSTACK_PLUGINS': ',trove,nova-trove-guard',
                 'TROVE_MANAGED_INSTANCES': 'True', **environment})
         return [call for call in self.calls.read_text().splitlines()
@@ -155,10 +170,11 @@ class Stack:
     def files(self):
         """Return what the files say that the plugin changes."""
         return [path.read_text() for path in (
-            self.paste, self.cinder_paste)] + [
+            self.paste, self.cinder_paste, self.neutron_paste)] + [
             {name: dict(section) for name, section in _read(path).items()
              if section} for path in (
-                self.nova_conf, self.cinder_conf, self.trove_conf)]
+                self.nova_conf, self.cinder_conf, self.neutron_conf,
+                self.trove_conf)]
 
 
 def _read(path):
@@ -196,6 +212,9 @@ def test_it_does_nothing_unless_it_is_turned_on(stack, phase):
 
 def test_it_is_installed_with_what_trove_needs(stack):
     assert stack.run('stack install') == [
+        'setup_develop /opt/stack/nova-trove-guard cli,trove',
+        'neutron_ml2_extension_driver_add tag_ports_during_bulk_creation']
+    assert stack.run('stack install', ENABLED_SERVICES='n-cpu,q-agt') == [
         'setup_develop /opt/stack/nova-trove-guard cli,trove']
 
 
@@ -252,6 +271,14 @@ def test_cinder_is_configured(stack):
     assert _read(stack.cinder_conf) == _read(stack.nova_conf)
 
 
+def test_neutron_is_configured(stack):
+    stack.stack()
+    paste = stack.neutron_paste.read_text()
+    assert paste.count('keystonecontext trove_guard extensions') == 1
+    assert 'use = egg:nova-trove-guard#trove_guard_neutron\n' in paste
+    assert _read(stack.neutron_conf) == _read(stack.nova_conf)
+
+
 def test_trove_is_configured(stack):
     stack.stack(TROVE_GUARD_SERVER_OWNER='user')
     trove = _read(stack.trove_conf)
@@ -277,9 +304,13 @@ def test_stacking_twice_changes_nothing_more(stack):
     ('key,n-api', {'paste', 'nova'}),
     ('c-api,c-vol', {'cinder_paste', 'cinder'}),
     ('c-vol', set()),
+    ('q-svc,q-agt', {'neutron_paste', 'neutron'}),
+    ('neutron-api', {'neutron_paste', 'neutron'}),
+    ('q-agt,neutron-rpc-server', set()),
     ('trove,tr-tmgr', {'trove'})])
 def test_a_host_gets_what_belongs_to_its_services(stack, services, touched):
-    names = ('paste', 'cinder_paste', 'nova', 'cinder', 'trove')
+    names = ('paste', 'cinder_paste', 'neutron_paste', 'nova', 'cinder',
+             'neutron', 'trove')
     before = stack.files()
     calls = stack.stack(ENABLED_SERVICES=services)
     assert {name for name, was, now in zip(names, before, stack.files())
@@ -293,7 +324,8 @@ def test_the_upgrade_check_has_the_last_word(stack, status, ends):
     checks = [
         f'nova-trove-guard-status --service {service} --config-file {conf} '
         f'upgrade check' for service, conf in (
-            ('compute', stack.nova_conf), ('volume', stack.cinder_conf))]
+            ('compute', stack.nova_conf), ('volume', stack.cinder_conf),
+            ('network', stack.neutron_conf))]
     calls = stack.run('stack extra')
     assert calls == (checks if not ends else [
         checks[0], 'die nova-trove-guard is not in place'])
@@ -314,7 +346,8 @@ def test_unstacking_undoes_it(stack):
 
 def test_unstacking_what_is_gone_is_no_error(stack):
     for path in (stack.paste, stack.nova_conf, stack.cinder_paste,
-                 stack.cinder_conf, stack.trove_conf):
+                 stack.cinder_conf, stack.neutron_paste, stack.neutron_conf,
+                 stack.trove_conf):
         path.unlink()
     calls = stack.run('unstack')
     assert stack.done.returncode == 0, stack.done.stderr
