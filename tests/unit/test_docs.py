@@ -36,7 +36,8 @@ SERVER = resources.ManagedResource(
 NOVA = service.NovaService(None)
 FAULTS = (
     faults.forbidden(operations.UNKNOWN, SERVER),
-    faults.marker_forbidden(policies.KIND, 'trove_instance_id'),
+    faults.marker_forbidden(
+        policies.KIND, 'metadata key', 'trove_instance_id'),
     NOVA.not_found('server', 'server'),
     NOVA.unauthorized(operations.UNKNOWN, SERVER),
     faults.unidentified(),
