@@ -123,7 +123,9 @@ class Checks:
             complaint = advise(cfg.CONF)
             yield (f'{self._api.service}: {name}',
                    _warning(complaint) if complaint else _success())
-        yield f'{self._api.service}: surface', self.surface()
+        if self._wing.unknown is not None:
+            yield (f'{self._api.service}: surface',
+                   self.surface(self._wing.unknown))
 
     def pipelines(self) -> upgradecheck.Result:
         """Look for the guard in the pipelines that the service loads."""
@@ -250,11 +252,15 @@ class Checks:
                             f'credentials in {where}: {error}')
         return _success()
 
-    def surface(self) -> upgradecheck.Result:
-        """Compare what the service can be asked with what the guard knows."""
+    def surface(self, find_unknown: Callable[[], list[str]],
+                ) -> upgradecheck.Result:
+        """Compare what the service can be asked with what the guard knows.
+
+        :param find_unknown: finds what the guard does not know
+        """
         service = self._api.service
         try:
-            unknown = self._wing.unknown()
+            unknown = find_unknown()
         except Exception as error:
             return _warning(f'What {service} can be asked can\'t be read: '
                             f'{error}')

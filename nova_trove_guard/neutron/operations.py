@@ -52,6 +52,7 @@ _PORT_IN_BODY = _in_body('port', 'port_id')
 # What to do instead, with the database instance for {0}.
 _ACCESS = 'openstack database instance update {0} --allowed-cidr <cidr>'
 _PUBLIC = 'openstack database instance update {0} --is-public'
+_PRIVATE = 'openstack database instance update {0} --is-private'
 _DELETE = 'openstack database instance delete {0}'
 
 _of_service = functools.partial(
@@ -232,7 +233,7 @@ ROUTES: routing.Routes = {
             _PUBLIC, (*_FLOATING_IP, _PORT_IN_BODY), has_body=True),
         'DELETE': calls.Operation(
             'network:delete_floatingip', 'Delete the floating IP of a port',
-            _PUBLIC, _FLOATING_IP, action='delete'),
+            _PRIVATE, _FLOATING_IP, action='delete'),
     },
     '/floatingips/{id}/port_forwardings': {
         'POST': calls.Operation(
@@ -350,7 +351,8 @@ def documented() -> Iterator[tuple[calls.Operation, str, str]]:
             if operation is PORT_UPDATE:
                 yield PORT_UPDATE_BINDING, method, route
             if operation.targets:
-                yield operation, method, route
+                yield operation, method, (
+                    f'/log{route}' if route.startswith('/logs') else route)
     yield UNKNOWN, '*', '/*'
 
 

@@ -271,13 +271,13 @@ def test_what_can_t_be_loaded_is_a_warning(checks):
     def unknown():
         raise ConnectionError('no database')
 
-    result = checks(unknown=unknown).surface()
+    result = checks().surface(unknown)
     assert result.code is WARNING
     assert 'no database' in result.details
 
 
 def test_what_is_new_is_a_failure(checks):
-    result = checks(unknown=lambda: ['PUT /x']).surface()
+    result = checks().surface(lambda: ['PUT /x'])
     assert result.code is FAILURE
     assert 'PUT /x' in result.details
 
@@ -319,7 +319,7 @@ def test_advice_is_a_warning(checks, monkeypatch):
     for name in ('pipelines', 'options', 'policy', 'trove_admin', 'services',
                  'service_tokens', 'surface'):
         monkeypatch.setattr(
-            upgrade_check.Checks, name, lambda self: None)
+            upgrade_check.Checks, name, lambda self, *_: None)
     results = dict(checks(
         drives={}, peers=(), advice={
             'first': lambda conf: 'do it', 'second': lambda conf: None},

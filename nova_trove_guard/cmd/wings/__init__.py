@@ -107,7 +107,7 @@ class Wing:
     :ivar get_enforcer: the same for oslo.policy's tools
     :ivar paste_config: the option that names its api-paste.ini
     :ivar unknown: what the installed one can be asked that the guard does not
-        know
+        know; None where that makes no difference
     :ivar service_users: the users of services that drive managed resources
     :ivar service_checks: the kinds of oslo.policy's checks by which the rule
         about services knows these
@@ -134,7 +134,7 @@ class Wing:
     enforcer: Callable[[cfg.ConfigOpts], enforcement.Enforcer]
     get_enforcer: Callable[[], policy.Enforcer]
     paste_config: Callable[[cfg.ConfigOpts], str]
-    unknown: Callable[[], list[str]]
+    unknown: Callable[[], list[str]] | None
     service_users: tuple[str, ...]
     service_checks: frozenset[str]
     service_token: tuple[str, str] | None

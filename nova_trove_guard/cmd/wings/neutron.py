@@ -19,7 +19,6 @@ from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
 from nova_trove_guard.neutron import policies
 from nova_trove_guard.neutron import service
-from nova_trove_guard.neutron import surface
 from nova_trove_guard.neutron import tags
 
 # Where Neutron's API reads the options of ML2, from where neutron.conf is
@@ -110,7 +109,8 @@ WING = wings.Wing(
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
     paste_config=_paste_config,
-    unknown=surface.unknown,
+    # nova_trove_guard.neutron.operations.UNKNOWN
+    unknown=None,
     # Nova's credentials for Neutron are, by its installation guide, those of
     # a user that is called neutron.
     service_users=('nova', 'neutron'),

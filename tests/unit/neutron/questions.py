@@ -162,8 +162,6 @@ def requests(operation, path, which):
     where = re.sub(r'\{(id|\w+_id)\}', which[first], path, count=1)
     where = re.sub(r'\{(id|fixed_port_id)\}', which.get(kind, ''), where)
     where = re.sub(r'\{\w+\}', 'x', where)
-    if where.startswith('/logs'):
-        where = f'/log{where}'
     for body in BODIES.get(operation.name.removeprefix('network:'), [None]):
         yield where, named(body, which)
 
