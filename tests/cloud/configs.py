@@ -21,15 +21,15 @@ def write(files, urls):
         **common, 'identity_url': urls['keystone'].removesuffix('/v3')})
     _write_one(files, 'placement', 'placement.conf', common)
     _write_one(files, 'glance', 'glance-api.conf', common)
-    _write_one(files, 'neutron', 'neutron.conf', common)
-    _write_one(files, 'cinder', 'cinder.conf', {
-        **common, 'policy': files.policy('cinder')})
+    for service in 'neutron', 'cinder':
+        _write_one(files, service, f'{service}.conf', {
+            **common, 'policy': files.policy(service)})
     _write_one(files, 'nova', 'nova.conf', {
         **common,
         'api_database': files.database('nova-api'),
         'cell_database': files.database('nova-cell1'),
         'policy': files.policy('nova')})
-    for service in 'cinder', 'nova':
+    for service in 'cinder', 'neutron', 'nova':
         files.policy(service).write_text(
             '# The service reads this file again when it changes.\n{}\n')
 

@@ -94,7 +94,7 @@ def make_networks(cloud):
     public = neutron.create_network(name='public', is_router_external=True)
     neutron.create_subnet(
         name='public', network_id=public.id, ip_version=4,
-        cidr='192.0.2.0/24', is_dhcp_enabled=False)
+        cidr='198.18.0.0/15', is_dhcp_enabled=False)
     router = neutron.create_router(
         name='router', project_id=demo,
         external_gateway_info={'network_id': public.id})

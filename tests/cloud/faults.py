@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults on demand: what tests want to go wrong, and where.
 
-Tests write one file, whole; guests, Nova's hypervisor and guarded API, and
-the APIs of the other services but Trove read it at each call::
+Tests write one file, whole; guests, Nova's hypervisor, the guarded APIs and
+those of the other services but Trove read it at each call::
 
     {"guest": {"stop_db": "error"},
      "hypervisor": {"destroy": "error"},

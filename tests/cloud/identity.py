@@ -17,10 +17,12 @@ CATALOG = {
 }
 # What stands elsewhere instead of what stands in the guarded region.
 ELSEWHERE = {
-    (state.UNGUARDED, 'nova'): 'nova-unguarded',
-    (state.UNGUARDED, 'cinder'): 'cinder-unguarded',
-    (state.NOVA_GUARDED, 'cinder'): 'cinder-unguarded',
-    (state.CINDER_GUARDED, 'nova'): 'nova-unguarded',
+    **{(region, name): f'{name}-unguarded' for region, guarded in (
+        (state.UNGUARDED, None),
+        (state.NOVA_GUARDED, 'nova'),
+        (state.CINDER_GUARDED, 'cinder'),
+        (state.NEUTRON_GUARDED, 'neutron'))
+       for name in ('nova', 'cinder', 'neutron') if name != guarded},
     (state.USER, 'trove'): 'trove-user',
 }
 # What Keystone fills in for whom it shows the catalog to.

@@ -92,7 +92,7 @@ class Layout:
     def dispatches(self, service):
         """Name the record of what a service's API dispatched.
 
-        :param service: 'nova' or 'cinder'
+        :param service: 'nova', 'cinder' or 'neutron'
         :returns: its path; it has one JSON line for each method
         """
         return self.root / f'dispatches-{service}.jsonl'
@@ -100,7 +100,7 @@ class Layout:
     def policy(self, service):
         """Name a service's policy file, for tests to write.
 
-        :param service: 'nova' or 'cinder'
+        :param service: 'nova', 'cinder' or 'neutron'
         :returns: its path
         """
         return self.root / f'{service}-policy.yaml'

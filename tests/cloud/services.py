@@ -17,7 +17,7 @@ from tests.cloud import troves
 HOSTS = ('compute1', 'compute2')
 TROVES = tuple(deployment.name for deployment in deployments.DEPLOYMENTS)
 NAMES = ('keystone', 'placement', 'glance', 'neutron', 'cinder', 'nova',
-         'nova-unguarded', 'cinder-unguarded', *TROVES)
+         'nova-unguarded', 'cinder-unguarded', 'neutron-unguarded', *TROVES)
 PATHS = {'keystone': '/v3', 'cinder': '/v3', 'cinder-unguarded': '/v3',
          'nova': '/v2.1', 'nova-unguarded': '/v2.1',
          **dict.fromkeys(TROVES, '/v1.0')}
@@ -87,6 +87,7 @@ class Services:
     def neutron(self):
         """Prepare and start Neutron."""
         database = self.files.database('neutron')
+        names = 'neutron', 'neutron-unguarded'
         with self.progress.step('neutron prepared'):
             databases.fill(
                 self.files, ['neutron'], lambda: processes.run(
@@ -94,10 +95,17 @@ class Services:
                         self.files.python, '-m', 'tests.cloud.neutron_schema',
                         f'sqlite:///{database}']))
             databases.add_agents(database, HOSTS)
-        return self._serve(
-            'neutron', 'neutron.wsgi.api:application',
-            OS_NEUTRON_CONFIG_DIR=self.files.conf('neutron'),
-            OS_NEUTRON_CONFIG_FILES='neutron.conf')
+        with self.progress.step('neutron answers'):
+            process = processes.spawn(
+                self.files, 'neutron',
+                [self.files.python, '-m', 'tests.cloud.neutron_process',
+                 self.files.root, SAMPLES / 'neutron-api-paste.ini',
+                 *(self.ports[name] for name in names)], {
+                    'OS_NEUTRON_CONFIG_DIR': str(self.files.conf('neutron')),
+                    'OS_NEUTRON_CONFIG_FILES': 'neutron.conf'})
+            for name in names:
+                self._wait('neutron', process, self.ports[name])
+        return process.pid
 
     def cinder(self):
         """Prepare and start Cinder."""

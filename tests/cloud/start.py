@@ -35,8 +35,10 @@ def up(files, progress):
     progress.note('the cloud is up')
     print(f'\n  guarded    {cloud.guarded}  (region {state.GUARDED})\n'
           f'             {cloud.urls["cinder"]}\n'
+          f'             {cloud.urls["neutron"]}\n'
           f'  unguarded  {cloud.unguarded}  (region {state.UNGUARDED})\n'
-          f'             {cloud.urls["cinder-unguarded"]}\n')
+          f'             {cloud.urls["cinder-unguarded"]}\n'
+          f'             {cloud.urls["neutron-unguarded"]}\n')
     return 0
 
 
@@ -46,7 +48,7 @@ def _clear(files):
     shutil.rmtree(files.logs, ignore_errors=True)
     for leftover in (files.state, files.faults, files.struck):
         leftover.unlink(missing_ok=True)
-    for service in 'nova', 'cinder':
+    for service in 'nova', 'cinder', 'neutron':
         files.dispatches(service).write_text('')
     files.run.mkdir()
 

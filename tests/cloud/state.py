@@ -22,10 +22,12 @@ GUARDED = 'RegionOne'
 UNGUARDED = 'RegionUnguarded'
 # Its Trove makes servers in the users' projects, with the guarded Nova.
 USER = 'RegionUser'
-# Where one service has the guard and the other has not, or not any more.
+# Where one service has the guard and the others have not, or not any more.
 NOVA_GUARDED = 'RegionNovaGuarded'
 CINDER_GUARDED = 'RegionCinderGuarded'
-REGIONS = (GUARDED, UNGUARDED, USER, NOVA_GUARDED, CINDER_GUARDED)
+NEUTRON_GUARDED = 'RegionNeutronGuarded'
+REGIONS = (GUARDED, UNGUARDED, USER, NOVA_GUARDED, CINDER_GUARDED,
+           NEUTRON_GUARDED)
 COMPUTE_API_VERSION = '2.96'
 
 
@@ -34,10 +36,11 @@ class Cloud:
     """Where a cloud's services are, and who can use them.
 
     :ivar root: the state directory
-    :ivar urls: a dict of service name to URL; nova and cinder are the guarded
-        endpoints, nova-unguarded and cinder-unguarded the stock ones; trove
-        and trove-user are the Trove deployments, whose URLs and Cinder's lack
-        the project's id; keystone includes /v3
+    :ivar urls: a dict of service name to URL; nova, cinder and neutron are
+        the guarded endpoints, nova-unguarded, cinder-unguarded and
+        neutron-unguarded the stock ones; trove and trove-user are the Trove
+        deployments, whose URLs and Cinder's lack the project's id; keystone
+        includes /v3
     :ivar projects: a dict of project name to id
     """
 

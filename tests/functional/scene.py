@@ -27,7 +27,7 @@ _VARIABLE = (
      '<uuid>'),
     (r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?', '<time>'),
     (r'fa:16:3e(:[0-9a-f]{2}){3}', '<mac>'),
-    (r'(10\.0|192\.0\.2)(\.\d+)+', '<address>'),
+    (r'(10\.0|198\.1[89])(\.\d+)+', '<address>'),
     (r'"adminPass": "[^"]*"', '<password>'),
     (r'instance-[0-9a-f]{8}', '<instance>'),
     (r'[0-9a-f]{56}', '<host>'),
@@ -323,12 +323,13 @@ class ServerFacts(facts.Facts):
 
     @functools.cached_property
     def _own(self):
-        neutron = self._scene.connection('admin').network
+        neutron = self._scene.connection('admin', state.UNGUARDED).network
         there = next(neutron.ips(port_id=self.port), None)
         return there or self._floating_ip(port_id=self.port)
 
     def _floating_ip(self, **port):
-        return self._scene.connection('admin').network.create_ip(
+        neutron = self._scene.connection('admin', state.UNGUARDED).network
+        return neutron.create_ip(
             floating_network_id=self._scene.public_network,
             project_id=self._scene.cloud.projects['demo'], **port)
 
@@ -345,15 +346,18 @@ def normal(answer, server, cloud):
     """Return an answer without what differs between twins.
 
     :param answer: requests.Response
-    :param server: the id of what the request was about
+    :param server: the id of what the request was about, None where it had
+        several
     :param cloud: a tests.cloud.state.Cloud
     :returns: (status, sorted headers, body)
     """
     def plain(text):
-        text = text.replace(server, '<id>')
-        for name in ('nova', 'nova-unguarded', 'cinder', 'cinder-unguarded'):
-            host = parse.urlsplit(cloud.urls[name]).netloc
-            text = text.replace(host, '<service>')
+        if server:
+            text = text.replace(server, '<id>')
+        for name in ('nova', 'cinder', 'neutron'):
+            for url in cloud.urls[name], cloud.urls[f'{name}-unguarded']:
+                text = text.replace(
+                    parse.urlsplit(url).netloc, '<service>')
         for pattern, name in _VARIABLE:
             text = re.sub(pattern, name, text)
         return text

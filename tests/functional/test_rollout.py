@@ -3,8 +3,8 @@
 
 A guard changes no request, and takes no notice of another guard: where none
 of Trove's calls is refused by both together, none is by one. For example, a
-database instance goes through regions where one of Nova and Cinder has the
-guard. Nova itself calls the guarded Cinder in all of them.
+database instance goes through regions where one of Nova, Cinder and Neutron
+has the guard. Nova itself calls the guarded Cinder and Neutron in all of them.
 """
 
 import pytest
@@ -30,7 +30,8 @@ def moved(trove):
 
 
 @pytest.mark.parametrize('size, region', enumerate((
-    state.NOVA_GUARDED, state.CINDER_GUARDED, state.UNGUARDED), 2))
+    state.NOVA_GUARDED, state.CINDER_GUARDED, state.NEUTRON_GUARDED,
+    state.UNGUARDED), 2))
 def test_trove_works_where_only_some_services_have_the_guard(
         trove, moved, size, region):
     trove.rows.move(moved, region)

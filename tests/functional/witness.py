@@ -11,7 +11,7 @@ class Witness:
     """Reads the record of dispatches, each line of it once.
 
     :param cloud: a tests.cloud.state.Cloud
-    :param service: 'nova' or 'cinder'
+    :param service: 'nova', 'cinder' or 'neutron'
     """
 
     def __init__(self, cloud, service='nova'):
