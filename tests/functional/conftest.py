@@ -12,6 +12,7 @@ import pytest
 from tests.cloud import layout
 from tests.cloud import state
 from tests.functional import databases
+from tests.functional import networks_scene
 from tests.functional import scene as scenes
 from tests.functional import tenants
 from tests.functional import volumes_scene
@@ -53,6 +54,18 @@ def witness(cloud):
 def cinder_witness(cloud):
     """Return the Witness of what Cinder dispatches."""
     return witnesses.Witness(cloud, 'cinder')
+
+
+@pytest.fixture(scope='session')
+def neutron_witness(cloud):
+    """Return the Witness of what Neutron dispatches."""
+    return witnesses.Witness(cloud, 'neutron')
+
+
+@pytest.fixture(scope='session')
+def networks(scene):
+    """Return the Networks of all tests."""
+    return networks_scene.Networks(scene)
 
 
 @pytest.fixture(scope='session')

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Neutron's database has of ports, security groups and the rest."""
+
+import functools
+import uuid
+
+from tests.cloud import layout
+
+
+class NeutronRows:
+    """Reads and makes rows of Neutron's.
+
+    :param cloud: a tests.cloud.state.Cloud
+    """
+
+    def __init__(self, cloud):
+        self._files = layout.Layout(cloud.root)
+
+    def naming(self, identifiers):
+        """Return all rows (dict of table and list) that name any of some ids.
+
+        In whatever column; and what such a row has in another table, such as
+        tags and its revision.
+        """
+        found = self._select(
+            sorted(identifiers), lambda column: column.endswith('id'))
+        attributes = sorted({
+            row['standard_attr_id'] for rows in found.values() for row in rows
+            if row.get('standard_attr_id')})
+        of_them = self._select(
+            attributes, lambda column: column == 'standard_attr_id')
+        found['standardattributes'] = self._rows(
+            'standardattributes', ['id'], attributes)
+        return found | {f'{table} of them': rows
+                        for table, rows in of_them.items()}
+
+    def insert_with_attributes(self, table, **values):
+        """Insert a row, and that with its standard attributes.
+
+        :returns: the new UUID of the row
+        """
+        values['id'] = str(uuid.uuid4())
+        with self._files.open_database('neutron', 'rw') as neutron, neutron:
+            values['standard_attr_id'] = neutron.execute(
+                'INSERT INTO standardattributes (resource_type, '
+                'revision_number) VALUES (?, 0)', [table]).lastrowid
+            neutron.execute(
+                f'INSERT INTO {table} ({", ".join(values)}) VALUES '
+                f'({", ".join(":" + column for column in values)})', values)
+        return values['id']
+
+    def _select(self, values, is_wanted):
+        """Return the rows with a value in a wanted column, by table."""
+        found = {}
+        for table, columns in self._columns.items():
+            wanted = [column for column in columns if is_wanted(column)]
+            if wanted and (rows := self._rows(table, wanted, values)):
+                found[table] = rows
+        return found
+
+    def _rows(self, table, columns, values):
+        """Return the rows (list of dict) with a value in a column."""
+        marks = ', '.join('?' * len(values))
+        condition = ' OR '.join(f'{column} IN ({marks})' for column in columns)
+        with self._files.open_database('neutron') as neutron:
+            return [dict(zip(self._columns[table], row))
+                    for row in neutron.execute(
+                        f'SELECT * FROM {table} WHERE {condition}',
+                        [*values] * len(columns))]
+
+    @functools.cached_property
+    def _columns(self):
+        """The names of the columns of each table."""
+        with self._files.open_database('neutron') as neutron:
+            tables = [name for name, in neutron.execute(
+                'SELECT name FROM sqlite_master WHERE type = "table"')]
+            return {table: [column for _, column, *_ in neutron.execute(
+                f'PRAGMA table_info({table})')] for table in tables}
