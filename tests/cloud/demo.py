@@ -63,6 +63,12 @@ SNAPSHOT = ('--os-volume-api-version 3.66 volume snapshot create '
             '--volume {disk} copy -f value -c id')
 COPY = 'volume create --snapshot {copy} copy -f value -c name'
 
+# And of the two about a security group.
+OPEN = ('security group rule create --ingress --protocol tcp '
+        '--remote-ip {cidr} {{group}} -f yaml -c remote_ip_prefix')
+WORLD = OPEN.format(cidr='0.0.0.0/0')
+UNPLUG = 'port set --no-security-group --disable-port-security {port}'
+
 
 def _on(server, command):
     return command.replace('{server}', f'{{{server}}}')
@@ -128,6 +134,23 @@ CHAPTERS = (
       Step('admin', f'{OWN} {SNAPSHOT}', MANAGED),
       Step('trove', f'{OWN} --os-project-name demo '
                     'volume snapshot delete {copy}')]),
+
+    ('Without the guard in Neutron: the owner opens it to the world',
+     [Step('owner', f'{OWN} security group show trove_sg-{{mydb}} '
+                    '-f value -c id', keep='group'),
+      Step('owner', f'{OWN} port show trove-{{mydb}} -f value -c id',
+           keep='port'),
+      Step('owner', f'{WITHOUT} {WORLD}')]),
+
+    ('With the guard in Neutron: neither the tenant nor the cloud admin can',
+     [Step('owner', f'{OWN} {OPEN.format(cidr="198.51.100.0/24")}', MANAGED),
+      Step('owner', f'{OWN} {UNPLUG}', MANAGED),
+      Step('admin', f'{OWN} {UNPLUG}', MANAGED),
+      # It removes the rule that was added without the guard, too.
+      Step('owner', f'{OWN} database instance update {{mydb}} '
+                    '--allowed-cidr 10.0.0.0/8'),
+      Step('owner', f'{OWN} security group rule list {{group}} '
+                    '--ingress -f value -c "IP Range"')]),
 
     ('Trove with its locks: they open for Trove alone, and close again',
      [Step('owner', f'{OWN} database instance resize flavor {{mydb}} '

@@ -53,6 +53,7 @@ class Trove:
         cloud's own
     :ivar owner: the owner's troveclient.v1.client.Client
     :ivar kept: the id of an instance at rest, None if there is none
+    :ivar network: what asks Neutron as the Trove admin
     """
 
     def __init__(self, scene, witness, deployment, database=None):
@@ -72,6 +73,7 @@ class Trove:
         self.operator = self.cloud.trove(
             'admin', self.region).mgmt_instances
         self._admin = self.cloud.connection('admin', self.region)
+        self.network = self.cloud.connection('trove').network
 
     def take(self):
         """Return an instance at rest: the one that was kept, or a new one."""

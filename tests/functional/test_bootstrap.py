@@ -24,7 +24,8 @@ from tests.functional import scene as scenes
 
 COMMAND = pathlib.Path(sys.prefix, 'bin', 'nova-trove-guard')
 FILES = ('nova.conf', 'api-paste.ini', 'cinder.conf',
-         'cinder-api-paste.ini', 'trove.conf')
+         'cinder-api-paste.ini', 'neutron.conf', 'neutron-api-paste.ini',
+         'trove.conf')
 # Rows of the first and of the second run.
 FIRST = {'role trove_admin': 'exists', 'project': 'created',
          'user': 'created', 'assignment trove_admin': 'granted',

@@ -38,11 +38,18 @@ class Fleet:
         self.instances = {name: trove.create(name) for name in names}
         self.servers = {}
         self.volumes = {}
+        self.ports = {}
+        self.groups = {}
         for name, instance in self.instances.items():
             trove.healthy(instance)
             self.servers[name] = trove.server_id(instance)
             self.volumes[name] = trove.volume(instance).id
             trove.await_locked(self.servers[name])
+            self.ports[name], = (port.id for port in trove.network.ports(
+                name=f'trove-{instance}'))
+            self.groups[name], = (
+                group.id for group in trove.network.security_groups(
+                    name=f'trove_sg-{instance}'))
         self.cinder = self.scene.connection('trove').block_storage
 
     def run(self, *arguments, user='trove', **environment):
@@ -57,9 +64,9 @@ class Fleet:
             stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def drift(self, *arguments, user='trove', owner=None):
-        """Compare Trove with Nova and Cinder.
+        """Compare Trove with Nova, Cinder and Neutron.
 
-        :returns: dict of result by (code, name of the server or volume)
+        :returns: dict of result by (code, name of what is wrong)
         """
         done = self.run(
             'drift', '-f', 'json', '--server-owner',
@@ -67,11 +74,16 @@ class Fleet:
             self.trove.cloud.projects['trove'], '--other-trove',
             OTHERS[self.trove.deployment], *arguments, user=user)
         assert done.returncode in (0, 1), done.stderr
-        names = {each: name for known in (self.servers, self.volumes)
+        names = {each: name for known in (
+                     self.servers, self.volumes, self.ports, self.groups)
                  for name, each in known.items()}
-        return {(row['Code'], names[row['Volume'] or row['Server']]):
-                row['Result'] for row in json.loads(done.stdout)
-                if (row['Volume'] or row['Server']) in names}
+        results = {}
+        for row in json.loads(done.stdout):
+            wrong = (row['Security Group'] or row['Port'] or row['Volume'] or
+                     row['Server'])
+            if wrong in names:
+                results[row['Code'], names[wrong]] = row['Result']
+        return results
 
     def hide(self, name):
         """Hide a server from the reconciler, which would lock it again.
@@ -98,6 +110,16 @@ class Fleet:
         else:
             self.cinder.set_volume_metadata(
                 self.volumes[name], **{scenes.MARKER: marker})
+
+    def tag(self, collection, resource, *tags):
+        """Give a port or security group these tags, and no others."""
+        self.trove.network.put(
+            f'/{collection}/{resource}/tags', json={'tags': tags})
+
+    def tags(self, collection, resource):
+        """Return the tags of a port or security group."""
+        return sorted(self.trove.network.get(
+            f'/{collection}/{resource}/tags').json()['tags'], reverse=True)
 
     def act(self, who, name, action):
         """Have the unguarded Nova carry out a server action."""
@@ -216,6 +238,35 @@ def test_volumes_are_marked(fleet):
         assert fleet.cinder.get_volume(fleet.volumes[name]).metadata[
             scenes.MARKER] == fleet.instances[name]
     assert found() == {('volume-marker-forged', 'copy'): 'found'}
+
+
+@pytest.mark.parametrize('kind, collection, known', [
+    ('port', 'ports', 'ports'),
+    ('security-group', 'security-groups', 'groups')])
+def test_ports_and_security_groups_are_marked(
+        fleet, kind, collection, known):
+    resources = getattr(fleet, known)
+    tag = f'{scenes.MARKER}_{fleet.instances["open"]}'
+    assert fleet.tags(collection, resources['open']) == [tag]
+    fleet.tag(collection, resources['open'])
+    fleet.tag(collection, resources['failed'], 'theirs',
+              f'{scenes.MARKER}_{fleet.instances["well"]}')
+    drifted = {(f'{kind}-marker-missing', 'open'): 'found',
+               (f'{kind}-marker-wrong', 'failed'): 'found'}
+
+    def found(*arguments):
+        return {key: result for key, result in fleet.drift(
+            *arguments).items() if key[0].startswith(f'{kind}-marker')}
+
+    assert found() == drifted
+    assert found('--fix', '--dry-run') == dict.fromkeys(
+        drifted, 'would be fixed')
+    assert found() == drifted
+    assert found('--fix', '--yes') == dict.fromkeys(drifted, 'fixed')
+    assert found() == {}
+    assert fleet.tags(collection, resources['open']) == [tag]
+    assert fleet.tags(collection, resources['failed']) == [
+        'theirs', f'{scenes.MARKER}_{fleet.instances["failed"]}']
 
 
 # No tenant can reach the servers in Trove's own project.

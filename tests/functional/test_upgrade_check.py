@@ -17,6 +17,7 @@ STOCK = pathlib.Path(sys.prefix, 'etc', 'nova', 'api-paste.ini')
 GUARDED = layout.REPOSITORY / 'paste' / 'api-paste.ini'
 GUARDED_CINDER = layout.REPOSITORY / 'paste' / 'cinder-api-paste.ini'
 STOCK_CINDER = pathlib.Path(sys.prefix, 'etc', 'cinder', 'api-paste.ini')
+STOCK_NEUTRON = pathlib.Path(sys.prefix, 'etc', 'neutron', 'api-paste.ini')
 SUCCESS, WARNING, FAILURE = 0, 1, 2
 
 
@@ -72,7 +73,7 @@ def test_all_is_well(check):
     assert set(results.values()) == {(SUCCESS, None)}
     assert list(results) == [f'Nova: {name}' for name in (
         'pipelines', 'options', 'policy', 'Trove admin', 'services',
-        'service tokens', 'surface')]
+        'service tokens', 'role in Neutron', 'surface')]
 
 
 def test_it_is_a_table_for_people(cloud):
@@ -251,3 +252,39 @@ def test_all_services_that_are_here_are_checked(cloud, tmp_path):
     assert done.returncode == SUCCESS
     assert {result for result, _ in results.values()} == {SUCCESS}
     assert len(results) == 15
+
+
+# Neutron
+
+@pytest.fixture
+def check_neutron(cloud, tmp_path):
+    """Return f(paste file): exit code and results by check."""
+    base = layout.Layout(cloud.root).conf('neutron') / 'neutron.conf'
+
+    def check(paste):
+        extra = tmp_path / 'extra.conf'
+        extra.write_text(f'[DEFAULT]\napi_paste_config = {paste}\n')
+        done = subprocess.run(
+            [COMMAND, '--service', 'network', '--config-file', base,
+             '--config-file', extra, 'upgrade', 'check', '--json'],
+            text=True, capture_output=True,
+            env=os.environ | {'no_proxy': '127.0.0.1'})
+        return done.returncode, of_json(done.stdout)
+
+    return check
+
+
+def test_all_is_well_in_neutron(check_neutron):
+    status, results = check_neutron(
+        layout.REPOSITORY / 'paste' / 'neutron-api-paste.ini')
+    assert set(results.values()) == {(SUCCESS, None)}
+    assert status == SUCCESS
+    assert list(results) == [f'Neutron: {name}' for name in (
+        'pipelines', 'options', 'policy', 'Trove admin', 'services',
+        'service tokens', 'tags of new ports')]
+
+
+def test_neutron_s_stock_pipeline_is_a_failure(check_neutron):
+    status, results = check_neutron(STOCK_NEUTRON)
+    assert status == FAILURE
+    assert results['Neutron: pipelines'][0] == FAILURE

@@ -321,7 +321,7 @@ def test_advice_is_a_warning(checks, monkeypatch):
         monkeypatch.setattr(
             upgrade_check.Checks, name, lambda self, *_: None)
     results = dict(checks(
-        drives={}, peers=(), advice={
+        unknown=list, drives={}, peers=(), advice={
             'first': lambda conf: 'do it', 'second': lambda conf: None},
     ).results())
     assert (results['Cinder: first'].code,
