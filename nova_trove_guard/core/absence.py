@@ -14,6 +14,7 @@ So nothing that exists is changed, even if it comes into being while the
 service looks for it.
 """
 
+from collections.abc import Collection
 import io
 import typing
 
@@ -38,7 +39,9 @@ def ask(application: services.Application, call: calls.Call,
     target, identifier = named.target, call.written(named)
     environ = dict(environ)
     if target.anywhere:
-        _replace(environ, identifier or '', target.nonexistent)
+        # The body may have it in another spelling, too: none is left.
+        _replace(environ, identifier or '', target.nonexistent,
+                 frozenset(filter(None, call.identifiers(target))))
     elif target.secret is not None:
         if not documents.lacks(call.document, target.secret):
             _send(environ, documents.replaced(
@@ -79,15 +82,20 @@ def _without(document: typing.Any, target: calls.Target,
         for each in text.split(target.separator))
 
 
-def _replace(environ: documents.Environ, identifier: str,
-             other: str) -> None:
-    """Put another identifier in the place of one, wherever it stands."""
-    environ['PATH_INFO'] = environ['PATH_INFO'].replace(identifier, other)
+def _replace(environ: documents.Environ, identifier: str, other: str,
+             in_body: Collection[str]) -> None:
+    """Put another identifier in the place of one, wherever it stands.
+
+    :param in_body: all in whose place it is put there
+    """
+    # Services differ in whether they decode the path.
+    for spelt in identifier, identifier.encode().decode('latin-1'):
+        environ['PATH_INFO'] = environ['PATH_INFO'].replace(spelt, other)
     try:
         document = documents.parsed(documents.body(environ))
     except documents.Unreadable:
         return  # The service can't read it, either.
-    _send(environ, documents.exchanged(document, identifier, other))
+    _send(environ, documents.exchanged(document, in_body, other))
 
 
 def _send(environ: documents.Environ, document: typing.Any) -> None:

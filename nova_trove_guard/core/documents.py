@@ -169,11 +169,14 @@ def strings(document: typing.Any,
             yield value
 
 
-def exchanged(document: typing.Any, one: str, other: str) -> typing.Any:
-    """Return a copy of a document with a string in the place of another."""
+def exchanged(document: typing.Any, some: Collection[str],
+              other: str) -> typing.Any:
+    """Return a copy of a document with a string in the place of some."""
     if isinstance(document, dict):
-        return {key: exchanged(value, one, other)
+        return {key: exchanged(value, some, other)
                 for key, value in document.items()}
     if isinstance(document, list):
-        return [exchanged(value, one, other) for value in document]
-    return other if document == one else document
+        return [exchanged(value, some, other) for value in document]
+    if isinstance(document, str) and document in some:
+        return other
+    return document
