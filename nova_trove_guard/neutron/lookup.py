@@ -174,7 +174,7 @@ class NeutronLookup:
         """
         return searches.find(
             [each for each in named
-             if len(each.identifier or '') >= identifiers.LENGTH],
+             if identifiers.may_be_found(each.identifier)],
             lambda *those: self._measures.timed(functools.partial(
                 self._bound.call, self._look_up, *those)))
 
