@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The marker in Neutron: a tag ``<metadata_key>_<database instance>``.
 
-It is compared without regard to case, as MariaDB finds tags: one in another
-case would keep Trove from writing the marker.
+It is compared without regard to case, as MariaDB finds tags. Only Trove writes
+a tag that MariaDB may take for one. Any other would keep Trove from writing
+the marker: a resource has each tag once, and Neutron ignores a second
+(neutron.services.tag.tag_plugin.TagPlugin.update_tag).
 """
 
 from collections.abc import Collection
 import dataclasses
 import typing
+import unicodedata
 
 from nova_trove_guard.core import documents
 
@@ -20,6 +23,30 @@ def prefix(key: str) -> str:
 def is_marker(tag: str, key: str) -> bool:
     """Return whether a tag is a marker."""
     return tag.casefold().startswith(prefix(key).casefold())
+
+
+def may_be_taken_for_marker(tag: str, key: str) -> bool:
+    """Return whether a database may take a tag for one that is a marker.
+
+    There are as many rules as collations. By none of them a character equals
+    one of ASCII, unless it decomposes into that, or is some Latin letter or
+    number; what is neither may be ignored.
+    """
+    sought = prefix(key).casefold()
+    # How much of it the tag may have had so far.
+    reached = {0}
+    for character in unicodedata.normalize('NFKD', tag.casefold()):
+        if ' ' <= character <= '~':
+            reached = {length + 1 for length in reached
+                       if sought[length] == character}
+        elif 'LATIN' in unicodedata.name(character, ''):
+            reached |= {length + more for length in reached for more in (1, 2)}
+        elif unicodedata.numeric(character, None) is not None:
+            reached |= {length + more for length in reached for more in (1, 2)
+                        if sought[length].isdigit()}
+        if any(length >= len(sought) for length in reached):
+            return True
+    return False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,8 +64,8 @@ class WritesTags:
 
     def writes(self, document: typing.Any, item: str, key: str) -> bool:
         """Return whether one of the tags is a marker."""
-        return (self.in_path and is_marker(item, key) or
-                any(is_marker(tag, key)
+        return (self.in_path and may_be_taken_for_marker(item, key) or
+                any(may_be_taken_for_marker(tag, key)
                     for tag in documents.strings(document, self.keys)))
 
     def may_change(self, document: typing.Any, item: str, key: str) -> bool:
@@ -58,4 +85,4 @@ class DeletesTag:
 
     def may_change(self, document: typing.Any, item: str, key: str) -> bool:
         """Return whether the marker goes."""
-        return is_marker(item, key)
+        return may_be_taken_for_marker(item, key)
