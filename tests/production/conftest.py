@@ -12,6 +12,7 @@ import pytest
 from tests.functional import conftest as functional
 from tests.production import mariadb
 from tests.unit import conftest as unit
+from tests.unit.neutron import conftest as neutron_api
 from tests.unit import nova_database
 
 load_nova_api = unit.load_nova_api
@@ -57,6 +58,17 @@ def cinder(server, tmp_path_factory):
     with mock.patch.object(cfg, 'CONF', loading.conf):
         return loading.cinder_api.CinderAPI(
             loading.conf, tmp_path_factory.mktemp('cinder'), url)
+
+
+@pytest.fixture(scope='session')
+def neutron(server, tmp_path_factory):
+    """Return Neutron with the guard on, on MariaDB."""
+    # Of all collations, this finds the most strings equal. It is the default
+    # from MariaDB 11.6 on, and much like MySQL's.
+    url = server.create('neutron', options='COLLATE utf8mb4_uca1400_ai_ci')
+    with neutron_api.running(
+            tmp_path_factory.mktemp('neutron'), url) as neutron:
+        yield neutron
 
 
 def pytest_terminal_summary(terminalreporter):

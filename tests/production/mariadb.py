@@ -42,9 +42,12 @@ class MariaDB:
         return (f'mysql+pymysql://root@localhost/{name}'
                 f'?unix_socket={self._socket}&charset=utf8mb4')
 
-    def create(self, name, like=None):
-        """Make a database, with the tables of another; return its URL."""
-        self.execute(f'CREATE DATABASE {name}')
+    def create(self, name, like=None, options=''):
+        """Make a database, with the tables of another; return its URL.
+
+        :param options: of CREATE DATABASE
+        """
+        self.execute(f'CREATE DATABASE {name} {options}')
         if like is not None:
             self.execute(*(
                 f'CREATE TABLE {name}.{table} LIKE {like}.{table}'
@@ -64,6 +67,13 @@ class MariaDB:
             yield
         finally:
             os.kill(process, signal.SIGCONT)
+
+    def kill_connections(self):
+        """End all connections that anyone has."""
+        for number, in self.execute(
+                'SELECT id FROM information_schema.processlist '
+                'WHERE id != connection_id() AND user = "root"'):
+            self.execute(f'KILL {number}')
 
     def answers(self):
         """Return whether it takes connections."""

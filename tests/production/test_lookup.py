@@ -67,10 +67,7 @@ def test_a_connection_that_the_server_ended_is_right_or_a_failure(
     server_id = databases.server(MARKED)
     for _ in range(5):
         assert servers.managed([('server', server_id)]) == managed(server_id)
-        for number, in server.execute(
-                'SELECT id FROM information_schema.processlist '
-                'WHERE id != connection_id() AND user = "root"'):
-            server.execute(f'KILL {number}')
+        server.kill_connections()
         try:
             assert servers.managed(
                 [('server', server_id)]) == managed(server_id)

@@ -2,6 +2,7 @@
 """Fixtures: Neutron's API, in a process of its own."""
 
 from concurrent import futures
+import contextlib
 import json
 import multiprocessing
 
@@ -34,16 +35,26 @@ class Neutron:
                         is_guarded)
 
 
-@pytest.fixture(scope='session')
-def neutron(tmp_path_factory):
-    """Return Neutron with the guard on."""
-    directory = str(tmp_path_factory.mktemp('neutron'))
+@contextlib.contextmanager
+def running(directory, url=None):
+    """Yield Neutron with the guard on.
+
+    :param directory: for its files
+    :param url: of an empty database; None for one of SQLite
+    """
     with futures.ProcessPoolExecutor(
             1, multiprocessing.get_context('spawn')) as process:
         def run(name, *arguments):
             return process.submit(
-                in_process, name, directory, *arguments).result()
+                in_process, name, (str(directory), url), *arguments).result()
         yield Neutron(run)
+
+
+@pytest.fixture(scope='session')
+def neutron(tmp_path_factory):
+    """Return Neutron with the guard on."""
+    with running(tmp_path_factory.mktemp('neutron')) as neutron:
+        yield neutron
 
 
 def in_process(name, *arguments):

@@ -31,6 +31,7 @@ from neutron_lib.db import standard_attr
 from neutron_lib import exceptions
 from neutron_lib.plugins import directory as plugins
 import sqlalchemy
+from sqlalchemy.dialects import mysql
 import webob
 
 from nova_trove_guard.core import calls
@@ -50,7 +51,7 @@ dhcp_agent_notification = false
 [oslo_concurrency]
 lock_path = {directory}
 [database]
-connection = sqlite:///{directory}/neutron.sqlite
+connection = {url}
 [ml2]
 type_drivers = vxlan
 tenant_network_types = vxlan
@@ -78,10 +79,11 @@ class NeutronAPI:
     """Neutron's API.
 
     :param directory: for its files
+    :param url: of an empty database; None for one of SQLite
     :ivar dispatched: what plugins were told to change: see questions.Answer
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, url=None):
         directory = pathlib.Path(directory)
         # So that all calls of admins get as far as the plugins.
         (directory / 'policy.yaml').write_text(''.join(
@@ -89,7 +91,8 @@ class NeutronAPI:
                 'activate', 'create_port_binding', 'update_port_binding',
                 'delete_port_binding')))
         (directory / 'neutron.conf').write_text(CONF.format(
-            directory=directory, service_plugins=SERVICE_PLUGINS))
+            directory=directory, service_plugins=SERVICE_PLUGINS,
+            url=url or f'sqlite:///{directory}/neutron.sqlite'))
         config.register_common_config_options()
         config.init(['--config-file', str(directory / 'neutron.conf')])
         config.set_config_defaults()
@@ -146,23 +149,23 @@ class NeutronAPI:
 
 
 @functools.cache
-def api(directory):
+def api(*arguments):
     """Return the NeutronAPI of this process."""
-    return NeutronAPI(directory)
+    return NeutronAPI(*arguments)
 
 
-def send(directory, *request):
+def send(arguments, *request):
     """Send a request to the NeutronAPI of this process."""
-    return api(directory).send(*request)
+    return api(*arguments).send(*request)
 
 
-def routes(directory):
+def routes(arguments):
     """Return (path, method) of all that Routes knows in this process.
 
     Each once, without its format and what only HTML forms need.
     """
     found = set()
-    for route in api(directory).extensions._router.mapper.matchlist:
+    for route in api(*arguments).extensions._router.mapper.matchlist:
         path = re.sub(r'\.:\(format\)$', '', route.routepath)
         path = re.sub(r':\((\w+)\)|:(\w+)', r'{\1\2}', path)
         for method in (route.conditions or {}).get('method') or ('*',):
@@ -170,19 +173,27 @@ def routes(directory):
     return sorted(found)
 
 
-def attributes(directory):
+def attributes(arguments):
     """Return the names of attributes by collection."""
-    api(directory)
+    api(*arguments)
     return {collection: sorted(named)
             for collection, named in definitions.RESOURCES.items()}
 
 
-def prefixes(directory):
+def prefixes(arguments):
     """Return what Neutron takes for the prefix of a collection."""
-    api(directory)
+    api(*arguments)
     mappings = (
         manager.NeutronManager.get_instance().path_prefix_resource_mappings)
     return [prefix for prefix, behind in mappings.items() if behind]
+
+
+def statement(arguments, kind, ids):
+    """Return the text of the guard's statement for a kind, for MariaDB."""
+    api(*arguments)
+    return str(lookup._STATEMENTS[kind].params(
+        ids=ids, marker='trove\\_instance\\_id\\_%').compile(
+            dialect=mysql.dialect(), compile_kwargs={'literal_binds': True}))
 
 
 def engine():
@@ -247,6 +258,18 @@ def _fill(which):
     add(lookup._Log, id=which['log'], resource_type='security_group',
         resource_id=which['security_group'], target_id=port, event='ALL',
         enabled=True)
+
+
+def grow(arguments, count=300):
+    """Have more rows in the tables: as many ports, and what leads to each."""
+    api(*arguments)
+    for number in range(count):
+        which = questions.ids(f'{number:08x}')
+        _fill(which)
+        for kind, model in (('port', lookup._Port),
+                            ('security_group', lookup._Group)):
+            add(lookup._Tag, standard_attr_id=standard_attr_id(
+                model, which[kind]), tag='purpose')
 
 
 def add(model, **values):
