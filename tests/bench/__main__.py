@@ -19,6 +19,7 @@ from tests.bench import cloud
 from tests.bench import guarded_call
 from tests.bench import measure
 from tests.bench import memory
+from tests.bench import networks
 from tests.bench import pass_through
 from tests.bench import plot
 from tests.bench import policy_server
@@ -37,6 +38,7 @@ MEASUREMENTS = {
     'memory': memory.run,
     'reconciler': reconciler.run,
     'volumes': volumes.run,
+    'networks': networks.run,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 

@@ -80,10 +80,12 @@ class NeutronAPI:
 
     :param directory: for its files
     :param url: of an empty database; None for one of SQLite
-    :ivar dispatched: what plugins were told to change: see questions.Answer
+    :param records: whether plugins only record what they are told to change
+    :ivar dispatched: what they recorded: see questions.Answer
+    :ivar applications: by whether they are guarded
     """
 
-    def __init__(self, directory, url=None):
+    def __init__(self, directory, url=None, records=True):
         directory = pathlib.Path(directory)
         # So that all calls of admins get as far as the plugins.
         (directory / 'policy.yaml').write_text(''.join(
@@ -102,11 +104,12 @@ class NeutronAPI:
             extensions.plugin_aware_extension_middleware_factory({})(core))
         fill()
         self.dispatched = []
-        for plugin in plugins.get_unique_plugins():
-            self._record(plugin)
+        if records:
+            for plugin in plugins.get_unique_plugins():
+                self._record(plugin)
         guarded = guard_filter.filter_factory(
             {}, trove_managed_instances='true')(self.extensions)
-        self._apps = {
+        self.applications = {
             True: auth.NeutronKeystoneContext(guarded),
             False: auth.NeutronKeystoneContext(self.extensions)}
 
@@ -117,17 +120,10 @@ class NeutronAPI:
         :param body: bytes
         :param who: arguments of questions.principal
         """
-        request = webob.Request.blank(path, method=method, headers=headers)
-        # As a server hands it on, not as WebOb would.
-        request.environ.pop('webob.is_body_seekable', None)
-        request.environ.update({
-            'wsgi.input': io.BytesIO(body), 'wsgi.input_terminated': True,
-            'CONTENT_LENGTH': str(len(body))} | questions.principal(**who))
-        if 'Transfer-Encoding' in headers:
-            del request.environ['CONTENT_LENGTH']
+        asked = request(method, path, body, headers, who)
         self.dispatched.clear()
         with selects() as statements:
-            answer = request.get_response(self._apps[is_guarded])
+            answer = asked.get_response(self.applications[is_guarded])
         return questions.Answer(answer.status_int, answer.body,
                                 list(self.dispatched), statements)
 
@@ -148,15 +144,28 @@ class NeutronAPI:
         return record
 
 
+def request(method, path, body, headers, who):
+    """Return a request: see NeutronAPI.send."""
+    made = webob.Request.blank(path, method=method, headers=headers)
+    # As a server hands it on, not as WebOb would.
+    made.environ.pop('webob.is_body_seekable', None)
+    made.environ.update({
+        'wsgi.input': io.BytesIO(body), 'wsgi.input_terminated': True,
+        'CONTENT_LENGTH': str(len(body))} | questions.principal(**who))
+    if 'Transfer-Encoding' in headers:
+        del made.environ['CONTENT_LENGTH']
+    return made
+
+
 @functools.cache
 def api(*arguments):
     """Return the NeutronAPI of this process."""
     return NeutronAPI(*arguments)
 
 
-def send(arguments, *request):
+def send(arguments, *what):
     """Send a request to the NeutronAPI of this process."""
-    return api(*arguments).send(*request)
+    return api(*arguments).send(*what)
 
 
 def routes(arguments):

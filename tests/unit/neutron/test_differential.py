@@ -27,6 +27,10 @@ CALLS = [
     (method, path, number)
     for operation, method, path in operations.documented() if method != '*'
     for number, _ in enumerate(questions.requests(operation, path, MANAGED))]
+# Methods of plugins for tags, and the collections that have the marker.
+TAGGING = frozenset(('create_tags', 'update_tags', 'update_tag',
+                     'delete_tags', 'delete_tag'))
+MARKED = ('ports', 'security_groups')
 # Methods of plugins for what can be done to an item.
 ACTIONS = ('add_', 'remove_')
 ROWS = {(method, path): operation
@@ -109,6 +113,8 @@ def test_nothing_is_told_of_what_is_managed(neutron, request):
     method, path, body, headers = request
     answer = neutron.ask(method, path, body, questions.ADMIN, headers)
     for name, arguments in answer.dispatched:
+        if name in TAGGING and json.loads(arguments)[0][0] not in MARKED:
+            continue
         if name.startswith(ACTIONS):
             arguments = read_by_action(arguments)
         found = {identifier for identifier in MANAGED.values()
