@@ -5,7 +5,7 @@ The guarded Neutron and the stock one, which share plugins and database, get
 the same requests about ports and security groups that are twins. Of what is
 managed nothing is done but for the Trove admin, and what Nova does for its
 servers; whoever sees nothing of it is answered as if it were not there. Of
-all else both must answer the same. Each request has twins of its own.
+all else both must answer the same.
 """
 
 import uuid
@@ -136,10 +136,13 @@ def ask_twins(networks, neutron_witness, row, everybody, **kind):
     :returns: iterable of (who, answer of the guarded Neutron, what it called);
         that these are the stock one's is checked
     """
+    answers = {}
     for who in everybody:
-        answers = {}
-        for region in REGIONS:
-            answer = ask(networks, who, row, networks.holding(**kind), region)
+        # What nobody has been let through to can be asked about again.
+        if not answers or any(methods for _, methods in answers.values()):
+            twins = {region: networks.holding(**kind) for region in REGIONS}
+        for region, twin in twins.items():
+            answer = ask(networks, who, row, twin, region)
             answers[region] = (
                 networks.normal(answer), dispatched(answer, neutron_witness))
             if region == state.GUARDED:
