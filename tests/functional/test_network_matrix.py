@@ -8,6 +8,7 @@ servers; whoever sees nothing of it is answered as if it were not there. Of
 all else both must answer the same.
 """
 
+import functools
 import uuid
 
 import pytest
@@ -48,23 +49,38 @@ def test_the_table_has_every_operation():
         name for name in OPERATIONS if name != operations.UNKNOWN.name}
 
 
+@pytest.fixture(scope='module')
+def holdings(networks):
+    """Return a function that finds a managed Holding for a row.
+
+    Rows that name the same have one together: nothing changes it.
+    """
+    @functools.cache
+    def find(project, names):
+        holding = networks.holding(
+            instance=str(uuid.uuid4()), project=project)
+        for name in names:
+            holding[name]
+        return holding
+
+    return lambda project, row: find(
+        project, frozenset(networks_scene.named(row)))
+
+
 @pytest.fixture
-def managed(networks, row):
+def managed(holdings, row):
     """Return a managed Holding with what a row names, to stay as it is."""
-    yield from untouched(networks, row, 'demo')
+    yield from untouched(holdings('demo', row))
 
 
 @pytest.fixture
-def managed_of_trove(networks, row):
+def managed_of_trove(holdings, row):
     """Return one that is in Trove's project, on the tenant's network."""
-    yield from untouched(networks, row, 'trove')
+    yield from untouched(holdings('trove', row))
 
 
-def untouched(networks, row, project):
+def untouched(holding):
     """Yield a managed Holding, and check that it has not changed."""
-    holding = networks.holding(instance=str(uuid.uuid4()), project=project)
-    for name in networks_scene.named(row):
-        holding[name]
     before = holding.describe()
     assert before['standardattributes']
     yield holding
