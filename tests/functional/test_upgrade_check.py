@@ -17,6 +17,7 @@ STOCK = pathlib.Path(sys.prefix, 'etc', 'nova', 'api-paste.ini')
 GUARDED = layout.REPOSITORY / 'paste' / 'api-paste.ini'
 GUARDED_CINDER = layout.REPOSITORY / 'paste' / 'cinder-api-paste.ini'
 STOCK_CINDER = pathlib.Path(sys.prefix, 'etc', 'cinder', 'api-paste.ini')
+GUARDED_NEUTRON = layout.REPOSITORY / 'paste' / 'neutron-api-paste.ini'
 STOCK_NEUTRON = pathlib.Path(sys.prefix, 'etc', 'neutron', 'api-paste.ini')
 SUCCESS, WARNING, FAILURE = 0, 1, 2
 
@@ -239,7 +240,8 @@ def test_all_services_that_are_here_are_checked(cloud, tmp_path):
     files = layout.Layout(cloud.root)
     for name, section, paste in (
             ('nova', 'wsgi', GUARDED),
-            ('cinder', 'DEFAULT', GUARDED_CINDER)):
+            ('cinder', 'DEFAULT', GUARDED_CINDER),
+            ('neutron', 'DEFAULT', GUARDED_NEUTRON)):
         (tmp_path / f'.{name}').mkdir()
         (tmp_path / f'.{name}' / f'{name}.conf').write_text(
             (files.conf(name) / f'{name}.conf').read_text() +
@@ -251,7 +253,7 @@ def test_all_services_that_are_here_are_checked(cloud, tmp_path):
     results = of_json(done.stdout)
     assert done.returncode == SUCCESS
     assert {result for result, _ in results.values()} == {SUCCESS}
-    assert len(results) == 15
+    assert len(results) == 23
 
 
 # Neutron
@@ -275,8 +277,7 @@ def check_neutron(cloud, tmp_path):
 
 
 def test_all_is_well_in_neutron(check_neutron):
-    status, results = check_neutron(
-        layout.REPOSITORY / 'paste' / 'neutron-api-paste.ini')
+    status, results = check_neutron(GUARDED_NEUTRON)
     assert set(results.values()) == {(SUCCESS, None)}
     assert status == SUCCESS
     assert list(results) == [f'Neutron: {name}' for name in (
