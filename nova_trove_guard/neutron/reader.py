@@ -21,7 +21,7 @@ from nova_trove_guard.neutron import operations
 
 # Neutron's pipeline has no limit of its own; it only holds for what is
 # guarded, and for forms.
-MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 _READS = frozenset(('GET', 'HEAD', 'OPTIONS'))
 # Below these, it is the last item of the path that leads to a port.

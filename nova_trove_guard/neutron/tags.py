@@ -9,10 +9,17 @@ the marker: a resource has each tag once, and Neutron ignores a second
 
 from collections.abc import Collection
 import dataclasses
+import re
 import typing
 import unicodedata
 
 from nova_trove_guard.core import documents
+
+# What is no printable ASCII, no digit, and in no block with Latin letters.
+_IGNORED = re.compile(
+    r'[^ -~\d\x80-\u02af\u1d00-\u1eff\u2070-\u209f\u2100-\u218f\u2460-\u24ff'
+    r'\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f\ufb00-\ufb06\uff01-\uff5e'
+    r'\U0001d400-\U0001d7ff]+')
 
 
 def prefix(key: str) -> str:
@@ -29,24 +36,26 @@ def may_be_taken_for_marker(tag: str, key: str) -> bool:
     """Return whether a database may take a tag for one that is a marker.
 
     There are as many rules as collations. By none of them a character equals
-    one of ASCII, unless it decomposes into that, or is some Latin letter or
-    number; what is neither may be ignored.
+    one of ASCII, or two, unless it is in a block of letters and signs that
+    are made of Latin letters, or a digit; what is neither may be ignored.
     """
+    if tag.isascii():
+        return is_marker(tag, key)
     sought = prefix(key).casefold()
     # How much of it the tag may have had so far.
     reached = {0}
-    for character in unicodedata.normalize('NFKD', tag.casefold()):
-        if ' ' <= character <= '~':
+    # Whatever a caller sends, this ends after some characters.
+    for character in _IGNORED.sub('', tag.casefold()):
+        digit = unicodedata.digit(character, None)
+        if character.isascii() or digit is not None:
+            same = character if digit is None else str(digit)
             reached = {length + 1 for length in reached
-                       if sought[length] == character}
-        elif 'LATIN' in unicodedata.name(character, ''):
+                       if sought[length] == same}
+        else:
             reached |= {length + more for length in reached for more in (1, 2)}
-        elif unicodedata.numeric(character, None) is not None:
-            reached |= {length + more for length in reached for more in (1, 2)
-                        if sought[length].isdigit()}
-        if any(length >= len(sought) for length in reached):
-            return True
-    return False
+        if not reached or max(reached) >= len(sought):
+            break
+    return bool(reached) and max(reached) >= len(sought)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
