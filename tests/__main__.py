@@ -41,8 +41,8 @@ def main():
              'is a failure')
     kind.add_argument(
         '--production', action='store_true',
-        help='only what needs servers from the distribution: MariaDB, and '
-             'RabbitMQ')
+        help='only what takes long, or needs MariaDB and RabbitMQ from the '
+             'distribution')
     kind.add_argument(
         '--gates', action='store_true',
         help='the checks of style, types, spelling, shell, documentation and '
@@ -70,7 +70,8 @@ def main():
 def _of_kind(options, arguments):
     """Return the pytest arguments of a kind of run."""
     if options.production:
-        return ['-m', 'production', 'tests/production', *_workers()]
+        return ['-m', 'production', 'tests/production', 'tests/functional',
+                *_workers()]
     if options.coverage:
         return [*COVERAGE, *_workers()]
     if options.fast:

@@ -167,6 +167,9 @@ def ask_twins(networks, neutron_witness, row, everybody, **kind):
         yield who, guarded, answers[state.GUARDED][1]
 
 
+# What Neutron does takes long: most of it is for --production.
+
+@pytest.mark.production
 @EACH_ROW
 def test_trove_is_served_as_without_the_guard(networks, neutron_witness, row):
     everybody = ['trove', 'trove in the project']
@@ -183,6 +186,7 @@ def test_nova_is_served_as_without_the_guard(networks, neutron_witness, row):
     assert [row.dispatches] in called
 
 
+@pytest.mark.production
 @EACH_ROW
 def test_a_stranger_learns_nothing_but_that_there_is_nothing(
         networks, row):
@@ -201,6 +205,7 @@ def test_a_stranger_learns_nothing_but_that_there_is_nothing(
         networks.normal(one) for one in stock if not one.ok]
 
 
+@pytest.mark.production
 @EACH_ROW
 def test_everybody_is_served_what_is_ordinary_as_without_the_guard(
         networks, neutron_witness, row):

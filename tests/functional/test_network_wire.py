@@ -115,6 +115,7 @@ def test_no_spelling_gets_past_the_guard(networks, neutron_witness, row):
         assert b'Trove' in body, spelling
 
 
+@pytest.mark.production
 @EACH_SPELLING
 def test_it_is_one_of_neutron_s_own(networks, spelling):
     url = networks.scene.cloud.urls['neutron-unguarded']

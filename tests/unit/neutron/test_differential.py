@@ -17,7 +17,7 @@ from tests import examples
 from tests.unit.neutron import questions
 
 settings = hypothesis.settings(
-    max_examples=examples.number(1500), deadline=None, derandomize=True,
+    max_examples=examples.number(600), deadline=None, derandomize=True,
     database=None, suppress_health_check=list(hypothesis.HealthCheck))
 
 MANAGED, FREE = questions.MANAGED, questions.FREE
@@ -134,15 +134,16 @@ def test_what_names_nothing_managed_passes(neutron, request):
     assert (guarded.status, guarded.body) == (stock.status, stock.body)
 
 
-@pytest.mark.parametrize('body', [None, {}, [], 'x', {'port': 1}, [[]]],
-                         ids=repr)
-@pytest.mark.parametrize('method', ['POST', 'PUT', 'DELETE'])
-@pytest.mark.parametrize('route', sorted(operations.ROUTES))
-def test_odd_bodies_are_neutron_s_to_refuse(neutron, route, method, body):
+@pytest.mark.parametrize('method, route', sorted({
+    (method, route) for _, method, route in operations.documented()
+    if method in ('POST', 'PUT')}))
+def test_odd_bodies_are_neutron_s_to_refuse(neutron, method, route):
     path = route.replace('{id}', FREE['port']).replace('{', '').replace(
         '}', '')
-    guarded, stock = (
-        neutron.ask(method, path, body, questions.ADMIN,
-                    is_guarded=is_guarded)
-        for is_guarded in (True, False))
-    assert (guarded.status, guarded.body) == (stock.status, stock.body)
+    for body in None, {}, [], 'x', {'port': 1}, [[]]:
+        guarded, stock = (
+            neutron.ask(method, path, body, questions.ADMIN,
+                        is_guarded=is_guarded)
+            for is_guarded in (True, False))
+        assert (guarded.status, guarded.body) == (
+            stock.status, stock.body), body
