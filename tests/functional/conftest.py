@@ -62,10 +62,15 @@ def neutron_witness(cloud):
     return witnesses.Witness(cloud, 'neutron')
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def networks(scene):
-    """Return the Networks of all tests."""
-    return networks_scene.Networks(scene)
+    """Return Networks, of which nothing is managed when they are left.
+
+    A comparison with Trove would ask for each marker.
+    """
+    networks = networks_scene.Networks(scene)
+    yield networks
+    networks.rows.delete_tags(networks.tags)
 
 
 @pytest.fixture(scope='session')

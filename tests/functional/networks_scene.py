@@ -28,11 +28,13 @@ class Networks:
     """What the tests do with ports and security groups.
 
     :param scene: the tests.functional.scene.Scene
+    :ivar tags: the markers of all that was made
     """
 
     def __init__(self, scene):
         self.scene = scene
         self.rows = neutron_rows.NeutronRows(scene.cloud)
+        self.tags = set()
 
     def ask(self, who, method, path, body=None, region=state.GUARDED):
         """Send a request to Neutron, and return the answer whatever it is.
@@ -58,7 +60,10 @@ class Networks:
 
     def holding(self, **kind):
         """Return a Holding; see there."""
-        return Holding(self, **kind)
+        made = Holding(self, **kind)
+        if made.instance is not None:
+            self.tags.add(made.tag)
+        return made
 
     def normal(self, answer):
         """Return an answer without what differs between twins."""

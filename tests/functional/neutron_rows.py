@@ -49,6 +49,12 @@ class NeutronRows:
                 f'({", ".join(":" + column for column in values)})', values)
         return values['id']
 
+    def delete_tags(self, tags):
+        """Delete tags, whatever has them."""
+        with self._files.open_database('neutron', 'rw') as neutron, neutron:
+            neutron.executemany('DELETE FROM tags WHERE tag = ?',
+                                [(tag,) for tag in tags])
+
     def _select(self, values, is_wanted):
         """Return the rows with a value in a wanted column, by table."""
         found = {}
