@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the identifiers in what a request has for Neutron."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 import contextlib
-import dataclasses
 import itertools
 import re
 import typing
@@ -20,16 +19,6 @@ _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 # most likely does not know it, either, and refuses it at no cost: more would
 # make the guard work harder than Neutron.
 MOST = 500
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Below:
-    """Return the strings below some keys of a JSON value, however deep."""
-
-    keys: tuple[str, ...]
-
-    def __call__(self, value: typing.Any) -> Iterator[str]:
-        return documents.strings(value, self.keys)
 
 
 def may_be_found(text: str | None) -> bool:

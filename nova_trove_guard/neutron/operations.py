@@ -5,8 +5,8 @@
 its rules, bindings and tags, floating IPs and their port forwardings, trunks,
 local IPs, NDP proxies, RBAC policies and logs; and one that passes for each
 route that names none of them. What the table does not know counts as mutating
-whatever it names, anywhere in path and body. Operations bear the
-names of Neutron's policy rules, behind ``network:``.
+whatever it names, anywhere in path and body. Operations bear the names of
+Neutron's policy rules, behind ``network:``.
 
 ``is_of_services`` marks what Nova does with the ports of its servers. It never
 opens a security group, a rule or a floating IP: Nova's old API for these
@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import functools
 
 from nova_trove_guard.core import calls
+from nova_trove_guard.core import documents
 from nova_trove_guard.core import routing
 from nova_trove_guard.neutron import identifiers
 from nova_trove_guard.neutron import tags
@@ -37,14 +38,14 @@ _FLOATING_IP = (_target('floating_ip'),)
 _TRUNK = (_target('trunk'),)
 
 
-def _in_body(kind: str, *keys: str) -> calls.Target:
-    """Return a Target that stands in the body, below one of some keys.
+def _in_body(kind: str, key: str) -> calls.Target:
+    """Return a Target that stands in the body, below a key.
 
     There it may be in one of several forms: a resource, a list of them, plain
     or wrapped (neutron.api.v2.base.Controller.prepare_request_body).
     """
     return _target(kind, where=(), is_optional=True,
-                   split=identifiers.Below(keys))
+                   split=functools.partial(documents.strings, keys=(key,)))
 
 
 _PORT_IN_BODY = _in_body('port', 'port_id')
@@ -81,8 +82,8 @@ UNKNOWN = calls.Operation(
 
 def _tags(singular: str, target: tuple[calls.Target, ...]) -> routing.Routes:
     """Return the rows of the tags of a kind that has the marker."""
-    one, all_of_them = (f'network:{{}}_{singular}:{tags}'
-                        for tags in ('tags', 'all_tags'))
+    one = f'network:{{}}_{singular}:tags'
+    all_of_them = f'network:{{}}_{singular}:all_tags'
     what = singular.replace('_', ' ')
     return {
         '/tags': {
@@ -275,13 +276,14 @@ ROUTES: routing.Routes = {
             'network:create_ndp_proxy', 'Make an NDP proxy for a port',
             targets=(_PORT_IN_BODY,), has_body=True),
     },
-    '/ndp-proxies/{id}': dict(zip(('PUT', 'DELETE'), (
-        calls.Operation(
+    '/ndp-proxies/{id}': {
+        'PUT': calls.Operation(
             'network:update_ndp_proxy', 'Change the NDP proxy of a port',
             targets=(_target('ndp_proxy'),)),
-        calls.Operation(
+        'DELETE': calls.Operation(
             'network:delete_ndp_proxy', 'Delete the NDP proxy of a port',
-            targets=(_target('ndp_proxy'),), action='delete')), strict=True)),
+            targets=(_target('ndp_proxy'),), action='delete'),
+    },
     '/trunks': {
         'POST': calls.Operation(
             'network:create_trunk', 'Make a trunk of ports',
