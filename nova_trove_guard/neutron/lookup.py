@@ -11,7 +11,6 @@ a port that has it: then its rules are the database's, whoever made it.
 
 from collections.abc import Collection, Iterator, Mapping
 import functools
-import itertools
 import typing
 
 from neutron.db.models import l3
@@ -86,10 +85,10 @@ def _select(kind: str, model: typing.Any,
 
     :param shown_to: columns with other projects that see them, at most two
     """
-    others = itertools.chain(shown_to, itertools.repeat(sqlalchemy.null()))
+    none = sqlalchemy.null()
     return sqlalchemy.select(
         sqlalchemy.literal(kind), model.id, model.project_id, _Tag.tag,
-        *itertools.islice(others, 2))
+        *(*shown_to, none, none)[:2])
 
 
 def _ports(*owner: typing.Any) -> typing.Any:
@@ -185,9 +184,9 @@ class NeutronLookup:
             for kind_found, each, project_id, tag, *shown_to in (
                     connection.execute(_STATEMENTS[kind], {
                         'ids': ids, 'marker': self._marker})):
-                if tags.is_marker(tag, self._metadata_key):
+                instance = tags.database_instance(tag, self._metadata_key)
+                if instance is not None:
                     found[kind_found, each] = resources.ManagedResource(
-                        kind_found, each, project_id, '',
-                        tag[len(tags.prefix(self._metadata_key)):],
+                        kind_found, each, project_id, '', instance,
                         frozenset(filter(None, shown_to)))
         return found.values()

@@ -27,9 +27,13 @@ def prefix(key: str) -> str:
     return f'{key}_'
 
 
-def is_marker(tag: str, key: str) -> bool:
-    """Return whether a tag is a marker."""
-    return tag.casefold().startswith(prefix(key).casefold())
+def database_instance(tag: str, key: str) -> str | None:
+    """Return the database instance that a marker names, None for other tags.
+    """
+    start = prefix(key)
+    if not tag.casefold().startswith(start.casefold()):
+        return None
+    return tag[len(start):]
 
 
 def may_be_taken_for_marker(tag: str, key: str) -> bool:
@@ -40,7 +44,7 @@ def may_be_taken_for_marker(tag: str, key: str) -> bool:
     are made of Latin letters, or a digit; what is neither may be ignored.
     """
     if tag.isascii():
-        return is_marker(tag, key)
+        return database_instance(tag, key) is not None
     sought = prefix(key).casefold()
     # How much of it the tag may have had so far.
     reached = {0}

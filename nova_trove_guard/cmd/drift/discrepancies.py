@@ -247,9 +247,9 @@ class Expectation:
 
         Anyone may have written tags, and several that are markers.
         """
-        return [tag[len(tags.prefix(self.metadata_key)):]
-                for tag in shown['tags']
-                if tags.is_marker(tag, self.metadata_key)]
+        return [instance for tag in shown['tags'] if (
+            instance := tags.database_instance(tag, self.metadata_key))
+            is not None]
 
     def is_port_of(self, instance: Instance, port: NetworkResource) -> bool:
         """Return whether a port is one that Trove made for an instance.
@@ -320,7 +320,8 @@ class Expectation:
                    shown: NetworkResource) -> list[str]:
         """Return the tags of an instance's own resource as they must be."""
         return [*(tag for tag in shown['tags']
-                  if not tags.is_marker(tag, self.metadata_key)),
+                  if tags.database_instance(
+                      tag, self.metadata_key) is None),
                 tags.prefix(self.metadata_key) + instance_id]
 
     def _wrong(self, instance: Instance, server: Server | None,

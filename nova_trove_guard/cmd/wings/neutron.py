@@ -80,9 +80,10 @@ def _get(api: adapter.Adapter, name: str, path: str) -> typing.Any:
 
 def _marker(shown: dict[str, typing.Any], metadata_key: str) -> str | None:
     """Return the marker of a port or security group, None for none."""
-    prefix = tags.prefix(metadata_key)
-    return next((tag[len(prefix):] for tag in shown['tags']
-                 if tags.is_marker(tag, metadata_key)), None)
+    return next((
+        instance for tag in shown['tags'] if (
+            instance := tags.database_instance(tag, metadata_key))
+        is not None), None)
 
 
 def _tags_of_new_ports(conf: cfg.ConfigOpts) -> str | None:
