@@ -806,6 +806,16 @@ def test_ports_and_groups_are_tagged(fleet, compare):
             for collection in fleet.networking] == [3, 2]
 
 
+def fixed_after(fleet, compare, drift, change):
+    """Compare, have something change, and fix; return the results."""
+    drift(fleet, fleet.ids[0])
+    one = compare()
+    one.run()
+    change(fleet, fleet.ids[0])
+    fixes.Fix(one, TROVE_PROJECT, True).run()
+    return [now for _, now in one.ledger.results()]
+
+
 def unplug(fleet, instance):
     fleet.ports[instance]['device_id'] = 'another'
 
@@ -828,12 +838,7 @@ def lose_port(fleet, instance):
     (mark_port, fixes.GONE), (lose_port, fixes.GONE)])
 def test_no_port_is_tagged_unless_neutron_confirms_it(
         fleet, compare, drift, change, result):
-    drift(fleet, fleet.ids[0])
-    one = compare()
-    one.run()
-    change(fleet, fleet.ids[0])
-    fixes.Fix(one, TROVE_PROJECT, True).run()
-    assert [now for _, now in one.ledger.results()] == [result]
+    assert fixed_after(fleet, compare, drift, change) == [result]
     assert writes(fleet) == 0
 
 
@@ -870,12 +875,7 @@ def mark_volume(fleet, instance):
     (lose_volume, fixes.GONE)])
 def test_no_volume_is_marked_unless_cinder_confirms_it(
         fleet, compare, drift, change, result):
-    drift(fleet, fleet.ids[0])
-    one = compare()
-    one.run()
-    change(fleet, fleet.ids[0])
-    fixes.Fix(one, TROVE_PROJECT, True).run()
-    assert [now for _, now in one.ledger.results()] == [result]
+    assert fixed_after(fleet, compare, drift, change) == [result]
     assert writes(fleet) == 0
 
 

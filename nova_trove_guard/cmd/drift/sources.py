@@ -177,6 +177,14 @@ class Nova:
             'metadata': {metadata_key: instance_id}})
 
 
+def _is_there(api: adapter.Adapter) -> bool:
+    """Return whether the catalog has an API."""
+    try:
+        return api.get_endpoint() is not None
+    except exceptions.EndpointNotFound:
+        return False
+
+
 class Cinder:
     """Cinder's volumes.
 
@@ -194,10 +202,7 @@ class Cinder:
 
     def is_there(self) -> bool:
         """Return whether the cloud has a Cinder."""
-        try:
-            return self._cinder.get_endpoint() is not None
-        except exceptions.EndpointNotFound:
-            return False
+        return _is_there(self._cinder)
 
     def volumes(self, last: abc.Sequence[str] | None) -> _MovablePages:
         """Yield (volumes, ids of the last ones) of each page.
@@ -267,10 +272,7 @@ class Neutron:
 
     def is_there(self) -> bool:
         """Return whether the cloud has a Neutron."""
-        try:
-            return self._neutron.get_endpoint() is not None
-        except exceptions.EndpointNotFound:
-            return False
+        return _is_there(self._neutron)
 
     def pages(self, kind: discrepancies.Kind,
               last: abc.Sequence[str] | None) -> _MovablePages:
