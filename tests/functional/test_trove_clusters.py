@@ -80,7 +80,7 @@ def test_shrink(trove, cluster):
         cluster.shrink(removed)
         trove.await_end(removed)
         assert len(cluster.healthy()) == SIZE
-    # Trove may ask for it once more before it sees that the server is gone.
+    # Nova shows it as DELETED for a moment, and Trove's own delete asks again.
     assert changes[server] in (['_unlock', 'delete'],
                                ['_unlock', 'delete', 'delete'])
     assert trove.scene.show(server) is None
