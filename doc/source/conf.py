@@ -13,7 +13,6 @@ copyright = 'the contributors to nova-trove-guard'
 
 extensions = [
     'cliff.sphinxext',
-    'openstackdocstheme',
     'oslo_config.sphinxext',
     'oslo_policy.sphinxext',
     'reno.sphinxext',
@@ -23,12 +22,10 @@ highlight_language = 'text'
 # "--" is the beginning of an option.
 smartquotes = False
 
-html_theme = 'openstackdocs'
-html_theme_options = {'display_badge': False}
+html_theme = 'furo'
+html_title = project
 html_static_path = ['_static']
-html_css_files = ['tables.css']
-openstackdocs_auto_name = False
-openstackdocs_auto_version = False
+html_css_files = ['pages.css']
 
 # What every command of cliff's has, or every client of OpenStack's.
 autoprogram_cliff_application = 'nova-trove-guard'

@@ -158,6 +158,14 @@ def test_a_tool_of_oslo_is_given_a_namespace_that_exists(tool, group):
     assert names <= importlib.metadata.entry_points(group=group).names
 
 
+def test_the_theme_is_pinned_and_no_other_project_s():
+    conf = (SOURCE / 'conf.py').read_text()
+    pinned = (ROOT / 'doc/requirements.txt').read_text()
+    assert re.findall(r"^html_theme = '(.+)'$", conf, re.M) == ['furo']
+    assert re.search('^furo==', pinned, re.M)
+    assert 'openstackdocs' not in conf + pinned
+
+
 def test_every_page_is_in_a_table_of_contents():
     listed = {'index.rst'}
     for page, text in PAGES.items():
