@@ -7,6 +7,7 @@ times are those of this machine, ratios are what counts.
 
 import argparse
 import contextlib
+import csv
 import dataclasses
 import functools
 import json
@@ -85,18 +86,34 @@ def _kept(path):
         for name, kept in json.loads(path.read_text())['results'].items()}
 
 
+def _write_aims(path, results):
+    """Write the table of aims that the documentation shows."""
+    with path.open('w', newline='') as file:
+        table = csv.writer(file, lineterminator='\n')
+        table.writerow(('measurement', 'aim', 'measured', 'wanted', ''))
+        for result in results:
+            for aim in result.aims:
+                sign = 'at most' if aim.at_most else 'at least'
+                table.writerow((
+                    result.title, aim.name,
+                    f'{aim.value:.3g} {aim.unit}'.rstrip(),
+                    f'{sign} {aim.limit:g} {aim.unit}'.rstrip(),
+                    'met' if aim.is_met else '**missed**'))
+
+
 def _write(directory, results):
-    """Write results.json and results.svg; keep what was not measured now."""
+    """Write the files of results; keep what was not measured now."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / 'results.json'
     every = _kept(path) | results
     every = {name: every[name] for name in MEASUREMENTS if name in every}
     path.write_text(json.dumps(_content(every), indent=2) + '\n')
     (directory / 'results.svg').write_text(plot.svg(list(every.values())))
+    _write_aims(directory / 'aims.csv', every.values())
 
 
 def main():
-    """Measure, print tables, and write results.json and results.svg."""
+    """Measure, print tables, and write the files of results."""
     parser = argparse.ArgumentParser(
         prog='python -m tests.bench', description=__doc__)
     parser.add_argument('names', nargs='*', metavar='name',
@@ -108,7 +125,8 @@ def main():
                         help='have Nova\'s databases on Debian\'s MariaDB, '
                              'which must be installed, in place of SQLite')
     parser.add_argument('--output', type=pathlib.Path, default=OUTPUT,
-                        help='the directory for results.json and results.svg')
+                        help='the directory for results.json, results.svg and '
+                             'aims.csv')
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(MEASUREMENTS)
     if unknown:

@@ -67,3 +67,11 @@ def test_results_of_what_is_not_measured_again_are_kept(tmp_path):
     assert {name: (each['rows'][0]['value'], each['aims'][0]['is_met'])
             for name, each in kept.items()} == {
         'refusal': (2, False), 'memory': (1, True)}
+
+
+def test_the_files_of_results_are_of_one_run(tmp_path):
+    kept = bench._kept(bench.OUTPUT / 'results.json')
+    bench._write(tmp_path, kept)
+    for name in ('results.svg', 'aims.csv'):
+        assert (tmp_path / name).read_text() == (
+            bench.OUTPUT / name).read_text()
