@@ -158,6 +158,33 @@ def test_a_tool_of_oslo_is_given_a_namespace_that_exists(tool, group):
     assert names <= importlib.metadata.entry_points(group=group).names
 
 
+@pytest.mark.parametrize('page', [
+    'README.md', 'CONTRIBUTING.md', 'SECURITY.md'])
+def test_a_link_in_the_repository_leads_to_a_file(page):
+    targets = re.findall(r'\]\(([^)#]+)[^)]*\)', (ROOT / page).read_text())
+    assert targets
+    assert [target for target in targets
+            if not target.startswith('https://')
+            and not (ROOT / target).exists()] == []
+
+
+def test_the_readme_is_short_and_begins_with_audit_mode():
+    assert 80 <= README.count('\n') <= 120
+    assert 0 < README.find('mode = audit') < README.find('mode = enforce')
+
+
+@pytest.mark.parametrize('page, link', [
+    ('README.md', 'threats/index.rst#which-project-owns-the-servers'),
+    ('admin/index.rst', ':ref:`open-by-ownership`'),
+    ('trove/index.rst', ':ref:`open-by-ownership`')])
+def test_servers_in_trove_s_own_project_are_recommended(page, link):
+    text = ' '.join({'README.md': README, **PAGES}[page].split())
+    assert re.search("its (own project|\\*\\*own project)", text)
+    assert link in text
+    assert '\n.. _open-by-ownership:\n\nWhich project owns the servers\n' in (
+        PAGES['threats/index.rst'])
+
+
 def test_the_theme_is_pinned_and_no_other_project_s():
     conf = (SOURCE / 'conf.py').read_text()
     pinned = (ROOT / 'doc/requirements.txt').read_text()
