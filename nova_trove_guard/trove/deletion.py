@@ -19,7 +19,6 @@ from trove.instance import models as instance_models
 from trove.taskmanager import models
 
 from nova_trove_guard.trove import instances
-from nova_trove_guard.trove import locks
 from nova_trove_guard.trove import windows
 
 CONF = cfg.CONF
@@ -44,6 +43,8 @@ def delete_server(context: contexts.TroveContext, instance_id: str,
         return
     # Before the database stops.
     nova.look(instance.server_id)
+    LOG.info('Deleting server %s of database instance %s.',
+             instance.server_id, instance_id)
     _stop_database(instance)
     try:
         instance.server.delete()
@@ -84,7 +85,10 @@ def _is_gone(instance: models.BuiltInstanceTasks) -> bool:
     if (server.status == 'ERROR' and
             getattr(server, 'OS-EXT-STS:task_state') is None):
         raise exception.TroveError('Nova has failed to delete it')
-    return server.status in locks.DELETED
+    # Nova shows a server as DELETED for a moment before it is gone
+    # (nova.compute.manager.ComputeManager._delete_instance). Trove would
+    # ask Nova to delete it a second time.
+    return server.status == 'SOFT_DELETED'
 
 
 def restore_quota(context: contexts.TroveContext, instance_id: str,

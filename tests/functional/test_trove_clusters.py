@@ -80,9 +80,7 @@ def test_shrink(trove, cluster):
         cluster.shrink(removed)
         trove.await_end(removed)
         assert len(cluster.healthy()) == SIZE
-    # Nova shows it as DELETED for a moment, and Trove's own delete asks again.
-    assert changes[server] in (['_unlock', 'delete'],
-                               ['_unlock', 'delete', 'delete'])
+    assert changes[server] == ['_unlock', 'delete']
     assert trove.scene.show(server) is None
     assert not [changes[server] for server in cluster.servers
                 if changes[server]]

@@ -32,6 +32,9 @@ HOSTS = ('127.0.0.1', '127.0.0.2')
 KINDS = ('guests', 'conductor', 'api', 'taskmanager')
 START_SECONDS = 120
 TIME = re.compile(r'\d{4}-\d\d-\d\d ')
+# A reconciler works for instances of the other task manager, too.
+RECONCILER = re.compile(r'nova_trove_guard\.trove\.(events|reconciler) |'
+                        r'notification\.trove_guard\.')
 
 
 class Processes:
@@ -200,8 +203,7 @@ class Trove(databases.Trove):
         # Times begin the lines, in order.
         return max((line for line in self.processes.log(host).splitlines()
                     if TIME.match(line) and instance in line
-                    # The reconciler works for instances of the other one.
-                    and 'trove_guard' not in line), default='')
+                    and not RECONCILER.search(line)), default='')
 
     def marked_server(self, instance):
         """Return the id of the server with an instance's marker, or None.

@@ -84,7 +84,7 @@ def delete(look=lambda server_id: None):
     [('ACTIVE', 'deleting'), ('ERROR', 'deleting'), NOT_FOUND],
     [('ACTIVE', 'deleting'), ('SOFT_DELETED', None)],
     [OSError('Nova is down for a moment'), NOT_FOUND],
-    [('DELETED', None)]])
+    [('ACTIVE', 'deleting'), ('DELETED', None), NOT_FOUND]])
 def test_a_server_is_deleted_when_it_is_gone(instance, shown):
     instance.shown = shown
     delete()
