@@ -20,6 +20,7 @@ FAST = tuple(f'tests/unit/{name}' for name in (
     'test_cmd_paste.py', 'test_cmd_scripts.py', 'test_deadline.py',
     'test_operations.py', 'test_opts.py', 'test_releases.py',
     'trove/test_compute.py', 'trove/test_windows.py'))
+PRODUCTION = ('tests/production', 'tests/functional')
 # Branch coverage of the unit tests, in percent, below which the run fails.
 COVERAGE = ('tests/unit', '--cov=nova_trove_guard', '--cov-branch',
             '--cov-report=term', '--cov-fail-under=91')
@@ -69,16 +70,16 @@ def main():
 
 def _of_kind(options, arguments):
     """Return the pytest arguments of a kind of run."""
+    chosen = [argument for argument in arguments
+              if argument.startswith('tests')]
     if options.production:
-        return ['-m', 'production', 'tests/production', 'tests/functional',
-                *_workers()]
+        return ['-m', 'production',
+                *(() if chosen else PRODUCTION), *_workers()]
     if options.coverage:
         return [*COVERAGE, *_workers()]
     if options.fast:
         return ['--hypothesis-profile=fast', '-m', 'not nova', *FAST,
                 *_workers()]
-    chosen = [argument for argument in arguments
-              if argument.startswith('tests')]
     if not chosen or any(map(os.path.isdir, chosen)):
         return _workers()
     # Some tests, for somebody who looks at them: one process.

@@ -7,6 +7,7 @@ any step of an operation: the other one locks the server, without a restart.
 
 import contextlib
 import dataclasses
+import datetime
 import operator
 import time
 
@@ -183,7 +184,9 @@ def each_step(usual):
         pytest.param(*deployment.values, step, marks=deployment.marks,
                      id=f'{deployment.values[0]}, {step}')
         for deployment in databases.each_deployment(GROUP) for step in STEPS
-        if step.is_for(deployment.values[0], usual)], indirect=['trove'])
+        if step.is_for(deployment.values[0], usual)], indirect=['trove'],
+        # Otherwise pytest ends the deployment after each test.
+        scope='module')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,6 +217,7 @@ def waiting(trove, step):
     """
     trove.ask_another()
     taken = None if step.operation is create else trove.take()
+    began = datetime.datetime.now()
     with trove.cloud.faults(**step.faults) as strikes:
         instance = step.operation(trove, taken) or taken
         strikes.wait()
@@ -221,8 +225,8 @@ def waiting(trove, step):
         assert None in (server, step.is_open) or (
             trove.is_locked(server) != step.is_open)
         trove.processes.await_task_managers()
-        yield Operation(step, instance, server, trove.worker(instance),
-                        trove.mark())
+        yield Operation(step, instance, server,
+                        trove.worker(instance, began), trove.mark())
 
 
 def await_closed(trove, operation):

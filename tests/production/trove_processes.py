@@ -191,12 +191,16 @@ class Trove(databases.Trove):
         """Ask another API than before from now on."""
         self.ask(next(self._urls))
 
-    def worker(self, instance):
+    def worker(self, instance, since):
         """Return the host of the task manager that works on an instance.
 
-        It is the one that has logged of it last.
+        It is the only one that has logged of it.
+
+        :param since: a datetime before its operation began
         """
-        return max(HOSTS, key=lambda host: self._last_logged(host, instance))
+        host, = (host for host in HOSTS
+                 if self._last_logged(host, instance) > str(since))
+        return host
 
     def _last_logged(self, host, instance):
         """Return the last line of a log on work for an instance, or ''."""
