@@ -2,10 +2,11 @@
 """Tells with the openstack command line what the guard changes."""
 
 import dataclasses
+import os
 import shlex
+import subprocess
 import textwrap
 import time
-import uuid
 
 from tests.cloud import openstack_shell
 from tests.cloud import people
@@ -36,20 +37,22 @@ class Step:
     """A command in a user's shell, and what must come of it.
 
     :ivar user: whose shell it is
-    :ivar command: the arguments of openstack; names in braces stand for
-        what earlier steps kept
+    :ivar command: the program's arguments; names in braces stand for what
+        earlier steps kept
     :ivar refused: a part of the message with which it must fail; None if
         it must succeed
     :ivar keep: the name under which the output is kept
+    :ivar program: openstack, or another one in the virtual environment
     """
 
     user: str
     command: str
     refused: str | None = None
     keep: str | None = None
+    program: str = 'openstack'
 
 
-# The calls that chapters 2 and 3 repeat for one after another.
+# The calls that several chapters repeat, each for another user.
 IMAGE = 'server image create --name copy {server} -f value -c name'
 LOG = 'console log show {server}'
 CONSOLE = 'console url show {server} -f value -c url'
@@ -57,6 +60,8 @@ TAG = 'server set --tag mine {server}'
 STOP = 'server stop {server}'
 START = 'server start {server}'
 REBOOT = 'server reboot {server}'
+UNLOCK = 'server unlock {server}'
+DELETE = 'server delete --wait {server}'
 
 # And of the two chapters about a volume.
 SNAPSHOT = ('--os-volume-api-version 3.66 volume snapshot create '
@@ -80,69 +85,63 @@ def _each(user, server, commands, refused=None):
 
 
 CHAPTERS = (
-    ('Trove makes a database server in the tenant\'s project, and locks it',
-     [Step('trove', f'--os-project-name demo {CREATE} '
-                    '--property trove_instance_id={instance} database',
-           keep='database'),
-      Step('trove', 'server lock {database}')]),
-
-    ('Without the guard: Nova\'s lock stops some, but not all',
-     [*_each('owner', 'database', [f'{WITHOUT} {STOP}'], LOCKED),
-      *_each('owner', 'database', [
-          f'{WITHOUT} {command}' for command in (IMAGE, LOG, CONSOLE, TAG)]),
-      *_each('admin', 'database', [f'{WITHOUT} {REBOOT}'])]),
-
-    ('With the guard: the tenant is refused, and told what to do instead',
-     _each('owner', 'database', [STOP, IMAGE, LOG, CONSOLE, TAG], MANAGED)),
-
-    ('With the guard: so is the cloud admin',
-     _each('admin', 'database', [REBOOT, STOP, IMAGE, LOG, CONSOLE, TAG],
-           MANAGED)),
-
-    ('With the guard: nobody else can mark a server as Trove\'s',
-     [Step('owner', f'{CREATE} --property trove_instance_id={{instance}} '
-                    'forged', MARKER)]),
-
-    ('With the guard: the Trove admin may do all of it',
-     _each('trove', 'database',
-           [STOP, START, REBOOT, IMAGE, LOG, CONSOLE, TAG])),
-
-    ('With the guard: an ordinary server works as always',
-     [Step('owner', f'{CREATE} ordinary', keep='ordinary'),
-      *_each('owner', 'ordinary',
-             [STOP, START, REBOOT, IMAGE, LOG, CONSOLE, TAG,
-              'server delete --wait {server}'])]),
-
-    ('Trove with its locks: the tenant makes a database',
+    ('A tenant makes a database; Trove locks its server, in the tenant\'s '
+     'project',
      [Step('owner', f'{OWN} database instance create --flavor m1.tiny '
                     '--size 1 --nic net-id={network} -f value -c id mydb',
            keep='mydb'),
       Step('owner', f'{OWN} server show mydb '
                     '-f yaml -c status -c locked -c locked_reason'),
-      Step('owner', f'{OWN} server unlock mydb', MANAGED),
-      Step('owner', f'{OWN} server delete mydb', MANAGED)]),
+      Step('owner', 'server show mydb -f value -c id', keep='database')]),
 
-    ('Without the guard in Cinder: the data leave by the volume',
+    ('Without the guard: Nova\'s lock stops some calls, but not all',
+     [*_each('owner', 'database', [f'{WITHOUT} {STOP}'], LOCKED),
+      *_each('owner', 'database', [
+          f'{WITHOUT} {command}' for command in (IMAGE, LOG, CONSOLE, TAG)]),
+      *_each('admin', 'database', [f'{WITHOUT} {REBOOT}'])]),
+
+    ('With the guard: Nova refuses the tenant, and says what to do instead',
+     _each('owner', 'database',
+           [STOP, IMAGE, LOG, CONSOLE, TAG, UNLOCK, DELETE], MANAGED)),
+
+    ('With the guard: Nova refuses the cloud admin',
+     _each('admin', 'database', [REBOOT, STOP, IMAGE, LOG, CONSOLE, TAG],
+           MANAGED)),
+
+    ('With the guard: a tenant cannot mark a server as managed by Trove',
+     [Step('owner', f'{CREATE} --property trove_instance_id={{mydb}} '
+                    'forged', MARKER)]),
+
+    ('With the guard: the Trove admin can do all of it',
+     _each('trove', 'database', [REBOOT, IMAGE, LOG, CONSOLE, TAG])),
+
+    ('With the guard: an unmanaged server works as always',
+     [Step('owner', f'{CREATE} ordinary', keep='ordinary'),
+      *_each('owner', 'ordinary',
+             [STOP, START, REBOOT, IMAGE, LOG, CONSOLE, TAG, DELETE])]),
+
+    ('Without the guard in Cinder: the data leaves by the volume',
      [Step('owner', f'{OWN} server volume list mydb -f value '
                     '-c "Volume ID"', keep='disk'),
       Step('owner', f'{WITHOUT} {SNAPSHOT}', keep='copy'),
       Step('owner', f'{WITHOUT} {COPY}')]),
 
-    ('With the guard in Cinder: neither the tenant nor the cloud admin can',
+    ('With the guard in Cinder: it refuses the tenant and the cloud admin',
      [Step('owner', f'{OWN} {SNAPSHOT}', MANAGED),
       Step('owner', f'{OWN} {COPY}', MANAGED),
       Step('admin', f'{OWN} {SNAPSHOT}', MANAGED),
       Step('trove', f'{OWN} --os-project-name demo '
                     'volume snapshot delete {copy}')]),
 
-    ('Without the guard in Neutron: the owner opens it to the world',
+    ('Without the guard in Neutron: the tenant opens the database to the '
+     'world',
      [Step('owner', f'{OWN} security group show trove_sg-{{mydb}} '
                     '-f value -c id', keep='group'),
       Step('owner', f'{OWN} port show trove-{{mydb}} -f value -c id',
            keep='port'),
       Step('owner', f'{WITHOUT} {WORLD}')]),
 
-    ('With the guard in Neutron: neither the tenant nor the cloud admin can',
+    ('With the guard in Neutron: it refuses the tenant and the cloud admin',
      [Step('owner', f'{OWN} {OPEN.format(cidr="198.51.100.0/24")}', MANAGED),
       Step('owner', f'{OWN} {UNPLUG}', MANAGED),
       Step('admin', f'{OWN} {UNPLUG}', MANAGED),
@@ -152,13 +151,16 @@ CHAPTERS = (
       Step('owner', f'{OWN} security group rule list {{group}} '
                     '--ingress -f value -c "IP Range"')]),
 
-    ('Trove with its locks: they open for Trove alone, and close again',
+    ('Trove changes the server: the lock opens for Trove, and closes again',
      [Step('owner', f'{OWN} database instance resize flavor {{mydb}} '
                     'm1.small'),
       Step('owner', f'{OWN} server show mydb '
-                    '-f yaml -c status -c locked -c locked_reason'),
-      Step('owner', f'{OWN} database instance delete {{mydb}}'),
-      Step('owner', f'{OWN} server show mydb', 'No Server found')]),
+                    '-f yaml -c status -c locked -c locked_reason')]),
+
+    ('The comparison of Trove with Nova, Cinder and Neutron: all is clean',
+     [Step('trove', f'drift {OWN} --server-owner user '
+                    f'--other-trove {state.GUARDED}',
+           program='nova-trove-guard')]),
 )
 
 
@@ -170,12 +172,12 @@ def play(files):
     """
     cloud = state.load(files.root)
     private = cloud.connection('owner').network.find_network('private')
-    kept = {'instance': str(uuid.uuid4()), 'network': private.id}
+    kept = {'network': private.id}
     unexpected = []
     for number, (title, steps) in enumerate(CHAPTERS, 1):
         print(f'\n{number}. {title}\n')
         for step in steps:
-            if not _play_step(cloud, step, kept):
+            if not _play_step(files, cloud, step, kept):
                 unexpected.append(f'{number}. {step.user}: {step.command}')
     _say_goodbye(files)
     if unexpected:
@@ -185,12 +187,20 @@ def play(files):
     return 0
 
 
-def _play_step(cloud, step, kept):
+def _play_step(files, cloud, step, kept):
     """Run and print a step; say whether it went as expected."""
     command = step.command.format(**kept)
-    print(f'{step.user} $ openstack {command}', flush=True)
-    status, output = openstack_shell.run(
-        shlex.split(command), cloud.environment(people.named(step.user)))
+    print(f'{step.user} $ {step.program} {command}', flush=True)
+    arguments = shlex.split(command)
+    environment = cloud.environment(people.named(step.user))
+    if step.program == 'openstack':
+        status, output = openstack_shell.run(arguments, environment)
+    else:
+        done = subprocess.run(
+            [files.venv / 'bin' / step.program, *arguments],
+            env=os.environ | environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        status, output = done.returncode, done.stdout
     output = output.strip()
     _print_short(output)
     if step.keep:
