@@ -296,6 +296,7 @@ def kill_in(case, database):
         trove.cloud.kill_trove(trove.deployment)
 
 
+@pytest.mark.production
 @pytest.mark.xdist_group('kills')
 @pytest.mark.parametrize('case', KILLS, ids=str)
 def test_a_killed_task_manager_locks_after_its_restart(case, database):
