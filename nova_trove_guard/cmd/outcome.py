@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a command ends: exit codes, and the refusal to run."""
 
-import argparse
-
-from cliff import lister
-
 # Exit codes of nova-trove-guard.
 OK = 0
 NOT_OK = 1  # a check failed, or the command refused and changed nothing
@@ -17,17 +13,3 @@ class Refused(Exception):
 
     The message says why, and what to do.
     """
-
-
-class CheckLister(lister.Lister):
-    """A command that lists what it checked.
-
-    :ivar ok: whether all checks passed; take_action sets it
-    """
-
-    ok: bool
-
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """Print the list, and return the exit code: 1 unless all is ok."""
-        super().run(parsed_args)
-        return OK if self.ok else NOT_OK

@@ -18,6 +18,7 @@ from nova_trove_guard.cmd.drift import progress_bar
 from nova_trove_guard.cmd.drift import retries
 from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import store
+from nova_trove_guard.cmd import listers
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.core import options
 from nova_trove_guard.trove import opts
@@ -28,7 +29,7 @@ MOST_JOBS = 10
 FOUND = 'found'
 
 
-class Drift(clouds.Command, outcome.CheckLister):
+class Drift(clouds.Command, listers.CheckLister):
     """Compare Trove's records with Nova's, Cinder's and Neutron's.
 
     Prints one line per discrepancy, with the command that fixes it. Use the

@@ -9,7 +9,7 @@ import typing
 from cliff import command
 
 from nova_trove_guard.cmd import files
-from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd import listers
 from nova_trove_guard.cmd.paste import pipelines
 
 
@@ -75,7 +75,7 @@ class Remove(_Change):
     done = 'the guard is removed'
 
 
-class Check(outcome.CheckLister):
+class Check(listers.CheckLister):
     """Check whether every pipeline has the guard in the right place.
 
     The exit code is 1 if the guard is missing or in the wrong place in any
