@@ -98,9 +98,19 @@ class Enforcer:
 
         :raises PolicyUnreadable: as long as there is a mistake in the file
         """
+        return Judge(principal, self._current())
+
+    def check(self) -> None:
+        """Check that the rules can be read, as judge() reads them.
+
+        :raises PolicyUnreadable: as long as there is a mistake in the file
+        """
+        self._current()
+
+    def _current(self) -> _Checked:
+        """Return the enforcer of the rules as they are now."""
         with self._lock:
-            snapshot = self._read()
-        return Judge(principal, snapshot)
+            return self._read()
 
     def _start_anew(self) -> None:
         self._enforcer = registered(_Checked(self._conf), self._defaults)
