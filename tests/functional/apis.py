@@ -52,7 +52,7 @@ def running(cloud, directory, options):
             cwd=layout.REPOSITORY, stdin=subprocess.DEVNULL, stdout=lines,
             stderr=subprocess.STDOUT) as process:
         try:
-            await_(lambda: process.poll() is not None or _answers(port))
+            await_(lambda: process.poll() is not None or answers(port))
             assert process.poll() is None, log.read_text()
             yield Api(f'http://127.0.0.1:{port}/v2.1', log, events)
         finally:
@@ -77,7 +77,7 @@ def await_(read):
     return found
 
 
-def _answers(port):
+def answers(port):
     """Return whether somebody listens at a port."""
     with socket.socket() as client:
         return client.connect_ex(('127.0.0.1', port)) == 0

@@ -18,6 +18,7 @@ KNOWS = {
     'neutron': {'core', 'neutron'},
     'trove': {'core', 'trove'},
     'cmd': {'core', 'nova', 'cinder', 'neutron', 'trove', 'cmd'},
+    'health': {'core', 'nova', 'cinder', 'neutron', 'cmd', 'health'},
 }
 # The libraries that the core may import: nothing of a service.
 LIBRARIES = {'oslo_config', 'oslo_log', 'oslo_messaging', 'oslo_middleware',
