@@ -147,8 +147,8 @@ def test_the_help_desk_reads_and_does_no_more(policy, act, give_role):
     ('"trove_guard:servers:delete": "rule:nobody"\n',
      'trove_guard:servers:delete refers to rule:nobody'),
     ('"a": "rule:b"\n"b": "rule:a"\n"trove_guard:servers:delete": "rule:a"\n',
-     'is a circle'),
-    ('"trove_guard:servers:delete":\n', 'says nothing')],
+     'is a circular reference'),
+    ('"trove_guard:servers:delete":\n', 'is empty')],
     ids=['bad YAML', 'unknown rule', 'unknown reference', 'circle', 'empty'])
 def test_a_mistake_closes_what_is_guarded_and_the_log_says_why(
         cloud, policy, scene, managed, witness, text, complaint):

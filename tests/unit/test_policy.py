@@ -342,71 +342,75 @@ MISTAKES = {
          'there is no rule trove_guard:servers:create'),
     'a reference to nothing':
         ('"trove_guard:servers:delete": "rule:nobody"\n',
-         'trove_guard:servers:delete refers to rule:nobody: there is none'),
+         'trove_guard:servers:delete refers to rule:nobody, which does '
+         'not exist'),
     'a reference to nothing behind a not':
         ('"trove_guard:servers:delete": "not (role:a or rule:nobody)"\n',
-         'trove_guard:servers:delete refers to rule:nobody: there is none'),
+         'trove_guard:servers:delete refers to rule:nobody, which does '
+         'not exist'),
     'a reference to nothing in a rule that is referred to':
         ('"a": "rule:nobody"\n"trove_guard:servers:delete": "rule:a"\n',
-         'a refers to rule:nobody: there is none'),
+         'a refers to rule:nobody, which does not exist'),
     'a reference to nothing where a default rule is':
         ('"default": "@"\n"trove_guard:servers:delete": "rule:nobody"\n',
-         'trove_guard:servers:delete refers to rule:nobody: there is none'),
+         'trove_guard:servers:delete refers to rule:nobody, which does '
+         'not exist'),
     'a circle':
         ('"a": "rule:b"\n"b": "not rule:a"\n'
          '"trove_guard:servers:delete": "rule:a"\n',
-         'trove_guard:servers:delete -> a -> b -> a is a circle'),
+         'trove_guard:servers:delete -> a -> b -> a is a circular reference'),
     'a rule that is itself':
         ('"trove_guard:servers:stop": "rule:trove_guard:servers:stop"\n',
-         'trove_guard:servers:stop -> trove_guard:servers:stop is a circle'),
+         'trove_guard:servers:stop -> trove_guard:servers:stop is a circular '
+         'reference'),
     'no value':
         ('"trove_guard:servers:delete":\n',
-         'trove_guard:servers:delete says nothing'),
+         'trove_guard:servers:delete is empty'),
     'an empty value':
         ('"trove_guard:servers:delete": ""\n',
-         'trove_guard:servers:delete says nothing'),
-    'no text': ('"trove_guard:servers:delete": []\n', 'says nothing'),
+         'trove_guard:servers:delete is empty'),
+    'no text': ('"trove_guard:servers:delete": []\n', 'is empty'),
     'what is no check':
         ('"trove_guard:servers:delete": "not nobody"\n',
-         'trove_guard:servers:delete can\'t be understood: not nobody'),
+         'trove_guard:servers:delete can\'t be parsed: not nobody'),
     'bad grammar':
         ('"trove_guard:servers:delete": "role:a or or role:b"\n',
-         'can\'t be understood'),
+         'can\'t be parsed'),
     'an end that is no time':
         ('"trove_guard:servers:delete": "not until:tomorrow"\n',
-         'trove_guard:servers:delete has no time with a time zone in '
-         'until:tomorrow'),
+         'trove_guard:servers:delete: until:tomorrow is not a time with a '
+         'time zone'),
     'a mistake in who is an admin':
         ('"context_is_admin": "rule:nobody"\n',
-         'context_is_admin refers to rule:nobody: there is none'),
+         'context_is_admin refers to rule:nobody, which does not exist'),
     'no rules at all': ('- a\n', 'policy.yaml'),
     'a kind of check that is none':
         ('"trove_guard:servers:delete": "not user_domian_id:evil"\n',
-         'trove_guard:servers:delete: nothing is known of a user_domian_id in '
+         'trove_guard:servers:delete: unknown attribute user_domian_id in '
          'user_domian_id:evil; user_domain_id?'),
     'a misspelt role':
         ('"trove_guard:servers:delete": "not rolle:reader"\n',
-         'nothing is known of a rolle in rolle:reader; role?'),
+         'unknown attribute rolle in rolle:reader; role?'),
     'what is known of no server':
         ('"trove_guard:servers:delete": "not project_id:%(projectid)s"\n',
-         'trove_guard:servers:delete: %(projectid)s in '
-         'project_id:%(projectid)s means nothing; there are '
+         'trove_guard:servers:delete: unknown name %(projectid)s in '
+         'project_id:%(projectid)s; known are '
          'database_instance, project_id, server_id, user_id'),
     'what is known of no server in a role':
         ('"trove_guard:servers:delete": "not role:%(role)s"\n',
-         '%(role)s in role:%(role)s means nothing'),
+         'unknown name %(role)s in role:%(role)s'),
     'what is known of no server in a rule that is referred to':
         ('"a": "project_id:%(target.project.id)s"\n'
          '"trove_guard:servers:delete": "not rule:a"\n',
-         'a: %(target.project.id)s in project_id:%(target.project.id)s means '
-         'nothing'),
+         'a: unknown name %(target.project.id)s in '
+         'project_id:%(target.project.id)s'),
     'half a name of a server\'s':
         ('"trove_guard:servers:delete": "not project_id:%(project_id"\n',
-         'project_id:%(project_id is no %(...)s'),
+         'malformed %(...)s in project_id:%(project_id'),
     'a mistake in break-glass':
         ('"trove_guard:break_glass": '
          '"not user:evil and until:3000-01-01T00:00:00Z"\n',
-         'nothing is known of a user in user:evil'),
+         'unknown attribute user in user:evil'),
 }
 EACH_MISTAKE = pytest.mark.parametrize('text, complaint', MISTAKES.values(),
                                        ids=MISTAKES)
