@@ -14,24 +14,26 @@ GUARD_OPTS = (
     cfg.BoolOpt(
         'trove_managed_instances',
         default=False,
-        help='Refuse every call that changes a managed resource, copies data '
-             'out of it or gives control of it, to everybody but the Trove '
-             'admin (policy rule trove_guard:trove_admin). Managed are, in '
-             'Nova, servers with the marker; in Cinder, volumes with it, and '
-             'what stems from them; in Neutron, ports and security groups '
-             'with it as a tag, and security groups of such ports. While this '
-             'is false the filter takes itself out of the pipeline.'),
+        help='Allow only the Trove admin (policy rule '
+             'trove_guard:trove_admin) to make calls that change a managed '
+             'resource, copy data out of it or give control of it. Managed '
+             'are: in Nova, servers with the marker; in Cinder, volumes with '
+             'the marker, and their snapshots, backups, attachments, '
+             'transfers and groups; in Neutron, ports and security groups '
+             'that have the marker as a tag, and security groups of such '
+             'ports. While this is false, the filter is not in the pipeline.'),
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
         regex='^[a-zA-Z0-9-_:. ]{1,255}$',
         help='The marker: the metadata key that a managed server or volume '
-             'has; its value is the id of the database instance. In Neutron '
-             'it is a tag: the key, "_" and that id. Trove sets it on every '
-             'server that it creates, and on every volume, port and security '
-             'group with the clients of nova_trove_guard.trove.client as its '
-             'remote_cinder_client and remote_neutron_client. Only the Trove '
-             'admin may write it. Use the same key in nova.conf, cinder.conf, '
+             'has. Its value is the id of the database instance. In Neutron '
+             'the marker is a tag: the key, "_" and that id. Trove sets it on '
+             'every server that it creates. It also sets it on volumes, ports '
+             'and security groups if its remote_cinder_client and '
+             'remote_neutron_client are those of '
+             'nova_trove_guard.trove.client. Only the Trove admin may write '
+             'the marker. Use the same key in nova.conf, cinder.conf, '
              'neutron.conf and trove.conf.'),
     cfg.StrOpt(
         'mode',
@@ -40,27 +42,28 @@ GUARD_OPTS = (
             (decisions.Mode.ENFORCE,
              'Refuse what the policy does not allow.'),
             (decisions.Mode.AUDIT,
-             'Let it pass, but log and notify it as would_refuse: '
-             'to see for a while what enforce would refuse.')],
-        help='What to do with a call that the guard judges must be refused.'),
+             'Let such calls pass, but log and notify them as would_refuse. '
+             'This shows what enforce would refuse.')],
+        help='What to do with a call that the policy does not allow.'),
     cfg.StrOpt(
         'audit_transport_url',
         secret=True,
-        help='The oslo.messaging transport to which a CADF event is sent '
-             'for each refusal, would-be refusal and use of break-glass, such '
-             'as rabbit://user:password@host:5672/. A message bus that is '
-             'down or slow delays no API call: events that it does not take '
-             'in time are dropped, and their number is logged. Unset, there '
-             'are only log lines (logger nova_trove_guard.reports).'),
+        help='The oslo.messaging transport for CADF events, such as '
+             'rabbit://user:password@host:5672/. One event is sent for each '
+             'refusal, would-be refusal and use of break-glass. A message bus '
+             'that is down or slow delays no API call: events that it does '
+             'not accept in time are dropped, and their number is logged. If '
+             'this is not set, only log lines are written (logger '
+             'nova_trove_guard.reports).'),
     cfg.StrOpt(
         'audit_topic',
         default='notifications',
-        help='The topic of those events. They are sent with the priority '
+        help='The topic of the CADF events. They are sent with the priority '
              'warn, that is, to the queue <audit_topic>.warn.'),
     cfg.HostAddressOpt(
         'statsd_host',
-        help='The host of the statsd server that gets the metrics, by UDP. '
-             'Unset, there are none.'),
+        help='The host of the statsd server to which metrics are sent, by '
+             'UDP. If this is not set, no metrics are sent.'),
     cfg.PortOpt(
         'statsd_port',
         default=8125,
@@ -68,7 +71,7 @@ GUARD_OPTS = (
     cfg.StrOpt(
         'statsd_prefix',
         sample_default='<service>.trove_guard',
-        help='What the names of all metrics start with. By default '
+        help='The prefix of the names of all metrics. The default is '
              'nova.trove_guard in Nova, cinder.trove_guard in Cinder, and '
              'neutron.trove_guard in Neutron.'),
 )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard's oslo.policy rules: those about principals, and one a row.
+"""The guard's oslo.policy rules.
 
-A wing's table of operations makes all rules but the first three.
+Three rules are about principals. All others are made from a wing's table of
+operations, one for each operation.
 """
 
 from collections.abc import Iterable
@@ -19,36 +20,37 @@ PRINCIPALS = (
     policy.RuleDefault(
         name=TROVE_ADMIN,
         check_str='role:trove_admin or service_roles:trove_admin',
-        description='The Trove admin: the principal that can do everything '
-                    'with a managed resource that the service lets it do, and '
-                    'the only one that can create a resource with the marker, '
-                    'write the marker or take it away; no other rule can open '
-                    'that. By default anyone with the role trove_admin on the '
-                    'user\'s token or on a valid service token sent with '
-                    'it.'),
+        description='The Trove admin: the principal that may do everything '
+                    'with a managed resource that the service allows. Only '
+                    'the Trove admin may create a resource with the marker, '
+                    'write the marker or remove it; no other rule can allow '
+                    'that. By default, anyone with the role trove_admin on '
+                    'the user\'s token, or on a valid service token that is '
+                    'sent with it.'),
     policy.RuleDefault(
         name=SERVICE_API,
         check_str='role:service',
         description='The services that drive managed resources: Neutron, '
-                    'Cinder and Nova itself, whose users must have the role '
+                    'Cinder and Nova itself. Their users must have the role '
                     'service. Nova\'s own rule, service_or_admin, is wider: '
-                    'with "role:service or role:admin" cloud admins pass, '
+                    'set "role:service or role:admin" to allow cloud admins, '
                     'too.'),
     policy.RuleDefault(
         name=BREAK_GLASS,
         check_str='!',
-        description='Break-glass: who can do, in an emergency and for a time, '
-                    'what no other rule of the guard allows, but for what '
-                    'only the Trove admin can do. It is judged last, and each '
-                    'use is logged and notified. It must be an "and" with the '
-                    'time in it at which it ends, such as "role:admin and '
-                    'until:2026-12-01T18:00:00Z"; with anything else, nobody '
-                    'passes.'),
+        description='Break-glass: who may do, in an emergency and for a '
+                    'limited time, what no other rule of the guard allows, '
+                    'except what only the Trove admin may do. This rule is '
+                    'checked last, and each use is logged and notified. It '
+                    'must be an "and" that contains the time at which it '
+                    'ends, such as "role:admin and '
+                    'until:2026-12-01T18:00:00Z". Any other form allows '
+                    'nobody.'),
 )
 
 
 def rule_of(operation: calls.Operation) -> str:
-    """Return the name of the rule that judges an operation."""
+    """Return the name of the rule for an operation."""
     return (TROVE_ADMIN if operation.is_trove_admins else
             PREFIX + operation.name)
 
@@ -56,15 +58,15 @@ def rule_of(operation: calls.Operation) -> str:
 def of_operations(
         documented: Iterable[tuple[calls.Operation, str, str]], kind: str,
         ) -> list[policy.DocumentedRuleDefault]:
-    """Return the rules that judge operations, by name.
+    """Return the rules for operations, sorted by name.
 
-    A rule of a call by which other services drive resources is judged before
-    anything is looked up, if it says nothing of the resource, as the default
-    does. Where it does not allow the call, or speaks of the resource, it is
-    judged for each managed resource, as any other rule.
+    The rule of an operation that other services use is checked before any
+    lookup if it does not refer to the resource, as the default does not. If it
+    refers to the resource, or does not allow the call, it is checked for each
+    managed resource, as any other rule.
 
     :param documented: operation, method and path of each call
-    :param kind: what the service calls the resources that are managed
+    :param kind: the service's name for the resources that are managed
     """
     paths: dict[calls.Operation, list[policy.Operation]] = {}
     for operation, method, path in documented:
@@ -76,7 +78,7 @@ def of_operations(
         check, remark = f'rule:{TROVE_ADMIN}', ''
         if operation.is_of_services:
             check = f'rule:{SERVICE_API}'
-            remark = ' The service\'s own rule holds as well.'
+            remark = ' The service\'s own rule applies, too.'
         made.append(policy.DocumentedRuleDefault(
             name=rule_of(operation), check_str=check, operations=where,
             description=f'{operation.description} (managed {kind}s only).'
