@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps tenants' hands off the Nova servers that Trove runs for them."""
+"""Protect the servers, volumes and ports that Trove owns."""

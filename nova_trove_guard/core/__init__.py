@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard, without anything of a service."""
+"""The guard, independent of any service."""

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's own answer about a resource that does not exist.
+"""Get the service's own response about a resource that does not exist.
 
-A caller who may not see something managed must get the answer that they
-would get if it were not managed: in the service's words, and with its
-precedence, as it checks a body, a microversion or an action before it looks
-for a server. Only the service knows that order. So it is asked: it gets the
-same request with the identifier of something that can't exist, and in the
-answer the caller finds the identifier that they sent. Where the service shows
-to anyone that something exists, but does nothing without a secret, it gets a
-wrong secret.
+A caller who may not see a managed resource must get the same response as if it
+were not managed: in the service's words, and with the same precedence of
+errors, as the service may check the body, the microversion or the action
+before it looks for the resource. Only the service knows that order. So the
+guard sends it the same request with an identifier that no resource can have,
+and puts the caller's identifier back into the response. If the service shows
+to anyone that a resource exists, but does nothing without a secret, the guard
+sends a wrong secret instead.
 
-So nothing that exists is changed, even if it comes into being while the
-service looks for it.
+So the call changes no resource, not even one that is created while the service
+looks for it.
 """
 
 from collections.abc import Collection
@@ -29,17 +29,17 @@ from nova_trove_guard.core import services
 def ask(application: services.Application, call: calls.Call,
         named: calls.Named, environ: documents.Environ,
         ) -> tuple[webob.Response, bool]:
-    """Ask a service as if something that a call names did not exist.
+    """Call a service as if a resource that a call names did not exist.
 
     :param application: the service, behind the guard
-    :param named: of a Target that is_one
-    :returns: the answer, and whether the service finds no other fault with
-        the request than that
+    :param named: the identifier of the resource, in a Target that is_one
+    :returns: the response, and whether it says that the resource does not
+        exist, and not that the request has another fault
     """
     target, identifier = named.target, call.written(named)
     environ = dict(environ)
     if target.anywhere:
-        # The body may have it in another spelling, too: none is left.
+        # The body may also have it in other spellings: replace them all.
         _replace(environ, identifier or '', target.nonexistent,
                  frozenset(filter(None, call.identifiers(target))))
     elif target.secret is not None:
@@ -62,9 +62,10 @@ def ask(application: services.Application, call: calls.Call,
     response = webob.Request(environ).get_response(application)
     sought = target.nonexistent.encode()
     is_not_found = (response.status_int == 404 and sought in response.body or
-                    # Neutron fails so for the tags of what is not there.
+                    # Neutron's response for the tags of a resource that does
+                    # not exist.
                     response.status_int == 500 and target.anywhere)
-    # Faults are JSON, in which the identifier may be escaped.
+    # Faults are JSON: the identifier must be escaped as JSON escapes it.
     response.body = response.body.replace(
         sought, jsonutils.dumps(identifier)[1:-1].encode())
     return response, is_not_found
@@ -72,7 +73,7 @@ def ask(application: services.Application, call: calls.Call,
 
 def _without(document: typing.Any, target: calls.Target,
              identifier: str | None) -> str:
-    """Return what is to stand where a Target leads to an identifier."""
+    """Return the value of a Target without an identifier."""
     if target.separator is None:
         return target.nonexistent
     assert target.where is not None
@@ -84,22 +85,22 @@ def _without(document: typing.Any, target: calls.Target,
 
 def _replace(environ: documents.Environ, identifier: str, other: str,
              in_body: Collection[str]) -> None:
-    """Put another identifier in the place of one, wherever it stands.
+    """Replace an identifier everywhere in path and body.
 
-    :param in_body: all in whose place it is put there
+    :param in_body: all spellings to replace in the body
     """
-    # Services differ in whether they decode the path.
+    # Some services decode the path, some do not.
     for spelt in identifier, identifier.encode().decode('latin-1'):
         environ['PATH_INFO'] = environ['PATH_INFO'].replace(spelt, other)
     try:
         document = documents.parsed(documents.body(environ))
     except documents.Unreadable:
-        return  # The service can't read it, either.
+        return  # The service can't read the body, either.
     _send(environ, documents.exchanged(document, in_body, other))
 
 
 def _send(environ: documents.Environ, document: typing.Any) -> None:
-    """Put another JSON body into an environ."""
+    """Replace the body of a request by a JSON document."""
     body = jsonutils.dump_as_bytes(document)
     environ['wsgi.input'] = io.BytesIO(body)
     environ['CONTENT_LENGTH'] = str(len(body))

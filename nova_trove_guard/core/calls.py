@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a service can be asked, and what a request asks: plain data.
+"""Operations of a service, and calls of them: plain data.
 
-An Operation is a row of a wing's table: all that the guard knows of it stands
-there, once. A Call is a request for one.
+An Operation is a row of a wing's table, with all that the guard knows about
+it. A Call is one request for an operation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,15 +15,16 @@ import typing
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import marker
 
-# No service makes it: theirs are random UUIDs (RFC 9562, version 4).
+# No resource has this id: services create random UUIDs (RFC 9562, version 4).
 NOWHERE = '00000000-0000-0000-0000-000000000000'
 _UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
 def canonical_id(identifier: str | None) -> str | None:
-    """Return an id as OpenStack's services make it, or None for what is none.
+    """Return a UUID in lower case, None for anything else.
 
-    MariaDB finds an id without regard to case.
+    OpenStack's services create ids in lower case, but MariaDB also finds them
+    in upper case.
     """
     if identifier is None or _UUID.fullmatch(identifier) is None:
         return None
@@ -33,16 +34,17 @@ def canonical_id(identifier: str | None) -> str | None:
 def as_written(identifier: str | None) -> str | None:
     """Return an identifier unchanged.
 
-    What is looked up is then the very string that the service looks up, and
-    the database compares it in the same way.
+    The guard then looks up the same string as the service, and the database
+    compares it in the same way.
     """
     return identifier
 
 
 def canonical_address(address: str | None) -> str | None:
-    """Return an IP address as it is, or None for what is none.
+    """Return an IP address unchanged, None for anything else.
 
-    Read as by the formats ipv4 and ipv6 of jsonschema, by which Nova does.
+    It is parsed as in Nova, whose schemas use jsonschema's formats ipv4 and
+    ipv6.
     """
     try:
         ipaddress.ip_address(address or '')
@@ -53,29 +55,29 @@ def canonical_address(address: str | None) -> str | None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """Where a request names what it acts on.
+    """A place in a request with the identifier of what the request acts on.
 
-    :ivar kind: what the identifier identifies, such as ``server``
+    :ivar kind: the kind of resource, such as ``server``
     :ivar where: the keys that lead to the identifier in the body; None for
         the first variable of the path
     :ivar query: the query parameter that holds the JSON document in which
         ``where`` leads to the identifier, instead of the body
-    :ivar split: what returns the identifiers in what stands there, and
-        raises documents.Unreadable where it can't; None where it is the
+    :ivar split: a function that returns the identifiers in the value there,
+        and raises documents.Unreadable if it can't; None if the value is the
         identifier itself
-    :ivar separator: what stands between identifiers where one string has
-        several, None where it has one
+    :ivar separator: what separates the identifiers if one string has several,
+        None if it has one
     :ivar secret: the keys that lead, in the body, to a secret without which
-        the service does nothing with what is named; None for no secret
-    :ivar anywhere: whether the identifier, as it is written, is what is
-        looked up, wherever in path and body it stands
-    :ivar is_optional: whether a request may leave it out, or give a null; it
-        names nothing then, and where the body has another form than the
-        service wants, it is the service that refuses it
+        the service does nothing with the resource; None for no secret
+    :ivar anywhere: whether the identifier may be anywhere in path and body;
+        it is looked up as it is written
+    :ivar is_optional: whether a request may leave it out, or give a null; the
+        request then names nothing here. If the body has a form that the
+        service does not accept, the service refuses it
     :ivar is_validated: whether the service's JSON schema refuses what can't
         be an identifier of that kind
-    :ivar canonical: what returns an identifier in its canonical form
-    :ivar nonexistent: an identifier of that kind that leads nowhere
+    :ivar canonical: a function that returns an identifier in canonical form
+    :ivar nonexistent: an identifier of that kind that no resource has
     """
 
     kind: str
@@ -92,42 +94,43 @@ class Target:
 
     @property
     def is_one(self) -> bool:
-        """Whether one identifier can be told from others in the request."""
+        """Whether this place has one identifier that can be replaced."""
         return self.anywhere or self.split is None and (
             self.where is None or documents.EACH not in self.where)
 
     def is_subject(self, kind: str) -> bool:
         """Return whether it is a resource of a kind, named in the path.
 
-        A call on a resource that does not exist does nothing else.
+        If that resource does not exist, the call changes nothing.
         """
         return self.kind == kind and self.where is None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Operation:
-    """Something that can be asked of a service and that the guard refuses.
+    """An operation of a service that the guard can refuse.
 
     :ivar name: the service's own policy rule for it
-    :ivar description: what it does, as an imperative: for the policy sample
-    :ivar instead: what to do instead, with the database instance for {0};
-        empty where Trove has no command for it
+    :ivar description: what it does, in the imperative, for the policy sample
+    :ivar instead: the command to use instead, with {0} for the database
+        instance; empty if Trove has none
     :ivar targets: where a request names what it acts on
     :ivar marker_effect: what it does to the marker, None for nothing
     :ivar action: what it does to the resource, in CADF's taxonomy
-    :ivar has_body: whether the JSON body has a say in what is asked
-    :ivar is_of_services: whether other services drive resources with it, so
-        that it is theirs to use under a policy rule of its own
-    :ivar needs_proof: whether what a rule allows must also be confirmed by the
-        service, for each managed resource; only the Trove admin's call, and
-        break-glass, pass without that
-    :ivar is_redacted: whether the answer lists resources that the request
+    :ivar has_body: whether the guard must parse the JSON body
+    :ivar is_of_services: whether other services use it to drive resources;
+        its rule then allows trove_guard:service_api by default
+    :ivar needs_proof: whether a call that a rule allows must also be
+        confirmed, for each managed resource; only calls of the Trove admin,
+        and break-glass, pass without that
+    :ivar is_redacted: whether the response lists resources that the request
         does not name: the call passes, and what the caller may not see of
-        managed ones is taken out of the answer
-    :ivar shows_existence: whether the service tells a caller who may not see
-        a resource that there is one, by a refusal of its policy rule
-    :ivar is_trove_admins: whether it writes the marker, or sheds it, whatever
-        else it asks for: no rule can open it
+        managed resources is removed from the response
+    :ivar shows_existence: whether the service shows a caller that a resource
+        exists which the caller may not see, by a refusal of its policy rule
+    :ivar is_trove_admins: whether the call always writes or removes the
+        marker, so that only the Trove admin may make it: no rule can allow it
+        to others
     """
 
     name: str
@@ -146,12 +149,12 @@ class Operation:
 
 def action(document: typing.Any, actions: Mapping[str, Operation],
            unknown: Operation) -> tuple[Operation, bool]:
-    """Return what the body of an action asks for, and whether it says so.
+    """Return the operation of an action, and whether the body is readable.
 
-    The action is its only key: see action_peek in nova.api.openstack.wsgi,
-    and action_peek_json in cinder.api.openstack.wsgi.
+    The body's only key is the action: see action_peek in
+    nova.api.openstack.wsgi, and action_peek_json in cinder.api.openstack.wsgi.
 
-    :param unknown: stands for an action that is not in the table
+    :param unknown: the operation of an action that is not in the table
     """
     if not isinstance(document, dict) or len(document) != 1:
         return unknown, False
@@ -161,11 +164,10 @@ def action(document: typing.Any, actions: Mapping[str, Operation],
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Named:
-    """Something that a request acts on.
+    """An identifier in a request.
 
-    :ivar target: where the request names it
-    :ivar identifier: its identifier in the canonical form, None for what
-        can't be one
+    :ivar target: where it is
+    :ivar identifier: its canonical form, None for what can't be an identifier
     """
 
     target: Target
@@ -174,16 +176,16 @@ class Named:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """What a request asks.
+    """A request for an operation.
 
-    :ivar operation: which operation
+    :ivar operation: the operation
     :ivar identifier: the path's first variable, as the service's controller
         gets it
-    :ivar position: which segment of the path that is
+    :ivar position: the index of that segment in the path
     :ivar item: the path's last segment, as the service's controller gets it
-    :ivar document: the parsed JSON body; None where it has no say
+    :ivar document: the parsed JSON body; None if it is not needed
     :ivar query: the raw query string
-    :ivar is_readable: whether the service, too, can tell what is asked
+    :ivar is_readable: whether the body has a form that the service can read
     """
 
     operation: Operation
@@ -195,22 +197,21 @@ class Call:
     is_readable: bool = True
 
     def resource_id(self, kind: str) -> str | None:
-        """Return the id of the resource in the path, None for no valid one.
+        """Return the canonical id of the resource in the path, None for none.
 
-        In its canonical form; whatever else stands there, a secret even, is
-        not for logs.
+        Anything else in the path must not reach a log: it may be a secret.
         """
         return next((target.canonical(self.identifier)
                      for target in self.operation.targets
                      if target.is_subject(kind)), None)
 
     def named(self) -> list[Named]:
-        """Return all that the request acts on, once each.
+        """Return all identifiers in the request, each once.
 
-        :raises documents.Unreadable: where the request names nothing in any
-            place in which the service looks for it, unless it may leave all
-            of them out; what it names badly beside something well named, the
-            service's JSON schemas refuse, but not where it is optional
+        :raises documents.Unreadable: if a place that is not optional has no
+            readable identifier, and no place before it has one (if one has,
+            the service's JSON schemas refuse the request); or if an optional
+            place has a value that is not readable
         """
         named: dict[Named, None] = {}
         for target in self.operation.targets:
@@ -223,9 +224,9 @@ class Call:
         return list(named)
 
     def identifiers(self, target: Target) -> Iterable[str | None]:
-        """Return the identifiers that a Target leads to, as they stand there.
+        """Return the identifiers in a Target, as they are written.
 
-        :raises documents.Unreadable: where there are none
+        :raises documents.Unreadable: if there are none
         """
         if target.where is None:
             return (self.identifier,)
@@ -244,12 +245,12 @@ class Call:
             target.split, documents.below(document, target.where, object)))
 
     def written(self, named: Named) -> str | None:
-        """Return the identifier of a resource as it stands in the request.
+        """Return an identifier as it is written in the request.
 
         :param named: of a Target that is_one
         """
         if named.target.anywhere or named.target.separator is not None:
-            return named.identifier  # There it is looked up as it is written.
+            return named.identifier  # Its canonical form is unchanged.
         identifier, = self.identifiers(named.target)
         return identifier
 
@@ -260,7 +261,7 @@ class Call:
             self.document, self.item, key)
 
     def may_change_marker(self, key: str) -> bool:
-        """Return whether what has the marker may lose it, or get another."""
+        """Return whether a resource may lose its marker, or get another."""
         effect = self.operation.marker_effect
         return effect is not None and effect.may_change(
             self.document, self.item, key)

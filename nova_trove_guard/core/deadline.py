@@ -12,9 +12,9 @@ _R = typing.TypeVar('_R')
 
 # A call that takes longer counts as failed.
 SECONDS = 10
-# How many calls can be under way in a process. A database that hangs keeps
-# their threads until the network gives up; other callers then wait for a free
-# thread, for as long as they would wait for the database.
+# How many calls can run in a process at a time. A database that hangs blocks
+# their threads until the network connection fails; until then other callers
+# wait for a free thread, up to SECONDS.
 THREADS = 16
 
 
@@ -22,8 +22,8 @@ class Deadline:
     """Run functions in threads, and stop waiting for those that hang.
 
     Neither Nova's API database nor Neutron has a time limit of its own. The
-    threads start with the first call, so that each process that a service
-    forks has its own.
+    threads start with the first call, because threads do not survive the fork
+    of a service's worker process.
 
     :param seconds: how long to wait
     :param threads: how many functions can run at a time
@@ -40,8 +40,8 @@ class Deadline:
              **kwargs: _P.kwargs) -> _R:
         """Return what a function returns, or raise what it raises.
 
-        :raises TimeoutError: if it does not return in time; it goes on, and
-            its result is dropped
+        :raises TimeoutError: if it does not return in time; the function
+            continues, and its result is dropped
         """
         end = time.monotonic() + self._seconds
         if not self._free.acquire(timeout=self._seconds):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guard decides about a call: the value that travels."""
+"""The decision of the guard on a call."""
 
 from collections.abc import Callable
 import dataclasses
@@ -14,7 +14,7 @@ from nova_trove_guard.core import resources
 
 
 class Outcome(enum.StrEnum):
-    """What becomes of a call."""
+    """What the guard does with a call."""
 
     NOT_MANAGED = enum.auto()
     NOT_FOUND = enum.auto()
@@ -26,8 +26,8 @@ class Outcome(enum.StrEnum):
     WOULD_REFUSE = enum.auto()
 
 
-# Reported one by one: by a log line, and by an event. A list from which
-# something is taken out is no attack: clients read such lists all the time.
+# Each of these is reported by a log line and an event. A redacted list is not:
+# clients read such lists all the time, and it is no attack.
 REPORTED = frozenset(
     (Outcome.BREAK_GLASS, Outcome.REFUSED, Outcome.WOULD_REFUSE))
 
@@ -40,19 +40,19 @@ class Mode(enum.StrEnum):
 
     @property
     def refusal(self) -> Outcome:
-        """How a call ends that must be refused."""
+        """The outcome of a call that must be refused."""
         return {Mode.ENFORCE: Outcome.REFUSED,
                 Mode.AUDIT: Outcome.WOULD_REFUSE}[self]
 
     @property
     def redaction(self) -> Outcome:
-        """How a call ends whose answer shows more than it may."""
+        """The outcome of a call whose response must be redacted."""
         return {Mode.ENFORCE: Outcome.REDACTED,
                 Mode.AUDIT: Outcome.WOULD_REFUSE}[self]
 
     @property
     def passing(self) -> frozenset[Outcome]:
-        """How a call ends that is passed on."""
+        """The outcomes with which a call is passed on."""
         refused = {Mode.ENFORCE: {Outcome.REFUSED, Outcome.NOT_FOUND},
                    Mode.AUDIT: {Outcome.REFUSED}}[self]
         return frozenset(Outcome) - refused
@@ -60,19 +60,19 @@ class Mode(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """What the guard decides about a call.
+    """The decision of the guard on a call.
 
-    :ivar operation: what is asked
-    :ivar request_id: the service's id of the request, None where it has none
-    :ivar principal: who asks, None where nobody is verified
-    :ivar kind: what the resource is
-    :ivar resource_id: its id, None where that is not known
-    :ivar database_instance: the marker's value, None where no managed
-        resource was found
-    :ivar outcome: what becomes of the call
+    :ivar operation: the operation
+    :ivar request_id: the service's id of the request, None if it has none
+    :ivar principal: the caller, None if auth_token has not verified it
+    :ivar kind: the kind of the resource
+    :ivar resource_id: its id, None if it is not known
+    :ivar database_instance: the marker's value, None if no managed resource
+        was found
+    :ivar outcome: what the guard does with the call
     :ivar rule: the name of the policy rule that decided, None for none
-    :ivar fault: the answer to a refusal
-    :ivar absent: what is to look as if it did not exist, None for nothing
+    :ivar fault: the response to a refused call
+    :ivar absent: what must look as if it did not exist, None for nothing
         (nova_trove_guard.core.absence)
     """
 
@@ -88,7 +88,7 @@ class Decision:
     absent: calls.Named | None = None
 
     def about(self, resource: resources.ManagedResource) -> typing.Self:
-        """Return this, about a managed resource."""
+        """Return this decision, about a managed resource."""
         return dataclasses.replace(
             self, kind=resource.kind, resource_id=resource.id,
             database_instance=resource.database_instance)
@@ -97,10 +97,10 @@ class Decision:
             self, outcome: Outcome, rule: str | None = None,
             fault: webob.exc.HTTPException | None = None,
             absent: calls.Named | None = None) -> typing.Self:
-        """Return this, with an outcome."""
+        """Return this decision, with an outcome."""
         return dataclasses.replace(
             self, outcome=outcome, rule=rule, fault=fault, absent=absent)
 
 
-# What gets each decision; it never raises.
+# Called with each decision. Never raises.
 Observer: typing.TypeAlias = Callable[[Decision], None]

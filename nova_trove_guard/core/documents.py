@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read the JSON documents of a request: its body, or a query parameter.
 
-They are read by the same code as in the services: WebOb for query string and
+The guard uses the same libraries as the services: WebOb for query string and
 body, oslo.serialization for JSON. So encodings, repeated keys and the length
 of a body mean the same to both.
 """
@@ -18,7 +18,7 @@ Environ: typing.TypeAlias = dict[str, typing.Any]
 
 
 class _Each:
-    """Stands for every item of a list in a chain of keys."""
+    """A step in a chain of keys that leads to every item of a list."""
 
 
 EACH: typing.Final = _Each()
@@ -27,24 +27,25 @@ Keys: typing.TypeAlias = Sequence[str | _Each]
 # WebOb moves larger bodies to a file
 # (webob.request.BaseRequest.request_body_tempfile_limit).
 _IN_MEMORY = re.compile('[1-9][0-9]{0,3}')
-# What it leaves in the environ when a filter before the guard has read.
+# WebOb sets one of these in the environ when a filter in front of the guard
+# has read the body.
 _READ_BY_WEBOB = frozenset(('webob.is_body_seekable', 'webob._body_file'))
 
 
 class Unreadable(Exception):
-    """A document does not have the form that the service wants."""
+    """A document does not have the form that the service accepts."""
 
 
 def body(environ: Environ) -> bytes:
     """Return the whole body of a request, and leave a seekable copy of it.
 
-    WebOb decides, as in nova.api.openstack.wsgi.Resource.get_body, what is
-    body at all (Content-Length, chunked transfer encoding). What is to be
-    read of a plain one is beyond doubt, and is read without WebOb's ado.
+    WebOb decides where the body ends (Content-Length, chunked transfer
+    encoding), as in nova.api.openstack.wsgi.Resource.get_body. A body with a
+    plain Content-Length is read without WebOb, which is slower.
 
-    :raises OSError: when the client hangs up before its end
-    :raises webob.exc.HTTPException: when a filter in front limits the body
-        (oslo_middleware.sizelimit.LimitingReader)
+    :raises OSError: if the client disconnects before the end
+    :raises webob.exc.HTTPException: if a filter in front of the guard limits
+        the body (oslo_middleware.sizelimit.LimitingReader)
     """
     length = environ.get('CONTENT_LENGTH', '')
     if (_IN_MEMORY.fullmatch(length) is None
@@ -54,22 +55,24 @@ def body(environ: Environ) -> bytes:
     size = int(length)
     content = environ['wsgi.input'].read(size)
     if len(content) < size:
-        raise OSError('The client hung up.')
+        raise OSError('The client disconnected before the end of the body.')
     environ['wsgi.input'] = io.BytesIO(content)
     environ['webob.is_body_seekable'] = True
     return content
 
 
 def said(environ: Environ, has_say: bool) -> tuple[typing.Any, bool]:
-    """Return what the body of a request says, and whether it can be read.
+    """Return the parsed body of a request, and whether it could be parsed.
 
-    It is read in any case: the service, too, reads the whole body before it
-    dispatches. A client that held back the end of it would choose the time
-    between the lookup of a resource and what is done with the resource.
+    The body is read even if it is not parsed, because the service reads the
+    whole body before it dispatches. If the guard did not wait for it, a client
+    that holds back the last byte could choose how long after the guard's
+    lookup the service acts.
 
-    :param has_say: whether it is to be parsed; None stands for it otherwise
-    :raises OSError: when the client hangs up before its end
-    :raises webob.exc.HTTPException: when a filter in front limits the body
+    :param has_say: whether to parse it; if not, None is returned for it
+    :raises OSError: if the client disconnects before the end
+    :raises webob.exc.HTTPException: if a filter in front of the guard limits
+        the body
     """
     content = body(environ)
     if not has_say:
@@ -81,11 +84,11 @@ def said(environ: Environ, has_say: bool) -> tuple[typing.Any, bool]:
 
 
 def parsed(content: bytes) -> typing.Any:
-    """Return what a JSON text says.
+    """Parse a JSON text as Nova does.
 
     See JSONDeserializer and action_peek in nova.api.openstack.wsgi.
 
-    :raises Unreadable: if it is no JSON
+    :raises Unreadable: if it is not JSON
     """
     try:
         return jsonutils.loads(content)
@@ -94,7 +97,7 @@ def parsed(content: bytes) -> typing.Any:
 
 
 def in_query(query: str, parameter: str) -> typing.Any:
-    """Return the JSON document in a query parameter, read as Nova does.
+    """Return the JSON document in a query parameter, parsed as Nova does.
 
     See AssistedVolumeSnapshotsController.delete in
     nova.api.openstack.compute.assisted_volume_snapshots.
@@ -110,10 +113,10 @@ def in_query(query: str, parameter: str) -> typing.Any:
 
 def below(document: typing.Any, keys: Keys,
           kind: type = str) -> Iterator[typing.Any]:
-    """Yield what stands in a document below a chain of keys.
+    """Yield the values to which a chain of keys leads in a document.
 
     :param kind: the type that each value must have
-    :raises Unreadable: where the document has another form
+    :raises Unreadable: if the document has another form
     """
     if not keys:
         if not isinstance(document, kind):
@@ -134,7 +137,7 @@ def below(document: typing.Any, keys: Keys,
 
 
 def lacks(document: typing.Any, keys: Keys) -> bool:
-    """Return whether nothing, or a null, stands below a chain of keys."""
+    """Return whether a chain of keys leads to nothing, or to a null."""
     for key in keys:
         if not isinstance(document, dict):
             return True
@@ -143,7 +146,8 @@ def lacks(document: typing.Any, keys: Keys) -> bool:
 
 
 def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:
-    """Return a copy of a document with another value below a chain of keys."""
+    """Return a copy of a document in which a chain of keys has another value.
+    """
     if not keys:
         return value
     key, *rest = keys
@@ -152,11 +156,11 @@ def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:
 
 def strings(document: typing.Any,
             keys: Collection[str] | None = None) -> Iterator[str]:
-    """Yield all strings that stand in a document, however deep.
+    """Yield all strings in a document, at any depth.
 
-    :param keys: those below which they must stand; None for anywhere
+    :param keys: yield only the strings below one of these keys; None for all
     """
-    # No recursion: a hostile document is as deep as JSON can be read.
+    # No recursion: a hostile document may be as deep as the parser accepts.
     left = [(document, keys is None)]
     while left:
         value, is_below = left.pop()
@@ -171,7 +175,7 @@ def strings(document: typing.Any,
 
 def exchanged(document: typing.Any, some: Collection[str],
               other: str) -> typing.Any:
-    """Return a copy of a document with a string in the place of some."""
+    """Return a copy of a document in which one string replaces some."""
     if isinstance(document, dict):
         return {key: exchanged(value, some, other)
                 for key, value in document.items()}

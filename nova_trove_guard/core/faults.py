@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard's answers; a wing sends them in the form of its service."""
+"""The guard's faults. A wing sends them in the form of its service."""
 
 from oslo_utils import uuidutils
 import webob.exc
@@ -12,10 +12,10 @@ RETRY_AFTER = 5  # seconds
 
 def forbidden(operation: calls.Operation, resource: resources.ManagedResource,
               ) -> webob.exc.HTTPException:
-    """Return the refusal of an operation on a managed resource."""
+    """Return the fault for an operation on a managed resource."""
     instance = resource.database_instance
     if not uuidutils.is_uuid_like(instance):
-        # Marked by anyone, before the guard was there.
+        # Before the guard was installed, anyone could write the marker.
         instance = '<instance>'
     kind = resource.kind.replace('_', ' ').capitalize()
     message = (f'{kind} {resource.id} is managed by '
@@ -30,7 +30,7 @@ def forbidden(operation: calls.Operation, resource: resources.ManagedResource,
 
 def marker_forbidden(kind: str, form: str,
                      metadata_key: str) -> webob.exc.HTTPException:
-    """Return the refusal of a request that writes the marker.
+    """Return the fault for a request that writes or removes the marker.
 
     :param form: what the marker is, such as ``metadata key``
     """
@@ -40,18 +40,18 @@ def marker_forbidden(kind: str, form: str,
 
 
 def unidentified() -> webob.exc.HTTPException:
-    """Return the refusal of a caller whom auth_token has not verified."""
+    """Return the fault for a caller whom auth_token has not verified."""
     return webob.exc.HTTPForbidden(
         explanation='The identity of the caller is not verified.')
 
 
 def unreadable() -> webob.exc.HTTPException:
-    """Return the refusal of what does not say what it asks for."""
+    """Return the fault for a request whose body can't be read."""
     return webob.exc.HTTPBadRequest(explanation='Malformed request body')
 
 
 def unavailable(kind: str) -> webob.exc.HTTPException:
-    """Return the refusal of what could not be judged."""
+    """Return the fault for a call that the guard could not judge."""
     return webob.exc.HTTPServiceUnavailable(
         explanation=f'It could not be determined whether Trove manages this '
                     f'{kind}. Try again later.',

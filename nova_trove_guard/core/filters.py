@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the paste filter of a wing."""
+"""Create the paste filter of a wing."""
 
 from collections.abc import Callable, Mapping
 import typing
@@ -9,7 +9,7 @@ from oslo_config import cfg
 from nova_trove_guard.core import options
 from nova_trove_guard.core import services
 
-# What paste.deploy calls with the application behind.
+# paste.deploy calls it with the application behind the filter.
 Filter: typing.TypeAlias = Callable[
     [services.Application], services.Application]
 
@@ -19,13 +19,13 @@ def create(conf: cfg.ConfigOpts, local_conf: Mapping[str, str], service: str,
                            services.Application]) -> Filter:
     """Return a filter.
 
-    :param conf: of the service's process
+    :param conf: the configuration of the service's process
     :param local_conf: options of the filter's own section in api-paste.ini,
         which take precedence over ``[trove_guard]`` of the configuration
     :param service: the name of the service's package
     :param guard: puts a guard in front of an application
-    :returns: what wraps a WSGI application; it returns the application
-        unchanged when trove_managed_instances is false
+    :returns: a function that wraps a WSGI application; it returns the
+        application unchanged when trove_managed_instances is false
     :raises ValueError: for an option that does not exist or has a bad value
     """
     settings = options.settings(conf, local_conf, service)

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard: a WSGI filter behind keystonemiddleware's auth_token.
 
-1. Read what is asked, and of which resources (the wing's reader).
+1. Parse the request: the operation, and the resources that it names (the
+   wing's reader).
 2. Identify the principal (principals).
-3. Pass on what the principal may do with any resource (policy).
-4. Find out whether the resources are managed (the wing's lookup).
-5. Judge what the principal may do with these (policy).
+3. Pass the request if policy allows the operation on any resource (policy).
+4. Find out which of the resources are managed (the wing's lookup).
+5. Check whether policy allows the operation on these (policy).
 6. Report the decision (reports).
-7. Pass the request on untouched; or answer with a fault (faults), or as the
-   service answers about what does not exist (absence).
+7. Pass the request on unchanged, or refuse it: with a fault (faults), or with
+   the service's own response about a resource that does not exist (absence).
 
-The answers that pass are the service's own, but for lists that show what is
-guarded (redaction).
+The guard changes no response of the service, except lists that show guarded
+data (redaction).
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,17 +43,17 @@ Outcome = decisions.Outcome
 class TroveGuard:
     """Refuse what only the Trove admin may do with a managed resource.
 
-    :param application: the WSGI application behind
-    :param service: what that is
-    :param lookup: tells managed resources from others
-    :param enforcer: knows the rules
+    :param application: the WSGI application behind the guard
+    :param service: how that application reads requests and reports faults
+    :param lookup: finds out which resources are managed
+    :param enforcer: evaluates the policy rules
     :param metadata_key: the marker
     :param mode: what to do with a call that must be refused
-    :param observers: get each decision
-    :param confirm: tells whether a call that needs proof serves a managed
-        resource; without it, there is no proof
-    :param redactor: takes out of an answer what the caller may not see;
-        without it, no list is sent that shows what is guarded
+    :param observers: called with each decision
+    :param confirm: confirms that a call which needs proof serves a managed
+        resource; None: no such call is confirmed
+    :param redactor: removes from a response what the caller may not see;
+        None: no response that shows guarded data is sent
     """
 
     def __init__(self, application: services.Application,
@@ -79,7 +80,7 @@ class TroveGuard:
         try:
             call = self._read(environ)
         except webob.exc.HTTPException as too_large:
-            # As where the service itself reads the body.
+            # The service sends the same fault when it reads such a body.
             answer: Iterable[bytes] = too_large(environ, start_response)
             return answer
         if call is None:
@@ -103,10 +104,12 @@ class TroveGuard:
             self, call: calls.Call, decision: Decision, absent: calls.Named,
             environ: documents.Environ,
             start_response: services.StartResponse) -> Iterable[bytes]:
-        """Have the service answer, but keep the words of a refusal.
+        """Return the service's response as if the resource did not exist.
 
-        Nova speaks otherwise of a server that is not there than of one that
-        the caller may not see; Neutron does so only of some things.
+        If that response is a "not found" and the call is refused, return the
+        decision's fault where the service uses other words for a resource
+        that the caller may not see than for one that does not exist. Nova
+        does so for all resources, Neutron for some.
         """
         response, is_not_found = absence.ask(
             self._application, call, absent, environ)
@@ -122,24 +125,25 @@ class TroveGuard:
     def _redacted(self, undecided: Decision, principal: principals.Principal,
                   environ: documents.Environ,
                   ) -> tuple[services.Application, Decision]:
-        """Have the service answer, without what the caller may not see."""
+        """Get the service's response, and remove what the caller may not see.
+        """
         answer = webob.Request(environ).get_response(self._application)
         try:
             if self._redactor is None:
-                raise ValueError('There is nothing that reads this answer.')
+                raise ValueError('No redactor for this response.')
             return answer, redaction.redact(
                 answer, self._redactor, self._enforcer.judge(principal),
                 undecided, self._mode)
         except Exception:
-            LOG.exception('The guard could not read what %s shows. See below '
-                          'for what failed; until it works again, no such '
-                          'answer is sent.', undecided.operation.name)
+            LOG.exception('The guard could not redact the response to %s. See '
+                          'the error below; until it is fixed, no such '
+                          'response is sent.', undecided.operation.name)
             return answer, self._refuse(
                 undecided, faults.unavailable(self._service.kind))
 
     def _decide(self, call: calls.Call,
                 environ: documents.Environ) -> Decision:
-        """Return the decision on a call, whatever fails."""
+        """Return the decision on a call; refuse it if anything fails."""
         undecided = Decision(
             operation=call.operation,
             request_id=environ.get(request_id.ENV_REQUEST_ID),
@@ -149,15 +153,18 @@ class TroveGuard:
         try:
             return self._judge(call, undecided, environ)
         except Exception:
-            LOG.exception('The guard could not judge %s. See below for what '
-                          'failed; until it works again, no such call is '
-                          'allowed.', call.operation.name)
+            LOG.exception('The guard could not judge %s. See the error below; '
+                          'until it is fixed, no such call is allowed.',
+                          call.operation.name)
             return self._refuse(
                 undecided, faults.unavailable(self._service.kind))
 
     def _judge(self, call: calls.Call, undecided: Decision,
                environ: documents.Environ) -> Decision:
-        """Return the decision on a call, as far as it can be judged."""
+        """Return the decision on a call.
+
+        :raises Exception: if the rules or the resources can't be read
+        """
         operation, principal = call.operation, undecided.principal
         writes_marker = call.writes_marker(self._metadata_key)
         if not (operation.targets or operation.is_redacted or writes_marker):
@@ -165,7 +172,7 @@ class TroveGuard:
 
         if principal is None:
             LOG.error('%s is refused: keystonemiddleware\'s auth_token has '
-                      'not verified who asks. Put the trove_guard filter '
+                      'not verified the caller. Put the trove_guard filter '
                       'behind authtoken and keystonecontext in '
                       'api-paste.ini.', operation.name)
             return self._refuse(undecided, faults.unidentified())
@@ -190,12 +197,15 @@ class TroveGuard:
             self, call: calls.Call, named: Sequence[calls.Named],
             judge: enforcement.Judge, undecided: Decision,
             environ: documents.Environ) -> Decision:
-        """Return the decision on a call: the first resource that decides."""
+        """Return the decision on a call about resources.
+
+        The first resource for which the call must be refused decides.
+        """
         allowed: resources.ManagedResource | None = None
         opened: resources.ManagedResource | None = None
         for each, found in self._lookup.find(named):
             if each.identifier is None and each.target.is_validated:
-                continue  # The service refuses it.
+                continue  # The service's JSON schema refuses the request.
             if not found and (each.identifier is None or
                               each.target.is_subject(self._service.kind)):
                 return undecided.with_outcome(
@@ -204,7 +214,7 @@ class TroveGuard:
             for resource in filter(None, found):
                 decision = undecided.about(resource)
                 if not call.is_readable:
-                    # Whatever the rules: nobody can tell by which to judge.
+                    # It is not known which rule applies.
                     return self._refuse_visibly(
                         faults.unreadable(), call, each, resource, judge,
                         decision)
@@ -231,7 +241,8 @@ class TroveGuard:
 
     def _may(self, call: calls.Call, resource: resources.ManagedResource,
              judge: enforcement.Judge, environ: documents.Environ) -> bool:
-        """Return whether a call is allowed, and confirmed if need be."""
+        """Return whether policy allows a call, and the proof if it needs one.
+        """
         if not judge.may(call.operation, resource):
             return False
         if not call.operation.needs_proof:
@@ -244,7 +255,8 @@ class TroveGuard:
             named: calls.Named, resource: resources.ManagedResource,
             judge: enforcement.Judge, decision: Decision,
             rule: str | None = None) -> Decision:
-        """Refuse, but show no more than the caller may see."""
+        """Refuse a call, but never show a resource that the caller can't see.
+        """
         if (resource.is_seen_by(judge.principal.project_id) or
                 judge.is_cloud_admin()):
             return self._refuse(decision, fault, rule)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a call does to the marker: a metadata key or tag of a resource.
 
-Only the Trove admin can write the marker, or take it away.
+Only the Trove admin may write or remove the marker.
 """
 
 import dataclasses
@@ -13,13 +13,13 @@ from nova_trove_guard.core import documents
 class Effect(typing.Protocol):
     """How an operation can change the marker.
 
-    :cvar form: what the marker is in the service
+    :cvar form: what the marker is in the service, such as ``metadata key``
     """
 
     form: typing.ClassVar[str]
 
     def writes(self, document: typing.Any, item: str, key: str) -> bool:
-        """Return whether a call writes the marker, whatever the resource.
+        """Return whether a call writes the marker, on any resource.
 
         :param document: the parsed body
         :param item: the last segment of the path
@@ -35,10 +35,10 @@ class Effect(typing.Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WritesMetadata:
-    """The body has the metadata that is written.
+    """The call writes the metadata in the body.
 
-    :ivar where: the keys that lead to it
-    :ivar replaces: whether the metadata that the body does not have goes
+    :ivar where: the keys that lead to the metadata
+    :ivar replaces: whether the call removes metadata that is not in the body
     """
 
     form: typing.ClassVar = 'metadata key'
@@ -52,11 +52,11 @@ class WritesMetadata:
             return any(key in metadata for metadata
                        in documents.below(document, self.where, dict))
         except documents.Unreadable:
-            # The service's JSON schema wants an object, and refuses the rest.
+            # The service's JSON schema refuses what is not an object.
             return False
 
     def may_change(self, document: typing.Any, item: str, key: str) -> bool:
-        """Return whether the body has the marker, or replaces all."""
+        """Return whether the body has the marker, or the call replaces all."""
         try:
             written, = documents.below(document, self.where, object)
         except documents.Unreadable:
@@ -67,21 +67,21 @@ class WritesMetadata:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeletesMetadata:
-    """The last segment of the path is the metadata key that goes."""
+    """The call deletes the metadata key that is the path's last segment."""
 
     form: typing.ClassVar = 'metadata key'
 
     def writes(self, document: typing.Any, item: str, key: str) -> bool:
-        """Return that nothing is written."""
+        """Return False: the call writes nothing."""
         return False
 
     def may_change(self, document: typing.Any, item: str, key: str) -> bool:
-        """Return whether the marker goes."""
+        """Return whether the call deletes the marker."""
         return _collated(item) == _collated(key)
 
 
 def _collated(key: str) -> str:
-    """Return a key as MariaDB compares it: without case and final spaces.
+    """Return a key without case and final spaces, as MariaDB compares it.
 
     See nova.db.main.api.instance_metadata_delete.
     """

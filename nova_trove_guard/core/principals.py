@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who asks: the principal, from what keystonemiddleware verified."""
+"""Identify the principal, from what keystonemiddleware has verified."""
 
 import dataclasses
 import operator
@@ -12,17 +12,18 @@ from nova_trove_guard.core import documents
 class Principal:
     """The caller of a request, in oslo.policy's terms.
 
-    :ivar user_id: id of the user of the token
-    :ivar project_id: id of the project of the token, None for other scopes
+    :ivar user_id: id of the token's user
+    :ivar project_id: id of the token's project, None for other scopes
     :ivar roles: names of the roles on the user's token
     :ivar service_user_id: id of the user of the service token that was sent
-        with it, None without a valid one
+        with it, None without a valid service token
     :ivar service_roles: names of the roles on that service token
     :ivar user_domain_id: id of the user's domain
     :ivar project_domain_id: id of the project's domain
-    :ivar domain_id: id of the domain of the token, None for other scopes
-    :ivar system_scope: ``all`` for a system's token, None for other scopes
-    :ivar is_admin_project: whether Keystone calls the project an admin's
+    :ivar domain_id: id of the token's domain, None for other scopes
+    :ivar system_scope: ``all`` for a system-scoped token, None for others
+    :ivar is_admin_project: whether Keystone marks the project as the admin
+        project
     :ivar service_user_domain_id: id of the domain of the service user
     :ivar service_project_id: id of the project of the service token
     :ivar service_project_domain_id: id of that project's domain
@@ -45,7 +46,7 @@ class Principal:
     def credentials(self) -> dict[str, typing.Any]:
         """Return the credentials that oslo.policy's checks read.
 
-        They are those of Nova's own context, but for ``is_admin``
+        They are those of Nova's own context, except ``is_admin``
         (nova.context.RequestContext.to_policy_values).
         """
         # oslo.policy looks for a role in a list, not in a tuple.
@@ -58,16 +59,15 @@ _values = operator.attrgetter(*_NAMES)
 
 
 def identify(environ: documents.Environ) -> Principal | None:
-    """Return the principal of a request, or None where nobody is verified.
+    """Return the verified principal of a request, None if there is none.
 
-    :param environ: as it is behind keystonemiddleware's auth_token
+    :param environ: the WSGI environ behind keystonemiddleware's auth_token
 
-    Only auth_token puts ``keystone.token_auth`` there, a name that no header
-    can take. The object carries the parsed tokens even when they turned out
-    to be expired or forbidden, though
-    (keystonemiddleware.auth_token.BaseAuthProtocol.process_request); that
-    they are valid stands in the status headers, which auth_token strips from
-    the request before it sets its own. Both are asked for: neither a forged
+    Only auth_token sets ``keystone.token_auth``: no header becomes a key of
+    that form. But that object also holds tokens that are expired or forbidden
+    (keystonemiddleware.auth_token.BaseAuthProtocol.process_request). Only the
+    status headers show that a token is valid; auth_token removes them from the
+    request before it sets its own. So both are checked: neither a forged
     header nor an invalid token makes a principal.
     """
     token_auth = environ.get('keystone.token_auth')

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists that show what is guarded: the only answers that the guard changes.
+"""Redact lists that show guarded data: the only responses the guard changes.
 
-Such a request names no resource, so only the answer tells which ones it is
-about. It passes; what the caller may not see of managed resources is taken out
-of the answer.
+A request for such a list names no resource, so only the response shows which
+resources it is about. The guard passes the request, and removes from the
+response what the caller may not see of managed resources.
 """
 
 import webob
@@ -20,17 +20,18 @@ Outcome = decisions.Outcome
 def redact(answer: webob.Response, redactor: services.Redactor,
            judge: enforcement.Judge, undecided: decisions.Decision,
            mode: decisions.Mode) -> decisions.Decision:
-    """Take out of an answer what the caller may not see.
+    """Remove from a response what the caller may not see.
 
-    :param redactor: knows what is in the answer
-    :param undecided: has the operation
-    :param mode: in audit mode, the answer stays as it is
-    :returns: the decision: about the first resource that is hidden, or else
-        shown by break-glass, or else shown
-    :raises Exception: for what can't be read or looked up
+    :param redactor: can read and change the response
+    :param undecided: the decision so far, with the operation
+    :param mode: in audit mode, the response is not changed
+    :returns: the decision about the first resource that is redacted, else
+        about the first that is shown by break-glass, else about the first
+        that is shown
+    :raises Exception: if the response can't be read, or a lookup fails
     """
     if answer.status_int != 200 or not answer.body:
-        return undecided  # It lists nothing.
+        return undecided  # Not a list, but a fault, for example.
     found: dict[Outcome, decisions.Decision] = {}
 
     def may_show(resource: resources.ManagedResource) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find the operation that a request's path and method ask for."""
+"""Find the operation for the path and method of a request."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import re
@@ -11,21 +11,20 @@ import webob
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
 
-# What the guard lets pass: plain reads, and what acts on no resource.
+# The guard passes these calls: plain reads, and calls that act on no resource.
 PASS = calls.Operation('pass')
 Routes: typing.TypeAlias = Mapping[str, Mapping[str, calls.Operation]]
 
 
 class Router:
-    """Match paths with a table of routes.
+    """Match paths against a table of routes.
 
-    :param table: operation by route and method. In every route fixed segments
-        and variables such as ``{id}`` alternate; where a fixed segment is in
-        a variable's place, as in ``/volumes/detail``, it goes before the
-        variable
-    :param prefix: regular expression of what each route may also stand behind
+    :param table: operation by route and method. In every route, fixed
+        segments alternate with variables such as ``{id}``. A fixed segment in
+        the place of a variable, as in ``/volumes/detail``, takes precedence
+    :param prefix: regular expression of an optional prefix of every route
     :ivar collections: the first segments of all routes
-    :ivar is_read: tells whether a GET of a path is a plain read
+    :ivar is_read: returns whether a GET of a path is a plain read
     """
 
     def __init__(self, table: Routes, prefix: str = '') -> None:
@@ -44,16 +43,16 @@ class Router:
 
     def find(self, segments: Sequence[str],
              method: str) -> calls.Operation | None:
-        """Return the operation at a path; None for what is not in the table.
+        """Return the operation at a path, None if it is not in the table.
 
-        :param segments: of the path
+        :param segments: the segments of the path
         """
         return (self._fixed.get((*segments, method)) or
                 self._methods.get(_shape(segments), {}).get(method))
 
 
 def _is_fixed(segments: Sequence[str]) -> bool:
-    """Return whether a fixed segment is in a variable's place."""
+    """Return whether a fixed segment is in the place of a variable."""
     return not all(segment.startswith('{') for segment in segments[1::2])
 
 
@@ -63,10 +62,10 @@ def _shape(segments: Sequence[str]) -> tuple[int | str, ...]:
 
 
 def _expression(branches: Iterable[Sequence[str]]) -> str:
-    """Return a regular expression of routes, each a list of segments.
+    """Return a regular expression that matches routes, given as segments.
 
-    Their common beginnings stand there once: it is as fast for the last route
-    as for the first.
+    It contains common beginnings once, so that it matches the last route as
+    fast as the first.
     """
     branches = list(branches)
     tails: dict[str, list[Sequence[str]]] = {}
@@ -83,9 +82,10 @@ def _expression(branches: Iterable[Sequence[str]]) -> str:
 def method_of(environ: documents.Environ) -> str:
     """Return the method by which Routes routes a request.
 
-    ``GET /servers/{id}?_method=DELETE`` deletes a server: Nova's router has
-    method overrides on (routes.middleware.RoutesMiddleware.__call__). There
-    are many spellings of it, of which WebOb knows all.
+    ``GET /servers/{id}?_method=DELETE`` deletes a server, because Nova's
+    router accepts method overrides
+    (routes.middleware.RoutesMiddleware.__call__). WebOb parses them here, as
+    it does there, so that no other spelling is missed.
     """
     method: str = environ['REQUEST_METHOD']
     if '_method' in environ.get('QUERY_STRING', ''):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look up what a request names with few statements, however much it names.
+"""Look up the resources that a request names, with few SQL statements.
 
-A caller could name thousands, while the service gives up at the first that is
-not there.
+Without that, a caller could make the guard work harder than the service: a
+request can name thousands of resources, and the service stops at the first one
+that does not exist.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,21 +14,21 @@ import typing
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import services
 
-# How many identifiers a statement has at most: from 1000 on, MariaDB makes a
-# table of them (in_predicate_conversion_threshold).
+# The most identifiers in one statement. From 1000 on, MariaDB converts them
+# into a table (in_predicate_conversion_threshold).
 AT_A_TIME = 500
 
-# Return what some identifiers of a kind lead to, all together.
+# Returns the resources to which some identifiers of a kind lead, in one set.
 LookUp: typing.TypeAlias = Callable[[str, list[str]], services.Found]
 
 
 def find(named: Collection[calls.Named], look_up: LookUp,
          ) -> Iterator[tuple[calls.Named, services.Found]]:
-    """Yield what a request names, with what it leads to.
+    """Yield the identifiers in a request, each with the resources it leads to.
 
-    What stands in one place of the request is looked up at once. Of several
-    there, what is not managed leads to nothing: the service decides what must
-    exist.
+    All identifiers in one place of the request are looked up together. If
+    there are several, one that leads to nothing managed is yielded with no
+    resources, whether it exists or not: the service checks that.
     """
     for _, there in itertools.groupby(
             named, operator.attrgetter('target')):
@@ -38,11 +39,11 @@ def find(named: Collection[calls.Named], look_up: LookUp,
 
 def _find(together: Sequence[calls.Named], look_up: LookUp,
           ) -> Iterator[tuple[calls.Named, services.Found]]:
-    """Yield what stands in one place of a request, with what it leads to.
+    """Yield the identifiers in one place, each with the resources it leads to.
 
-    If something managed is among them, each half of them is looked up again,
-    until it is known which one leads to it. Only the database knows: it may
-    take other spellings for the same identifier.
+    If any leads to a managed resource, each half is looked up again, until it
+    is known which one. Only the database knows, as it may accept several
+    spellings of the same identifier.
     """
     identifiers = [each.identifier for each in together
                    if each.identifier is not None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a wing provides: one service, as the guard needs to know it."""
+"""The interface of a wing: what the guard needs to know of one service."""
 
 from collections.abc import Callable, Collection, Iterable
 import typing
@@ -10,86 +10,88 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import resources
 
-# They are those of WSGI (PEP 3333).
+# WSGI's types (PEP 3333).
 StartResponse: typing.TypeAlias = Callable[..., typing.Any]
 Application: typing.TypeAlias = Callable[
     [documents.Environ, StartResponse], Iterable[bytes]]
 
-# What an identifier leads to: for each resource that exists, a managed one or
-# None for one that is not managed.
+# The resources to which an identifier leads: each existing one, as None if it
+# is not managed.
 Found: typing.TypeAlias = Collection[resources.ManagedResource | None]
 
-# Tells whether a call that needs proof serves a managed resource; raises what
-# a service that can't be asked raises.
+# Returns whether a call that needs proof serves a managed resource. Raises an
+# exception if the service that knows it does not respond.
 Confirm: typing.TypeAlias = Callable[
     [calls.Call, resources.ManagedResource, documents.Environ], bool]
 
 
-
 class Redactor(typing.Protocol):
-    """Take out of an answer what it shows of managed resources."""
+    """Remove from a response what it shows of managed resources."""
 
     def __call__(self, content: bytes, may_show: Callable[
             [resources.ManagedResource], bool]) -> bytes:
-        """Return the body of an answer, or the same without some of it.
+        """Return the body of a response, redacted where that is necessary.
 
         :param content: the body
-        :param may_show: asked of each managed resource in it
-        :raises Exception: what can't be read or looked up; the answer is not
-            sent then
+        :param may_show: called for each managed resource in it; returns
+            whether the caller may see the resource
+        :raises Exception: if the body can't be read, or a lookup fails; the
+            response is then not sent
         """
 
 
 class Lookup(typing.Protocol):
-    """Tell managed resources from others."""
+    """Find out which resources are managed."""
 
     def find(self, named: Collection[calls.Named]) -> Iterable[
             tuple[calls.Named, Found]]:
-        """Yield what a request names, with what it leads to, in its order.
+        """Yield identifiers, in order, each with the resources it leads to.
 
-        What leads to nothing managed may be left out, unless a call on what
-        does not exist must be known (calls.Target.is_subject).
+        An identifier that leads to nothing managed may be left out, unless
+        the guard must know whether the resource exists
+        (calls.Target.is_subject).
 
-        :raises Exception: whatever a database or a service that does not
-            respond raises; never taken for "not managed"
+        :raises Exception: if a database or a service does not respond; this
+            must never be taken for "not managed"
         """
 
 
 class Service(typing.Protocol):
-    """Know how a service reads requests and how it answers them.
+    """Read requests and send faults as one service does.
 
-    :ivar kind: what it calls the resources that are managed
+    :ivar kind: the service's name for the resources that are managed
     """
 
     kind: str
 
     def read(self, environ: documents.Environ) -> calls.Call | None:
-        """Return what a request asks, None for what the guard lets pass.
+        """Return the call that a request makes, None if it may pass.
 
-        :raises webob.exc.HTTPException: as the service itself does when it
+        :raises webob.exc.HTTPException: as the service raises it when it
             reads the body
         """
 
     def refuses(self, operation: calls.Operation,
                 environ: documents.Environ) -> bool:
-        """Return whether the service refuses before it looks at resources.
+        """Return whether the service refuses a call without any lookup.
 
-        Only found out where a caller may name as many as they like: nothing
-        is looked up for a caller whom the service refuses anyway.
+        This is checked only for operations that can name any number of
+        resources, or that name them by other things than ids. The guard looks
+        up nothing for a caller whom the service refuses anyway.
         """
 
     def not_found(self, kind: str,
                   identifier: str | None) -> webob.exc.HTTPException:
-        """Return what the service says of what does not exist.
+        """Return the service's fault for a resource that does not exist.
 
-        :param kind: that of its calls.Target
-        :param identifier: as it stands in the request
+        :param kind: the kind of the calls.Target
+        :param identifier: as it is written in the request
         """
 
     def unauthorized(
             self, operation: calls.Operation,
             resource: resources.ManagedResource) -> webob.exc.HTTPException:
-        """Return the refusal by the service of what exists for the caller."""
+        """Return the service's fault for a call that its policy refuses."""
 
     def answer(self, fault: webob.exc.HTTPException,
                environ: documents.Environ,

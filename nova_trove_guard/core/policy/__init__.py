@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what: oslo.policy's rules of the guard, and their judges."""
+"""The guard's oslo.policy rules, and their enforcement."""

@@ -26,17 +26,18 @@ NOBODY = policy.RuleDefault('nobody', '!').check
 
 
 class PolicyUnreadable(Exception):
-    """There is a mistake in the policy file, or in the policy_dirs."""
+    """The policy file, or a file in policy_dirs, has a mistake."""
 
 
 class _Checked(policy.Enforcer):
-    """Enforce rules as oslo.policy does, but do not go on with a mistake.
+    """Enforce rules as oslo.policy does, but fail if they have a mistake.
 
-    :ivar snapshot: a copy with the rules as they were last read. It stays as
-        it is: oslo.policy changes its own rules in place, and another thread
-        would judge by half of them.
-    :ivar target_names: what a rule can say of a resource, in a %(...)s
-    :ivar about_resources: names of the rules that do
+    :ivar snapshot: a copy with the rules as last read, which never changes.
+        oslo.policy changes its own rules in place, so that another thread
+        could see half of them.
+    :ivar target_names: the names of resource attributes that a rule can refer
+        to with %(...)s
+    :ivar about_resources: the names of the rules that refer to a resource
     """
 
     snapshot: '_Checked'
@@ -44,7 +45,7 @@ class _Checked(policy.Enforcer):
     about_resources: frozenset[str]
 
     def check_rules(self, raise_on_violation: bool = True) -> bool:
-        """Check the rules, which load_rules() does whenever they are new.
+        """Check the rules. load_rules() calls this when it has read new ones.
 
         :raises PolicyUnreadable: for a mistake in the guard's rules
         """
@@ -52,7 +53,7 @@ class _Checked(policy.Enforcer):
         if found:
             raise PolicyUnreadable('; '.join(found))
         snapshot = copy.copy(self)
-        snapshot.use_conf = False  # It reads no files.
+        snapshot.use_conf = False  # The snapshot must not read files.
         snapshot.rules = policy.Rules(self.rules)
         snapshot.about_resources = frozenset(validation.about_resources(self))
         break_glass = self.rules[rules.BREAK_GLASS]
@@ -67,19 +68,19 @@ class _Checked(policy.Enforcer):
 
 
 class Enforcer:
-    """Know the guard's rules and the operator's overrides.
+    """Load the guard's rules and the operator's overrides, and reload them.
 
     The overrides are in the service's own policy file (``[oslo_policy]
     policy_file`` and ``policy_dirs``), which is read again when it changes.
     They can refer to the service's rules, such as ``rule:context_is_admin``.
 
-    oslo.policy searches for files and goes through all of the service's rules
-    each time that it is asked. That is done once a second; in between, only a
-    change of the policy file is looked for.
+    oslo.policy searches for files and checks all of the service's rules each
+    time that it loads rules. The guard does that once a second; in between, it
+    only checks whether the policy file has changed.
 
-    :param conf: of the service's process
+    :param conf: the configuration of the service's process
     :param defaults: the service's rules and the guard's
-    :param kinds: what the service calls the resources that are managed
+    :param kinds: the service's names for the resources that are managed
     :raises PolicyUnreadable: for a mistake in the policy file, so that the
         service does not start with it
     """
@@ -94,9 +95,9 @@ class Enforcer:
         self._read()
 
     def judge(self, principal: principals.Principal) -> 'Judge':
-        """Return who judges a principal, by the rules as they are now.
+        """Return a Judge of a principal, with the current rules.
 
-        :raises PolicyUnreadable: as long as there is a mistake in the file
+        :raises PolicyUnreadable: as long as the policy file has a mistake
         """
         return Judge(principal, self._current())
 
@@ -121,7 +122,7 @@ class Enforcer:
         self._search_at = 0.0
 
     def _read(self) -> _Checked:
-        """Return the enforcer of the rules that are in the files."""
+        """Return the enforcer of the rules that are in the files now."""
         changed, now = self._time_of_change(), time.monotonic()
         if changed == self._changed and now < self._search_at:
             return self._enforcer.snapshot
@@ -129,8 +130,8 @@ class Enforcer:
         try:
             self._enforcer.load_rules()
         except Exception as error:
-            # oslo.policy would go on with the rules from before: a new
-            # enforcer reads the file again, and fails until it is fixed.
+            # oslo.policy would continue with the old rules. A new enforcer
+            # reads the file again, and fails until it is fixed.
             self._start_anew()
             raise PolicyUnreadable(
                 f'{self._conf.oslo_policy.policy_file}, or one of the '
@@ -140,7 +141,7 @@ class Enforcer:
         return self._enforcer.snapshot
 
     def _time_of_change(self) -> int:
-        """Return when the policy file was changed, 0 while there is none."""
+        """Return when the policy file was changed, 0 if it does not exist."""
         try:
             return os.stat(self._enforcer.policy_path or '').st_mtime_ns
         except OSError:
@@ -148,9 +149,9 @@ class Enforcer:
 
 
 class Judge:
-    """Judge what a principal may do, by the rules of one moment.
+    """Check what a principal may do, by the rules of one moment.
 
-    :param enforcer: knows the rules, and reads no files
+    :param enforcer: a snapshot of the rules
     """
 
     def __init__(self, principal: principals.Principal,
@@ -173,10 +174,10 @@ class Judge:
         return bool(self._credentials['is_admin'])
 
     def may_with_any_resource(self, operation: calls.Operation) -> bool:
-        """Return whether an operation is allowed, whatever the resource.
+        """Return whether an operation is allowed on any resource.
 
-        Never by a rule that speaks of the resource: what is false of no
-        resource, as all is, would be true behind a "not".
+        A rule that refers to the resource never allows this. Without a
+        resource each of its checks is false, and a "not" would make that true.
         """
         rule = rules.rule_of(operation)
         return (rule not in self._enforcer.about_resources and
@@ -188,7 +189,7 @@ class Judge:
         return self._allows(rules.rule_of(operation), _target(resource))
 
     def breaks_glass(self, resource: resources.ManagedResource) -> bool:
-        """Return whether anything is allowed, in an emergency."""
+        """Return whether break-glass allows the principal to do anything."""
         return self._allows(rules.BREAK_GLASS, _target(resource))
 
     def _allows(self, rule: str, target: dict[str, typing.Any]) -> bool:
@@ -196,7 +197,7 @@ class Judge:
 
 
 def _target(resource: resources.ManagedResource) -> dict[str, str]:
-    """Return what ``%(...)s`` stand for in a rule."""
+    """Return the values of ``%(...)s`` in a rule."""
     return {f'{resource.kind}_id': resource.id,
             'project_id': resource.project_id,
             'user_id': resource.user_id,
@@ -207,8 +208,8 @@ _E = typing.TypeVar('_E', bound=policy.Enforcer)
 
 
 def registered(enforcer: _E, defaults: Iterable[policy.RuleDefault]) -> _E:
-    """Return an enforcer of oslo.policy that knows rules."""
-    # A service's own enforcer warns about deprecated forms of its rules.
+    """Register rules with an enforcer of oslo.policy, and return it."""
+    # The service's own enforcer already warns about its deprecated rules.
     enforcer.suppress_deprecation_warnings = True
     enforcer.register_defaults(list(defaults))
     return enforcer

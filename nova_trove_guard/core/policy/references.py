@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Walk through a rule, and through the rules that it refers to."""
+"""Walk through a rule and the rules that it refers to."""
 
 from collections.abc import Iterator, Mapping
 import typing
 
 from oslo_policy import policy
 
-# What oslo.policy makes of a rule: oslo_policy._checks.BaseCheck, which has no
-# public name.
+# A parsed rule: oslo_policy._checks.BaseCheck, which has no public name.
 Check: typing.TypeAlias = typing.Any
 
 
 def leaves(check: Check) -> Iterator[Check]:
-    """Yield the checks of which a check consists: no "and", "or" or "not"."""
+    """Yield the parts of a check that are no "and", "or" or "not"."""
     parts = getattr(check, 'rules', None) or (
         [check.rule] if isinstance(check, policy.NotCheck) else None)
     if parts is None:
@@ -24,10 +23,10 @@ def leaves(check: Check) -> Iterator[Check]:
 
 def reached(rules: Mapping[str, Check],
             name: str) -> dict[str, Check]:
-    """Return a rule and those that it refers to, however far, by name.
+    """Return a rule and all that it refers to, also indirectly, by name.
 
     :param rules: all rules
-    :param name: a rule's name; what is not there is left out
+    :param name: a rule's name; a rule that does not exist is left out
     """
     found: dict[str, Check] = {}
     ahead = [name]

@@ -8,12 +8,12 @@ from oslo_policy import policy
 
 
 class Until(policy.Check):
-    """True before an instant, such as ``until:2026-12-01T18:00:00Z``.
+    """Be true before a time, such as ``until:2026-12-01T18:00:00Z``.
 
-    Never true where that is no time, or one without a time zone, which could
-    mean any of many.
+    The check is never true if its value is not a time, or is a time without a
+    time zone, which would be ambiguous.
 
-    :ivar end: the time, None where it is never true
+    :ivar end: the time, None if the check is never true
     """
 
     def __init__(self, kind: str, match: str) -> None:
@@ -23,7 +23,7 @@ class Until(policy.Check):
     def __call__(self, target: typing.Any, creds: typing.Any,
                  enforcer: policy.Enforcer,
                  current_rule: str | None = None) -> bool:
-        """Return whether the time is yet to come."""
+        """Return whether the time is in the future."""
         return (self.end is not None and
                 datetime.datetime.now(datetime.UTC) < self.end)
 
