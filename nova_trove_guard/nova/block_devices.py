@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read from what of Cinder's a new server is to boot.
+"""Read the volumes and snapshots in a new server's block device mappings.
 
 A mapping names a volume or a snapshot by ``source_type`` and ``uuid``, or by
-a key of its own, ``volume_id`` or ``snapshot_id`` (BlockDeviceDict.from_api
-and from_legacy in nova.block_device). What has another form, Nova's schema
-refuses (nova.api.openstack.compute.schemas.servers).
+the key ``volume_id`` or ``snapshot_id`` (BlockDeviceDict.from_api and
+from_legacy in nova.block_device). Nova's schema refuses any other form
+(nova.api.openstack.compute.schemas.servers).
 """
 
 from collections.abc import Iterator

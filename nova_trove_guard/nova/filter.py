@@ -20,7 +20,7 @@ from nova_trove_guard.nova import lookup
 from nova_trove_guard.nova import policies
 from nova_trove_guard.nova import service
 
-# Of the guarded resource, in CADF's taxonomy.
+# The type of the guarded resource in CADF's taxonomy.
 RESOURCE_TYPE = 'compute/machine'
 
 

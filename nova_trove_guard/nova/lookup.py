@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find out, in Nova's databases, whether a server is managed.
 
-Two plain statements through Nova's own models, engines and cell cache: in
-which cell the server is, and, in that cell, whether it exists and has the
-marker. ``nova.compute.api.API.get``, which Nova's controllers use, takes four
-and builds objects of what they return; a server that is in no cell yet is
-left to it.
+A lookup runs two SQL statements through Nova's own models, engines and cell
+cache: one for the server's cell, and one in that cell, for the server and its
+marker. ``nova.compute.api.API.get``, which Nova's controllers use, runs four
+and builds objects from the rows; it is used only for a server that is in no
+cell yet.
 
-Where a volume or a snapshot may have no server, Cinder is asked, too: as the
-caller, as Nova itself does next (nova.compute.api.API._get_volumes_for_bdms).
+A volume or snapshot that has no server is looked up in Cinder, with the
+caller's token, as Nova itself does next
+(nova.compute.api.API._get_volumes_for_bdms).
 
-Statements run on the engines of the primary databases, never on a
-``slave_connection``, which may not have the marker yet.
+Statements run on the primary databases, never on a ``slave_connection``, which
+may not have the marker yet.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -50,8 +51,8 @@ _CELLS_OF_SERVERS = sqlalchemy.select(
     api_models.InstanceMapping.instance_uuid.in_(
         sqlalchemy.bindparam('server_ids', expanding=True)))
 
-# One row for a server with the marker, and one for a server without it. The
-# database may compare the key without regard to case: see _server().
+# One row for each server, with or without the marker. The database may ignore
+# the case of the key: see NovaLookup._rows().
 _SERVERS = sqlalchemy.select(
     models.Instance.uuid, models.Instance.project_id, models.Instance.user_id,
     models.InstanceMetadata.key, models.InstanceMetadata.value,
@@ -65,15 +66,15 @@ _SERVERS = sqlalchemy.select(
 _SERVERS_BY_ID = _SERVERS.where(models.Instance.uuid.in_(
     sqlalchemy.bindparam('server_ids', expanding=True)))
 
-# All servers that a volume is attached to; Nova's own
-# nova.compute.api.API._get_bdm_by_volume_id takes one.
+# All servers that a volume is attached to. Nova's own
+# nova.compute.api.API._get_bdm_by_volume_id returns only one.
 _SERVERS_OF_VOLUME = _SERVERS.where(models.Instance.uuid.in_(
     sqlalchemy.select(models.BlockDeviceMapping.instance_uuid).where(
         models.BlockDeviceMapping.volume_id == sqlalchemy.bindparam(
             'volume_id'),
         models.BlockDeviceMapping.deleted == 0)))
 
-# None is a server that is not managed.
+# None stands for a server that exists and is not managed.
 Server: typing.TypeAlias = resources.ManagedResource | None
 
 
@@ -82,13 +83,13 @@ _F = typing.TypeVar('_F', bound=Collection[typing.Any])
 
 
 class NovaLookup:
-    """Tell managed servers from others.
+    """Find out which servers are managed.
 
-    The caller's context has no say in what is found.
+    Lookups of servers do not depend on the caller's context.
 
     :param metadata_key: the marker
     :param measures: times and counts lookups
-    :param bound: bounds their time
+    :param bound: limits the time of a lookup
     """
 
     def __init__(self, metadata_key: str,
@@ -112,13 +113,13 @@ class NovaLookup:
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
             tuple[calls.Named, services.Found]]:
-        """Yield what a request names, with the servers that it leads to.
+        """Yield identifiers, each with the servers that it leads to.
 
-        All servers that are named by their ids are looked up at once; what
-        else leads to a server is not looked up before its turn.
+        All server ids are looked up together. Each other identifier is looked
+        up only when its turn comes.
 
-        :raises Exception: whatever a database, a cell or Neutron that does
-            not respond raises in Nova; never taken for "not managed"
+        :raises Exception: if a database, a cell, Neutron or Cinder does not
+            respond; this must never be taken for "not managed"
         """
         servers = None
         for each in named:
@@ -132,15 +133,15 @@ class NovaLookup:
                 found = each.identifier.lower()
                 yield each, (servers[found],) if found in servers else ()
             elif each.target.kind in self._in_cinder:
-                # The context is that of this request: keystonecontext has
-                # just set it.
+                # keystonecontext has just set the context of this request.
                 there = self._look_up(functools.partial(
                     self._in_cinder[each.target.kind],
                     oslo_context.get_current()), each.identifier)
                 yield each, there
                 if not there:
-                    # Nova, too, asks Cinder for no other then: a caller
-                    # could name thousands that do not exist.
+                    # Nova stops here, too. Otherwise a caller who names
+                    # thousands of volumes that do not exist could make the
+                    # guard call Cinder for each.
                     return
             else:
                 yield each, self._look_up(
@@ -156,7 +157,8 @@ class NovaLookup:
         found = self._in_cells(cells)
         missing = cells.keys() - found.keys()
         if missing:
-            # A server that was moved to another cell is gone from the first
+            # The server may have been moved to another cell, which deletes it
+            # in the first
             # (nova.conductor.tasks.cross_cell_migrate.ConfirmResizeTask).
             again = self._cells(missing)
             found |= self._in_cells({
@@ -165,9 +167,9 @@ class NovaLookup:
         return found
 
     def _cells(self, server_ids: Iterable[str]) -> dict[str, str | None]:
-        """Return where servers are: the cell's id, or None for no cell yet.
+        """Return the cell of each server, None for a server in no cell yet.
 
-        Servers that have no instance mapping do not exist for Nova, either.
+        A server without an instance mapping does not exist for Nova, either.
         """
         with api_db.get_engine().connect() as connection:
             rows = connection.execute(
@@ -175,7 +177,7 @@ class NovaLookup:
             return {server_id.lower(): cell for server_id, cell in rows}
 
     def _in_cells(self, cells: dict[str, str | None]) -> dict[str, Server]:
-        """Return the servers that are where they should be, by id."""
+        """Return the servers that exist in the given cells, by id."""
         found: dict[str, Server] = {}
         for cell in set(cells.values()):
             server_ids = [server_id for server_id, its_cell in cells.items()
@@ -194,7 +196,7 @@ class NovaLookup:
             for server_id, project_id, user_id, key, value in (
                     connection.execute(statement, {
                         'metadata_key': self._metadata_key, **parameters})):
-                # MariaDB also finds keys in another case: no markers.
+                # MariaDB also finds the key in another case: not the marker.
                 if key == self._metadata_key:
                     found[server_id.lower()] = resources.ManagedResource(
                         policies.KIND, server_id, project_id, user_id,
@@ -204,9 +206,9 @@ class NovaLookup:
         return found
 
     def _in_no_cell(self, server_ids: Iterable[str]) -> dict[str, Server]:
-        """Return servers that are being built, as Nova itself finds them.
+        """Return servers that are being built, as Nova's own API finds them.
 
-        They may move into their cell meanwhile.
+        It also finds a server that has just moved into its cell.
         """
         found: dict[str, Server] = {}
         for server_id in server_ids:
@@ -232,7 +234,7 @@ class NovaLookup:
 
     def _of_cinder_volume(self, caller: typing.Any,
                           volume_id: str) -> services.Found:
-        """Return the servers of a volume, or else the volume itself."""
+        """Return the managed servers of a volume, else the volume itself."""
         found = self._of_volume(volume_id)
         if any(found):
             return found
@@ -243,7 +245,7 @@ class NovaLookup:
         marker = volume.metadata.get(self._metadata_key)
         return (None if marker is None else resources.ManagedResource(
             'volume', volume.id,
-            # Cinder's policy may hide it.
+            # Cinder's policy may hide this attribute.
             getattr(volume, 'os-vol-tenant-attr:tenant_id', ''),
             volume.user_id, marker),)
 
@@ -290,9 +292,9 @@ class NovaLookup:
         return self._servers(server_ids).values() if server_ids else ()
 
     def _with_id(self, device_id: str | None) -> services.Found:
-        """Return the server with the id that a port has in Neutron.
+        """Return the server with the device_id of a port in Neutron.
 
-        Anything may stand there: a port's owner writes it.
+        The device_id can be any text, as the port's owner writes it.
         """
         server_id = calls.canonical_id(device_id)
         return self._servers([server_id]).values() if server_id else ()

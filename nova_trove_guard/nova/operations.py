@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what Nova's Compute API can be asked of a server.
+"""The table of operations of Nova's Compute API on a server.
 
 ``ROUTES`` has one row for each route that reaches a server, written as in Nova
 (``nova.api.openstack.compute.routes.ROUTE_LIST``), and ``ACTIONS`` one for
-each server action (``nova.api.openstack.wsgi.action``). What the table does
-not know about a server counts as mutating. Operations bear the names of Nova's
-own policy rules, less their ``os_compute_api:``.
+each server action (``nova.api.openstack.wsgi.action``). A call on a server
+that is not in the table counts as mutating. Operations have the names of
+Nova's own policy rules, without ``os_compute_api:``.
 
-Policy rules, samples, advice and CADF actions are made of it.
+Policy rules, samples, advice and CADF actions are generated from the table.
 ``tests/unit/test_surface.py`` compares it with the installed Nova.
 """
 
@@ -24,8 +24,9 @@ SERVER_IN_PATH = calls.Target('server')
 SERVER = (SERVER_IN_PATH,)
 _VOLUME_OF_SNAPSHOT = (calls.Target('volume', ('snapshot', 'volume_id')),)
 
-# What of Cinder's a new server is to have: what is managed there can't be
-# booted, whether a server has it or not. Cinder looks for what is written.
+# The volumes and snapshots that a new server boots from or gets. Managed ones
+# are refused, whether a server has them or not. Cinder looks up each
+# identifier as it is written.
 _BLOCK_DEVICES = tuple(
     calls.Target(kind, ('server', mappings), split=split, is_optional=True,
                  canonical=calls.as_written)
@@ -33,7 +34,7 @@ _BLOCK_DEVICES = tuple(
                         ('cinder_snapshot', block_devices.snapshots))
     for mappings in ('block_device_mapping', 'block_device_mapping_v2'))
 
-# What to do instead, with the database instance for {0}.
+# The commands to use instead, with {0} for the database instance.
 _INSTANCE = 'openstack database instance'
 _ALLOWED = f'{_INSTANCE} update {{0}} --allowed-cidr <cidr>'
 _BACKUP = 'openstack database backup create <name> --instance {0}'
@@ -55,11 +56,11 @@ _operation = functools.partial(calls.Operation, targets=SERVER)
 
 UNKNOWN = _operation(
     'unknown',
-    'Ask for what the guard does not know, such as an action of a newer Nova. '
-    'It can be anything: do not open it')
-# Which action it is stands in the body: see nova_trove_guard.nova.reader.
+    'Make a call that the guard does not know, such as an action of a newer '
+    'Nova. It can do anything: do not allow it')
+# The body names the action: see nova_trove_guard.nova.reader.
 ACTION = _operation('action', has_body=True)
-# Which of the two it is stands in the body, too.
+# The body decides which of these two it is.
 VOLUME_UPDATE = _operation(
     'os-volumes-attachments:update',
     'Change whether a volume is deleted with the server', _VOLUME,
@@ -97,20 +98,20 @@ ROUTES = {
     for collection in ('servers', 'os-volumes_boot')
     for route, methods in _SERVER_ROUTES.items()
 } | {
-    # Nova 34 answers 410 for consoles; before, a GET gave a console's
-    # password and port.
+    # Nova 34 returns 410 for consoles. Before, a GET returned the password and
+    # port of a console.
     '/servers/{server_id}/consoles': {
         'GET': _operation(
-            'os-consoles:index', 'List old consoles, with their passwords',
+            'os-consoles:index', 'List legacy consoles, with their passwords',
             action='read'),
         'POST': _operation(
-            'os-consoles:create', 'Open an old console', _LOGS),
+            'os-consoles:create', 'Open a legacy console', _LOGS),
     },
     '/servers/{server_id}/consoles/{id}': {
         'GET': _operation(
-            'os-consoles:show', 'Show an old console, with its password',
+            'os-consoles:show', 'Show a legacy console, with its password',
             action='read'),
-        'DELETE': _operation('os-consoles:delete', 'Close an old console'),
+        'DELETE': _operation('os-consoles:delete', 'Close a legacy console'),
     },
     '/servers/{server_id}/diagnostics': {'GET': routing.PASS},
     '/servers/{server_id}/ips': {'GET': routing.PASS},
@@ -118,7 +119,7 @@ ROUTES = {
     '/servers/{server_id}/metadata': {
         'GET': routing.PASS,
         'POST': _operation(
-            'server-metadata:create', 'Add metadata, but for the marker',
+            'server-metadata:create', 'Add metadata, except the marker',
             has_body=True, marker_effect=marker.WritesMetadata(('metadata',))),
         'PUT': _operation(
             'server-metadata:update_all', has_body=True, is_trove_admins=True,
@@ -127,10 +128,10 @@ ROUTES = {
     '/servers/{server_id}/metadata/{id}': {
         'GET': routing.PASS,
         'PUT': _operation(
-            'server-metadata:update', 'Change metadata, but for the marker',
+            'server-metadata:update', 'Change metadata, except the marker',
             has_body=True, marker_effect=marker.WritesMetadata(('meta',))),
         'DELETE': _operation(
-            'server-metadata:delete', 'Delete metadata, but for the marker',
+            'server-metadata:delete', 'Delete metadata, except the marker',
             marker_effect=marker.DeletesMetadata()),
     },
     '/servers/{server_id}/migrations': {'GET': routing.PASS},
@@ -159,7 +160,6 @@ ROUTES = {
             'Detach an interface from a server', _PRIVATE),
     },
     '/servers/{server_id}/os-security-groups': {'GET': routing.PASS},
-    # The GET gives the administrator's password, encrypted.
     '/servers/{server_id}/os-server-password': {
         'GET': _operation(
             'os-server-password:show',
@@ -172,8 +172,8 @@ ROUTES = {
     '/servers/{server_id}/os-virtual-interfaces': {'GET': routing.PASS},
     '/servers/{server_id}/os-volume_attachments': {
         'GET': routing.PASS,
-        # A volume that two servers may attach would leave a managed one by
-        # way of the other: both are looked up.
+        # Data of a managed server could leak by attaching its multi-attach
+        # volume to another server, so server and volume are looked up.
         'POST': _operation(
             'os-volumes-attachments:create',
             'Attach a volume to a server, or one of its volumes to another '
@@ -219,10 +219,11 @@ ROUTES = {
             'os-server-tags:delete', 'Delete a tag', shows_existence=True),
     },
     '/servers/{server_id}/topology': {'GET': routing.PASS},
-    # Paths that do not start with a server, but end at one.
+    # Paths that do not name a server, but act on one.
     '/os-server-external-events': {
         'POST': _operation(
-            'os-server-external-events:create', 'Report an event',
+            'os-server-external-events:create',
+            'Report an external event of a server',
             has_body=True, is_of_services=True,
             targets=(calls.Target(
                 'server', ('events', documents.EACH, 'server_uuid'),
@@ -243,10 +244,10 @@ ROUTES = {
     '/os-console-auth-tokens/{id}': {
         'GET': _operation(
             'os-console-auth-tokens',
-            'Show to a console proxy where the console is', action='read',
+            'Show the address of a console to a console proxy', action='read',
             is_of_services=True, targets=(calls.Target('console_token'),)),
     },
-    # Proxies of Cinder and Neutron, up to microversion 2.35.
+    # Nova's proxy APIs to Cinder and Neutron, up to microversion 2.35.
     '/os-floating-ips': {'GET': routing.PASS, 'POST': routing.PASS},
     '/os-floating-ips/{id}': {
         'GET': routing.PASS,
@@ -273,16 +274,16 @@ ROUTES = {
 ACTIONS = {
     'addFixedIp': _operation(
         'os-multinic:add', 'Add a fixed address to a server', _PUBLIC),
-    # The address may be another server's until now: Neutron moves it
+    # If another server has the address, Neutron takes it from that server
     # (nova.network.neutron.API.associate_floating_ip).
     'addFloatingIp': _operation(
         'os-floating-ips:add',
-        'Give a server a floating IP, or take one from it for another server',
-        _PUBLIC, targets=(*SERVER, calls.Target(
+        'Add a floating IP to a server, or move it from the server to another '
+        'one', _PUBLIC, targets=(*SERVER, calls.Target(
             'floating_ip_address', ('addFloatingIp', 'address'),
             is_validated=True, canonical=calls.canonical_address,
-            # No floating IP can have it: "this host on this network"
-            # (RFC 1122).
+            # No floating IP can have this address: it means "this host on
+            # this network" (RFC 1122).
             nonexistent='0.0.0.0'))),
     'addSecurityGroup': _operation(
         'os-security-groups:add', 'Add a security group to a server',
@@ -306,9 +307,9 @@ ACTIONS = {
     'lock': _operation('os-lock-server:lock', 'Lock a server'),
     'migrate': _operation(
         'os-migrate-server:migrate',
-        'Migrate a server to another host, cold'),
+        'Cold-migrate a server to another host'),
     'os-getConsoleOutput': _operation(
-        'os-console-output', 'Read what the guest wrote to its console',
+        'os-console-output', 'Read the console output of the guest',
         _LOGS, action='read'),
     'os-getRDPConsole': _CONSOLE,
     'os-getSPICEConsole': _CONSOLE,
@@ -316,7 +317,7 @@ ACTIONS = {
     'os-getVNCConsole': _CONSOLE,
     'os-migrateLive': _operation(
         'os-migrate-server:migrate_live',
-        'Migrate a server to another host, live'),
+        'Live-migrate a server to another host'),
     'os-resetState': _operation(
         'os-admin-actions:reset_state', 'Set the state of a server', _STATUS),
     'os-start': _operation('servers:start', 'Start a server', _RESTART),
@@ -332,7 +333,7 @@ ACTIONS = {
         'os-multinic:remove', 'Remove a fixed address from a server',
         _PRIVATE),
     'removeFloatingIp': _operation(
-        'os-floating-ips:remove', 'Take a floating IP from a server',
+        'os-floating-ips:remove', 'Remove a floating IP from a server',
         _PRIVATE),
     'removeSecurityGroup': _operation(
         'os-security-groups:remove', 'Remove a security group from a server',
@@ -342,7 +343,7 @@ ACTIONS = {
     'resetNetwork': _operation(
         'os-admin-actions:reset_network', 'Reset the network of a server'),
     'resize': _operation(
-        'servers:resize', 'Give a server another flavor', _RESIZE),
+        'servers:resize', 'Change the flavor of a server', _RESIZE),
     'restore': _operation(
         'os-deferred-delete:restore', 'Restore a soft-deleted server'),
     'resume': _operation(
@@ -354,18 +355,18 @@ ACTIONS = {
         'os-shelve:shelve_offload', 'Remove a shelved server from its host'),
     'suspend': _operation('os-suspend-server:suspend', 'Suspend a server'),
     'trigger_crash_dump': _operation(
-        'servers:trigger_crash_dump', 'Have the guest dump its memory',
+        'servers:trigger_crash_dump', 'Make the guest dump its memory',
         _LOGS),
     'unlock': _operation(
-        'os-lock-server:unlock', 'Unlock a server, which Trove keeps locked'),
+        'os-lock-server:unlock', 'Unlock a server that Trove keeps locked'),
     'unpause': _operation('os-pause-server:unpause', 'Unpause a server'),
     'unrescue': _operation(
         'os-unrescue', 'Boot a rescued server from its own disk again'),
     'unshelve': _operation('os-shelve:unshelve', 'Restore a shelved server'),
 }
 
-# Collections of Nova's API in which nothing names a server: hosts, flavors,
-# images, networks, quotas, ... The guard lets all of them pass.
+# Collections of Nova's API in which no call names a server: hosts, flavors,
+# images, networks, quotas, ... The guard passes all calls on them.
 NAMES_NO_SERVER = frozenset((
     '', 'extensions', 'flavors', 'images', 'limits', 'os-agents',
     'os-aggregates', 'os-availability-zone', 'os-baremetal-nodes', 'os-cells',
@@ -382,7 +383,7 @@ NAMES_NO_SERVER = frozenset((
 def documented() -> Iterator[tuple[calls.Operation, str, str]]:
     """Yield operation, method and path of every guarded call in the table.
 
-    An action stands in parentheses behind its path, as where Nova documents
+    An action is in parentheses behind its path, as in Nova's documentation of
     its policy rules.
     """
     for route, methods in ROUTES.items():

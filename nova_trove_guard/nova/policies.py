@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard's rules in Nova, for its process and oslo.policy's tools."""
+"""The guard's rules in Nova, for Nova's process and oslo.policy's tools."""
 
 import nova.policies
 from oslo_config import cfg
@@ -19,7 +19,7 @@ def list_rules() -> list[policy.RuleDefault]:
 
 
 def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
-    """Return what enforces the guard's rules in a process of Nova's.
+    """Return the enforcer of the guard's rules in a process of Nova.
 
     :raises enforcement.PolicyUnreadable: for a mistake in the policy file
     """
@@ -29,12 +29,12 @@ def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
 def get_enforcer() -> policy.Enforcer:
     """Return an enforcer, for oslo.policy's command line tools.
 
-    They have read the configuration already: give them ``--config-file
+    The tools read the configuration themselves: run them with ``--config-file
     /etc/nova/nova.conf``.
     """
     return enforcement.registered(policy.Enforcer(cfg.CONF), _defaults())
 
 
 def _defaults() -> list[policy.RuleDefault]:
-    """Return Nova's rules, which the guard's can refer to, and the guard's."""
+    """Return Nova's rules and the guard's, which may refer to Nova's."""
     return [*nova.policies.list_rules(), *list_rules()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what a request asks of Nova, the way Nova reads it.
+"""Parse requests to Nova, as Nova parses them.
 
 ``tests/unit/test_differential.py`` compares the two.
 """
@@ -11,30 +11,31 @@ from nova_trove_guard.core import documents
 from nova_trove_guard.core import routing
 from nova_trove_guard.nova import operations
 
-# Each of Nova's routes also exists behind a /{project_id}
-# (nova.api.openstack.ProjectMapper). No collection has such a name.
+# Each of Nova's routes also exists below a /{project_id}
+# (nova.api.openstack.ProjectMapper). No collection's name matches this.
 _ROUTER = routing.Router(operations.ROUTES, '(?:/[0-9a-f-]+)?')
 _is_read = _ROUTER.is_read
 _SERVER_COLLECTIONS = frozenset(('servers', 'os-volumes_boot'))
 
 
 def read(environ: documents.Environ) -> calls.Call | None:
-    """Return what a request asks that the guard has a say in.
+    """Return the call that a request makes, None if it may pass.
 
-    :param environ: the WSGI environ as it stands where Nova's router gets it
-    :returns: None for what passes: a plain read, or a request that does not
-        end at a server
-    :raises OSError: when the client hangs up while its body is read
-    :raises webob.exc.HTTPException: when a filter in front limits the body
+    :param environ: the WSGI environ, the same as Nova's router gets it
+    :returns: None for a plain read, and for a request that does not act on a
+        server
+    :raises OSError: if the client disconnects before the end of the body
+    :raises webob.exc.HTTPException: if a filter in front of the guard limits
+        the body
     """
     path = environ['PATH_INFO']
     query = environ.get('QUERY_STRING', '')
-    # Fast path: plain reads are by far the most common requests. What follows
-    # gives the same result.
+    # Fast path: plain reads are by far the most common requests. The full
+    # check below gives the same result.
     if (environ['REQUEST_METHOD'] == 'GET' and _is_read(path)
             and '_method' not in query):
         return None
-    # Routes' regular expressions end in '$', which also matches before a
+    # Routes' regular expressions end with '$', which also matches before a
     # final newline: DELETE /servers/{id}%0A deletes {id}.
     segments = path.removesuffix('\n').split('/')[1:]
     position = 2
@@ -63,10 +64,10 @@ def read(environ: documents.Environ) -> calls.Call | None:
 
 
 def _volume_update(document: typing.Any, volume_id: str) -> calls.Operation:
-    """Return what the body of a volume update asks for.
+    """Return the operation of a volume update, according to its body.
 
-    Another volumeId than the path's is a swap, at any microversion, and Nova
-    judges it by its swap rule
+    If the body's volumeId is not that of the path, the update is a swap, at
+    any microversion, and Nova checks its rule for swaps
     (nova.api.openstack.compute.volume_attachments.VolumeAttachmentController).
     """
     try:

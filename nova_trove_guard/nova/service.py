@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova, as the guard needs to know it.
+"""Nova's faults and refusals.
 
-Nova's own classes make its faults (``nova.api.openstack.wsgi.Fault``), so that
-clients see body, microversion headers and translation as of any fault of
-Nova's; the request id comes from Nova's compute_req_id filter, up in the
-pipeline.
+Nova's own class creates the faults (``nova.api.openstack.wsgi.Fault``), so
+that clients get the same body, microversion headers and translation as with
+any fault of Nova. Nova's compute_req_id filter, earlier in the pipeline, adds
+the request id.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ _VERSION_HEADERS = tuple(
         wsgi.API_VERSION_REQUEST_HEADER,
         wsgi.LEGACY_API_VERSION_REQUEST_HEADER))
 
-# In what words Nova says that what a request names is not there, by kind.
+# Nova's messages for a resource that does not exist, by kind.
 _NOT_FOUND = {
     'server': 'Instance {} could not be found.',
     'floating_ip': 'Floating IP not found for ID {}',
@@ -40,7 +40,7 @@ _NOT_FOUND = {
 class NovaService:
     """Nova: see nova_trove_guard.core.services.Service.
 
-    :param application: what is behind the guard in the pipeline
+    :param application: the application behind the guard in the pipeline
     """
 
     kind = policies.KIND
@@ -53,9 +53,9 @@ class NovaService:
                 environ: documents.Environ) -> bool:
         """Return whether Nova refuses an operation before it looks at servers.
 
-        Its rule has no target there (ServerExternalEventsController.create in
-        nova.api.openstack.compute.server_external_events). Whatever else goes
-        wrong with the rule is not taken for a refusal.
+        Nova's rule for it has no target (ServerExternalEventsController.create
+        in nova.api.openstack.compute.server_external_events). Any other
+        failure of the rule does not count as a refusal.
         """
         context = environ.get('nova.context')
         if (context is None or not operation.is_of_services or
@@ -69,10 +69,10 @@ class NovaService:
 
     def not_found(self, kind: str,
                   identifier: str | None) -> webob.exc.HTTPException:
-        """Return what Nova says of what does not exist.
+        """Return Nova's fault for a resource that does not exist.
 
-        For the trail: the caller gets the answer of Nova itself, which may
-        find another fault with the request (nova_trove_guard.core.absence).
+        It is for logs and events. The caller gets the response of Nova itself,
+        which may report another fault (nova_trove_guard.core.absence).
         """
         return webob.exc.HTTPNotFound(
             explanation=_NOT_FOUND[kind].format(identifier))
@@ -80,7 +80,7 @@ class NovaService:
     def unauthorized(
             self, operation: calls.Operation,
             resource: resources.ManagedResource) -> webob.exc.HTTPException:
-        """Return the refusal by a policy rule of Nova's, in its own words."""
+        """Return the fault of one of Nova's policy rules, in Nova's words."""
         refusal = exception.PolicyNotAuthorized(
             action=f'os_compute_api:{operation.name}')
         return webob.exc.HTTPForbidden(explanation=refusal.format_message())
@@ -89,17 +89,17 @@ class NovaService:
                environ: documents.Environ,
                start_response: services.StartResponse) -> Iterable[bytes]:
         """Send a fault, as a WSGI application does."""
-        # Of all headers, which Nova would go through.
+        # Only these headers: Nova would iterate over all of them.
         versioned = wsgi.Request({name: environ[name] for name
                                   in _VERSION_HEADERS if name in environ})
-        # The legacy v2 API's answers have no microversion headers
+        # The legacy v2 API's responses have no microversion headers
         # (nova.api.openstack.LegacyV2CompatibleWrapper).
         if not self._is_legacy_v2:
             try:
                 versioned.set_api_version_request()
             except (exception.InvalidAPIVersionString,
                     exception.InvalidGlobalAPIVersion):
-                pass  # Nova's faults then have none either
+                pass  # Nova's own faults then have no such headers, either.
         wsgi.Request(environ).api_version_request = (
             versioned.api_version_request)
         answer: Iterable[bytes] = wsgi.Fault(fault)(environ, start_response)
@@ -107,7 +107,7 @@ class NovaService:
 
 
 def _is_legacy_v2(application: services.Application | None) -> bool:
-    """Return whether the legacy v2 filter stands behind in the pipeline."""
+    """Return whether the legacy v2 filter is behind the guard."""
     while application is not None:
         if isinstance(application, openstack.LegacyV2CompatibleWrapper):
             return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the installed Nova can be asked, against the table of operations."""
+"""Compare the API of the installed Nova with the table of operations."""
 
 from collections.abc import Iterator
 import itertools
@@ -8,7 +8,7 @@ from nova.api.openstack.compute import routes
 
 from nova_trove_guard.nova import operations
 
-# Where the actions are that have a name of their own in the table.
+# The routes of actions that have their own rows in the table.
 ACTIONS = tuple(route for route, methods in operations.ROUTES.items()
                 if methods.get('POST') is operations.ACTION)
 
@@ -25,16 +25,16 @@ def nova_actions(route: str) -> frozenset[str]:
     factory, _ = {
         route: methods for route, methods in routes.ROUTE_LIST
         if not isinstance(methods, str)}[route]['POST']
-    # Controllers need a Nova that is all set up; their classes tell, too.
+    # An instance of a controller needs a configured Nova; its class does not.
     main, others = factory.args
     return frozenset().union(
         *(controller.wsgi_actions for controller in (main, *others)))
 
 
 def is_known(route: str, method: str) -> bool:
-    """Return whether the table knows what a request asks of Nova.
+    """Return whether a route and method are in the table.
 
-    :param route: as nova_routes() has it
+    :param route: as nova_routes() yields it
     :param method: the HTTP method
     """
     if route.split('/')[1] in operations.NAMES_NO_SERVER:
@@ -45,7 +45,7 @@ def is_known(route: str, method: str) -> bool:
 
 
 def unknown_actions(route: str) -> frozenset[str]:
-    """Return the names of Nova's actions that the table does not know.
+    """Return the names of Nova's actions that are not in the table.
 
     :param route: one of ACTIONS
     """
@@ -53,10 +53,10 @@ def unknown_actions(route: str) -> frozenset[str]:
 
 
 def unknown() -> list[str]:
-    """Return all that the table does not know.
+    """Return all routes and actions of Nova that are not in the table.
 
-    The guard takes what it doesn't know about a server for mutating; what
-    doesn't look like it were about one it lets pass.
+    The guard treats an unknown call on a server as mutating. It passes an
+    unknown call that does not seem to be about a server.
     """
     return [
         *(f'{method} {route}' for route, method in nova_routes()
