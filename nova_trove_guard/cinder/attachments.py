@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attachments: the list of them, and what proves one of a managed volume.
+"""Redact lists of attachments, and confirm attachments of managed volumes.
 
-An attachment has the connection information of its volume, credentials
-included: with that a host can read the volume.
+An attachment contains the connection information of its volume, with
+credentials. Any host that has it can read the volume.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,13 @@ from nova_trove_guard.core import resources
 
 
 class ConnectionRedactor:
-    """Take the connection information of managed volumes out of a list.
+    """Remove the connection information of managed volumes from a list.
 
-    The list is that of cinder.api.v3.views.attachments.ViewBuilder.list. Where
-    an attachment has no connection yet, an empty dict stands there, too.
+    The list is that of cinder.api.v3.views.attachments.ViewBuilder.list. An
+    empty dict replaces the information, as in an attachment that has no
+    connection yet.
 
-    :param volumes: tells managed volumes from others
+    :param volumes: finds out which volumes are managed
     """
 
     def __init__(self, volumes: lookup.CinderLookup) -> None:
@@ -34,7 +35,7 @@ class ConnectionRedactor:
 
     def __call__(self, content: bytes, may_show: Callable[
             [resources.ManagedResource], bool]) -> bytes:
-        """Return the list: see nova_trove_guard.core.services.Redactor."""
+        """Redact the list: see nova_trove_guard.core.services.Redactor."""
         document = jsonutils.loads(content)
         attachments = document['attachments']
         managed = self._volumes.managed(
@@ -53,13 +54,13 @@ class ConnectionRedactor:
 class ServerProof:
     """Confirm that a volume is attached to its own server.
 
-    Nova attaches a volume to whichever server a tenant names, and has a
-    service token for it. So Nova is asked whether that server is managed, and
-    for the same database instance.
+    Nova attaches a volume to any server that a tenant names, and sends its
+    service token for that. So the guard asks Nova whether that server is
+    managed, and has the marker of the same database instance.
 
     :param metadata_key: the marker
-    :param volumes: knows for which server an attachment is
-    :param bound: bounds the time that Nova has
+    :param volumes: finds the server of an attachment
+    :param bound: limits how long the guard waits for Nova
     """
 
     def __init__(self, metadata_key: str, volumes: lookup.CinderLookup,
@@ -72,7 +73,7 @@ class ServerProof:
                 environ: documents.Environ) -> bool:
         """Return whether an attachment is for the volume's own server.
 
-        :raises Exception: whatever a Nova that can't be asked raises
+        :raises Exception: if Nova does not respond
         """
         is_new = call.operation is operations.ATTACHMENT_CREATE
         server_id = calls.canonical_id(
@@ -85,17 +86,17 @@ class ServerProof:
                 nova.API().get_server, environ['cinder.context'], server_id,
                 privileged_user=True, timeout=deadline.SECONDS)
         except exception.ServerNotFound:
-            # Nova reserves the volumes of a server before it knows that
+            # Nova reserves the volumes of a server before it creates the
             # server (nova.compute.api.API._provision_instances). Without a
-            # connector there is no connection yet: what makes it
-            # (attachment_update) is to be confirmed in its turn.
+            # connector this makes no connection yet. The call that makes it
+            # (attachment_update) needs a proof of its own.
             return is_new and not _asked(call, 'connector')
         marker = server.metadata.get(self._metadata_key)
         return bool(marker) and marker == volume.database_instance
 
 
 def _asked(call: calls.Call, name: str) -> typing.Any:
-    """Return what a request for an attachment says, None for nothing."""
+    """Return an attribute of a request for an attachment, None for none."""
     try:
         attachment, = documents.below(call.document, ('attachment',), dict)
     except documents.Unreadable:

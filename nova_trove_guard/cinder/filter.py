@@ -7,14 +7,14 @@ In api-paste.ini, behind keystonecontext in both ``keystone`` and
     [filter:trove_guard]
     use = egg:nova-trove-guard#trove_guard_cinder
 
-It refuses what changes a managed volume, copies data out of it or gives
-control of it, and the same of its snapshots, backups, attachments, transfers
-and groups. A volume is managed if it has the marker in its metadata: Trove
-writes it with nova_trove_guard.trove.client.cinder_client as its
-remote_cinder_client.
+It refuses calls that change a managed volume, copy data out of it or give
+control of it, and calls that do so with its snapshots, backups, attachments,
+transfers and groups. A volume is managed if its metadata has the marker. Trove
+writes the marker if its remote_cinder_client is
+nova_trove_guard.trove.client.cinder_client.
 
-``GET /attachments/detail`` passes, but the connection information of managed
-volumes is taken out of the answer.
+``GET /attachments/detail`` passes, but the guard removes the connection
+information of managed volumes from the response.
 """
 
 from oslo_config import cfg
@@ -31,7 +31,7 @@ from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.core.reports import observers
 from nova_trove_guard.core import services
 
-# Of the guarded resource, in CADF's taxonomy.
+# The type of the guarded resource in CADF's taxonomy.
 RESOURCE_TYPE = 'storage/volume'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read the identifiers in what a body has for Cinder."""
+"""Read the identifiers in values of a request to Cinder."""
 
 from collections.abc import Iterable
 import re
@@ -14,9 +14,9 @@ _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
 def uuids_in(value: typing.Any) -> Iterable[str]:
-    """Return all UUIDs that stand anywhere in a JSON value.
+    """Return all UUIDs anywhere in a JSON value.
 
-    Names on a backend have a volume's id in them, by default as
+    The name of a volume on a backend contains the volume's id, by default as
     ``volume-<id>``.
     """
     return dict.fromkeys(_UUID.findall(jsonutils.dumps(value)))
@@ -27,7 +27,7 @@ def uuids_in_record(value: typing.Any) -> Iterable[str]:
 
     See cinder.objects.backup.Backup.decode_record.
 
-    :raises documents.Unreadable: where it is no such record
+    :raises documents.Unreadable: if it is not such a record
     """
     try:
         return uuids_in(jsonutils.loads(base64.decode_as_text(value)))

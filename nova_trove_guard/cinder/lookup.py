@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find out, in Cinder's database, whether a volume is managed.
 
-One plain statement through Cinder's own models and engine, from whatever a
-request names to the volumes that it stems from or consists of, and to their
-marker. It runs on the primary database, never on a ``slave_connection``,
-which may not have the marker yet.
+One SQL statement, through Cinder's own models and engine, finds the volumes
+from which a snapshot, backup or other resource of the request is made, or of
+which it consists, and their markers. It runs on the primary database, never on
+a ``slave_connection``, which may not have the marker yet.
 
-A backup outlives its volume, and so does the marker: Cinder deletes volume
-and metadata softly, and for a backup the rows of a deleted volume count. They
-count even if the marker was taken away before the volume was deleted, as the
-rows do not say which went first. ``cinder-manage db purge`` removes them; a
-backup whose volume was purged is managed only if it has the marker in its own
-metadata, which only the Trove admin can write.
+A backup outlives its volume, and so does the marker: Cinder deletes volume and
+metadata softly, and a backup is managed if the deleted volume had the marker.
+That includes a marker that was removed before the volume was deleted, because
+the rows do not show which was deleted first. ``cinder-manage db purge``
+removes these rows. A backup whose volume was purged is managed only if its own
+metadata has the marker, which only the Trove admin can write.
 
-The volume that Cinder makes for a migration has the metadata of the one that
-is migrated (VolumeManager._migrate_volume_generic in cinder.volume.manager).
-What Cinder makes for the time of a backup has no marker, but a state in which
+The volume that Cinder creates for a migration has the metadata of the migrated
+volume (VolumeManager._migrate_volume_generic in cinder.volume.manager). The
+temporary volume of a backup has no marker, but it is in a state in which
 Cinder does nothing with it (_create_temp_cloned_volume in
 cinder.volume.driver).
 
-A Nova image of a snapshot (block_device_mapping) leads to that snapshot.
-Whoever owns the image can change that property in Glance between this lookup
-and Cinder's, unless Glance's policy forbids it.
+A Nova image of a snapshot (block_device_mapping) leads to that snapshot. The
+image's owner can change that property in Glance between this lookup and
+Cinder's own, unless Glance's policy forbids it.
 """
 
 from collections.abc import Collection, Iterator
@@ -45,7 +45,7 @@ from nova_trove_guard.core import services
 try:
     from cinder.db.sqlalchemy import api as db
     from cinder.db.sqlalchemy import models
-except ImportError:  # They have moved.
+except ImportError:  # Cinder has moved them.
     from cinder.db import api as db
     from cinder.db import models
 
@@ -56,11 +56,11 @@ _FALSE = sqlalchemy.false()
 _Marker = models.VolumeMetadata
 _Volume = models.Volume
 
-# The database may compare the key without regard to case: see _found().
+# The database may ignore the case of the key: see CinderLookup._found().
 _MARKED = sqlalchemy.and_(
     _Marker.volume_id == _Volume.id, _Marker.deleted == _FALSE,
     _Marker.key == _METADATA_KEY)
-# A deleted volume counts with the marker that it had.
+# A deleted volume counts as marked if it ever had the marker.
 _EVER_MARKED = sqlalchemy.and_(
     _Marker.volume_id == _Volume.id, _Marker.key == _METADATA_KEY,
     sqlalchemy.or_(_Marker.deleted == _FALSE, _Volume.deleted != _FALSE))
@@ -68,24 +68,27 @@ _EVER_MARKED = sqlalchemy.and_(
 _EVERY_VOLUME = sqlalchemy.select(
     _Volume.id, _Volume.project_id, _Volume.user_id, _Marker.key,
     _Marker.value)
-# One row for a volume with the marker, and one for a volume without it.
+# One row for each volume, with or without the marker.
 _VOLUMES = _EVERY_VOLUME.outerjoin(_Marker, _MARKED).where(
     _Volume.deleted == _FALSE)
 
 
 def _of(model: typing.Any, *where: typing.Any) -> sqlalchemy.Executable:
-    """Return the statement for the volumes of rows that are not deleted."""
+    """Return a statement for the volumes of a model's rows.
+
+    :param where: conditions on the rows; deleted rows are left out
+    """
     return _VOLUMES.where(_Volume.id.in_(sqlalchemy.select(
         model.volume_id).where(*where, model.deleted == _FALSE)))
 
 
-# By the kind of calls.Target.
+# Statements by kind of calls.Target.
 _STATEMENTS: dict[str, sqlalchemy.Executable] = {
     'volume': _VOLUMES.where(_Volume.id.in_(_IDS)),
-    # A volume that was migrated goes by the name of the other one there.
+    # On the backend, a migrated volume has the name of another volume id.
     'backend_name': _VOLUMES.where(sqlalchemy.or_(
         _Volume.id.in_(_IDS), _Volume._name_id.in_(_IDS))),
-    # What a backup's record says of its volume, which may be deleted.
+    # The volume in the record of a backup, which may be deleted.
     'origin': _EVERY_VOLUME.join(_Marker, _EVER_MARKED).where(
         _Volume.id.in_(_IDS)),
     'snapshot': _of(models.Snapshot, models.Snapshot.id.in_(_IDS)),
@@ -126,7 +129,8 @@ _SERVER_OF_ATTACHMENT = sqlalchemy.select(
 ).where(models.VolumeAttachment.id == sqlalchemy.bindparam('id'),
         models.VolumeAttachment.deleted == _FALSE)
 
-# The snapshots of managed volumes: that of a Nova image must be among them.
+# Finds a snapshot of any managed volume. If there is none, no Nova image can
+# refer to one.
 _MANAGED_SNAPSHOTS = sqlalchemy.select(models.Snapshot.id).join(
     _Marker, _Marker.volume_id == models.Snapshot.volume_id,
 ).where(
@@ -135,14 +139,14 @@ _MANAGED_SNAPSHOTS = sqlalchemy.select(models.Snapshot.id).join(
 
 
 class CinderLookup:
-    """Tell managed volumes from others.
+    """Find out which volumes are managed.
 
-    The caller's context has no say in what is found, but for the images that
-    the caller can see.
+    Lookups do not depend on the caller's context, except that an image is read
+    with the caller's token.
 
     :param metadata_key: the marker
     :param measures: times and counts lookups
-    :param bound: bounds their time
+    :param bound: limits the time of a lookup
     """
 
     def __init__(self, metadata_key: str, measures: metrics.Metrics,
@@ -153,12 +157,12 @@ class CinderLookup:
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
             tuple[calls.Named, services.Found]]:
-        """Yield what a request names, with the volumes that it leads to.
+        """Yield identifiers, each with the volumes that it leads to.
 
-        :raises Exception: whatever a database or a Glance that does not
-            respond raises in Cinder; never taken for "not managed"
+        :raises Exception: if the database or Glance does not respond; this
+            must never be taken for "not managed"
         """
-        # That of this request: keystonecontext has just set it.
+        # keystonecontext has just set the context of this request.
         context = oslo_context.get_current()
 
         def look_up(kind: str, identifiers: list[str]) -> services.Found:
@@ -169,10 +173,10 @@ class CinderLookup:
 
     def managed(self, volume_ids: Collection[str],
                 ) -> dict[str, resources.ManagedResource]:
-        """Return those volumes that are managed, by id.
+        """Return the managed ones among some volumes, by id.
 
         :param volume_ids: as Cinder shows them
-        :raises Exception: whatever a database that does not respond raises
+        :raises Exception: if the database does not respond
         """
         if not volume_ids:
             return {}
@@ -182,8 +186,8 @@ class CinderLookup:
     def server_of_attachment(self, attachment_id: str | None) -> str | None:
         """Return the id of the server that an attachment is for.
 
-        :returns: None where there is no such attachment, or no server
-        :raises Exception: whatever a database that does not respond raises
+        :returns: None if the attachment does not exist or has no server
+        :raises Exception: if the database does not respond
         """
         server_id: str | None = self._bound.call(
             _first, _SERVER_OF_ATTACHMENT, id=attachment_id)
@@ -210,7 +214,7 @@ class CinderLookup:
                     connection.execute(statement, {
                         'metadata_key': self._metadata_key,
                         'ids': identifiers})):
-                # MariaDB also finds keys in another case: no markers.
+                # MariaDB also finds the key in another case: not the marker.
                 if key == self._metadata_key:
                     found[volume_id] = resources.ManagedResource(
                         policies.KIND, volume_id, project_id, user_id,
@@ -221,10 +225,10 @@ class CinderLookup:
 
     def _of_image(self, reference: str, context: typing.Any,
                   ) -> services.Found:
-        """Return the volume of which a Nova image has a snapshot.
+        """Return the volume of the snapshot in a Nova image.
 
-        Glance is not asked where there is no snapshot of a managed volume.
-        See _image_uuid_from_ref and _get_image_snapshot in
+        Glance is not called if no managed volume has a snapshot. See
+        _image_uuid_from_ref and _get_image_snapshot in
         cinder.api.v3.volumes.VolumeController.
         """
         if _first(_MANAGED_SNAPSHOTS,
@@ -252,11 +256,11 @@ def _first(statement: sqlalchemy.Executable,
 
 
 def _image(reference: str, context: typing.Any) -> typing.Any:
-    """Return what Glance says of an image, None where there is no such one.
+    """Return an image as Glance shows it, None if it does not exist.
 
-    Cinder takes it by its id, or else by its name.
+    Like Cinder, look for it by its id, and then by its name.
 
-    :raises Exception: whatever a Glance that can't be asked raises
+    :raises Exception: if Glance does not respond
     """
     # cinder.image.glance can't be imported before cinder.image.image_utils.
     service = image_utils.glance.get_default_image_service()
@@ -267,5 +271,5 @@ def _image(reference: str, context: typing.Any) -> typing.Any:
         except exception.ImageNotFound:
             pass
     images = list(service.detail(context, filters={'name': reference}))
-    # Cinder refuses a name that several have.
+    # Cinder refuses a name that several images have.
     return images[0] if len(images) == 1 else None

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what Cinder's API can be asked of a volume.
+"""The table of operations of Cinder's API on a volume.
 
-``ROUTES`` has one row for each route that reaches a volume, or what stems from
-one: its snapshots, backups, attachments, transfers and groups. ``ACTIONS`` has
-one for each action in a body (``cinder.api.openstack.wsgi.action``), by the
-collection that has it. What the table does not know about a resource of these
-counts as mutating. Operations bear Cinder's words for what is done, behind
-``volume:``.
+``ROUTES`` has one row for each route that reaches a volume, or a resource made
+from one: a snapshot, backup, attachment, transfer or group. ``ACTIONS`` has
+one for each action in a body (``cinder.api.openstack.wsgi.action``), by
+collection. A call on one of these resources that is not in the table counts as
+mutating. Operations have Cinder's names of the calls, behind ``volume:``.
 
-The old consistency groups are groups for Cinder, too, and their snapshots are
+For Cinder, too, the old consistency groups are groups, and their snapshots are
 group snapshots (``cinder.api.contrib.consistencygroups``).
 
-``is_of_services`` marks what Nova does with a volume for its servers. What
-copies data or gives it away by a tenant's will is never among that: to make a
-volume, a snapshot, a backup, an image or a transfer of a managed volume is the
-Trove admin's alone, with or without a service token.
+``is_of_services`` marks the calls that Nova makes for its servers. It never
+marks a call by which a tenant copies data or gives it away: only the Trove
+admin may make a volume, snapshot, backup, image or transfer from a managed
+volume, with or without a service token.
 
-Policy rules, samples, advice and CADF actions are made of it.
+Policy rules, samples, advice and CADF actions are generated from the table.
 ``tests/unit/cinder/test_surface.py`` compares it with the installed Cinder.
 """
 
@@ -36,11 +35,11 @@ _TRANSFER = (calls.Target('transfer'),)
 _GROUP = (calls.Target('group'),)
 _GROUP_SNAPSHOT = (calls.Target('group_snapshot'),)
 
-# In a body, where Cinder's schemas want a UUID, at all microversions.
+# In the body; Cinder's schemas require a UUID at all microversions.
 _uuid = functools.partial(calls.Target, is_validated=True)
 _optional_uuid = functools.partial(_uuid, is_optional=True)
 
-# What to do instead, with the database instance for {0}.
+# The commands to use instead, with {0} for the database instance.
 _INSTANCE = 'openstack database instance'
 _COPY = 'openstack database backup create <name> --instance {0}'
 _DELETE = f'{_INSTANCE} delete {{0}}'
@@ -58,9 +57,9 @@ _group_snapshot = functools.partial(
     calls.Operation, targets=_GROUP_SNAPSHOT)
 
 _UNKNOWN = (
-    'Ask for what the guard does not know, such as an action of a newer '
-    'Cinder. It can be anything: do not open it')
-# By collection: what the path's first variable names there.
+    'Make a call that the guard does not know, such as an action of a newer '
+    'Cinder. It can do anything: do not allow it')
+# By collection, with the resource that the path's first variable names there.
 UNKNOWN = {
     collection: calls.Operation(
         f'volume:{prefix}unknown', _UNKNOWN, targets=targets)
@@ -78,7 +77,7 @@ ATTACHMENT_CREATE = calls.Operation(
     'volume:attachment_create', 'Attach a volume to its server',
     has_body=True, is_of_services=True, needs_proof=True,
     targets=(_uuid('volume', ('attachment', 'volume_uuid')),))
-# Which action it is stands in the body: see nova_trove_guard.cinder.reader.
+# The body names the action: see nova_trove_guard.cinder.reader.
 ACTION = calls.Operation('volume:action', has_body=True)
 
 _LISTS = {'GET': routing.PASS}
@@ -100,14 +99,14 @@ _TRANSFERS = {
     '/{id}/accept': {
         'POST': _transfer(
             'volume:transfer_accept', 'Accept a volume from another project',
-            # Cinder shows to anyone that there is such an offer.
+            # Cinder shows to anyone that the offer exists.
             has_body=True, targets=(calls.Target(
                 'transfer', secret=('accept', 'auth_key')),)),
     },
 }
 
-# The volumes of a group, and what the body adds to them or removes: Cinder
-# looks for these by what stands there (cinder.group.api.API.update).
+# The volumes of a group, and those that the body adds or removes. Cinder looks
+# up the latter as they are written (cinder.group.api.API.update).
 _GROUP_AND_VOLUMES = {
     name: (*_GROUP, *(calls.Target(
         'volume', (name, key), separator=',', is_optional=True,
@@ -115,7 +114,7 @@ _GROUP_AND_VOLUMES = {
         for key in ('add_volumes', 'remove_volumes')))
     for name in ('group', 'consistencygroup')}
 _GROUP_DELETE = _group(
-    'volume:group_delete', 'Delete a group, and its volumes if so asked',
+    'volume:group_delete', 'Delete a group, with its volumes on request',
     _DELETE, action='delete')
 _CONSISTENCYGROUP_UPDATE = calls.Operation(
     'volume:consistencygroup_update',
@@ -123,29 +122,31 @@ _CONSISTENCYGROUP_UPDATE = calls.Operation(
     targets=_GROUP_AND_VOLUMES['consistencygroup'])
 _CONSISTENCYGROUP_DELETE = _group(
     'volume:consistencygroup_delete',
-    'Delete a consistency group, and its volumes if so asked', _DELETE,
+    'Delete a consistency group, with its volumes on request', _DELETE,
     action='delete')
 
-# On a backend, a volume goes by a name with its id in it. The body may say
-# what metadata the volume is to have.
+# On a backend, a volume's name contains its id. The body may set metadata of
+# the new volume.
 _MANAGE = calls.Operation(
-    'volume:manage', 'Have Cinder manage what is on a backend already',
+    'volume:manage', 'Make Cinder manage a volume that is on a backend',
     has_body=True, marker_effect=marker.WritesMetadata(('volume', 'metadata')),
     targets=(calls.Target(
         'backend_name', ('volume', 'ref'), split=identifiers.uuids_in),))
 _MANAGE_SNAPSHOT = calls.Operation(
     'volume:snapshot_manage',
-    'Have Cinder manage a snapshot that is on a backend already',
+    'Make Cinder manage a snapshot that is on a backend',
     has_body=True,
     targets=(_uuid('volume', ('snapshot', 'volume_id')),))
 
 ROUTES = {
     '/volumes': _LISTS | {
-        # All that a body can name is a source of data, but for the groups
-        # that the volume joins. Before microversion 3.47 no schema knows
-        # backup_id, and before 3.13 none group_id, but Cinder acts on them.
+        # Everything that the body names is a source of data, except the groups
+        # that the volume joins. Cinder acts on backup_id and group_id also
+        # before microversions 3.47 and 3.13, at which its schemas begin to
+        # check them.
         'POST': calls.Operation(
-            'volume:create', 'Make a volume from what stems from another',
+            'volume:create',
+            'Create a volume from the data of a volume, or in its group',
             _COPY, has_body=True,
             marker_effect=marker.WritesMetadata(('volume', 'metadata')),
             targets=(
@@ -165,10 +166,10 @@ ROUTES = {
     '/volumes/{id}': {
         'GET': routing.PASS,
         'PUT': _volume(
-            'volume:update', 'Change name and description of a volume',
+            'volume:update', 'Change the name and description of a volume',
             has_body=True, marker_effect=marker.WritesMetadata(
                 ('volume', 'metadata'), replaces=True)),
-        # Nova, too, deletes volumes: those that go with their server.
+        # Nova also deletes volumes, together with their server.
         'DELETE': _volume(
             'volume:delete', 'Delete a volume', _DELETE, action='delete',
             is_of_services=True),
@@ -177,7 +178,7 @@ ROUTES = {
     '/volumes/{volume_id}/metadata': {
         'GET': routing.PASS,
         'POST': _volume(
-            'volume:metadata_create', 'Add metadata, but for the marker',
+            'volume:metadata_create', 'Add metadata, except the marker',
             has_body=True, marker_effect=marker.WritesMetadata(('metadata',))),
         'PUT': _volume(
             'volume:metadata_update_all', has_body=True, is_trove_admins=True,
@@ -186,10 +187,10 @@ ROUTES = {
     '/volumes/{volume_id}/metadata/{id}': {
         'GET': routing.PASS,
         'PUT': _volume(
-            'volume:metadata_update', 'Change metadata, but for the marker',
+            'volume:metadata_update', 'Change metadata, except the marker',
             has_body=True, marker_effect=marker.WritesMetadata(('meta',))),
         'DELETE': _volume(
-            'volume:metadata_delete', 'Delete metadata, but for the marker',
+            'volume:metadata_delete', 'Delete metadata, except the marker',
             marker_effect=marker.DeletesMetadata()),
     },
     '/volumes/{volume_id}/encryption': {'GET': routing.PASS},
@@ -205,7 +206,7 @@ ROUTES = {
         'GET': routing.PASS,
         'PUT': _snapshot(
             'volume:snapshot_update',
-            'Change name and description of a snapshot'),
+            'Change the name and description of a snapshot'),
         'DELETE': _snapshot(
             'volume:snapshot_delete', 'Delete a snapshot of a volume',
             _DELETE_COPY, action='delete'),
@@ -228,7 +229,7 @@ ROUTES = {
             'volume:snapshot_metadata_delete',
             'Delete metadata of a snapshot'),
     },
-    # A backup outlives its volume; it may have the marker itself then.
+    # A backup outlives its volume, so it may have the marker itself.
     '/backups': _LISTS | {
         'POST': calls.Operation(
             'volume:backup_create', 'Back up a volume', _COPY, has_body=True,
@@ -251,7 +252,7 @@ ROUTES = {
         'GET': routing.PASS,
         'PUT': _backup(
             'volume:backup_update',
-            'Change name and description of a backup', has_body=True,
+            'Change the name and description of a backup', has_body=True,
             marker_effect=marker.WritesMetadata(
                 ('backup', 'metadata'), replaces=True)),
         'DELETE': _backup(
@@ -262,10 +263,11 @@ ROUTES = {
     '/backups/{id}/export_record': {
         'GET': _backup(
             'volume:backup_export',
-            'Export the record of a backup, with which it can be read',
+            'Export the record of a backup, with which it can be imported and '
+            'read',
             action='read'),
     },
-    # It copies the backup, and overwrites the volume.
+    # This copies the backup and overwrites the volume, so both are looked up.
     '/backups/{id}/restore': {
         'POST': calls.Operation(
             'volume:backup_restore',
@@ -274,27 +276,27 @@ ROUTES = {
             targets=(*_BACKUP, _optional_uuid(
                 'volume', ('restore', 'volume_id')))),
     },
-    # The answers tell how to connect to the volume.
+    # The responses contain the connection information of the volume.
     '/attachments': _LISTS | {
         'POST': ATTACHMENT_CREATE,
     },
     '/attachments/detail': {
         'GET': calls.Operation(
             'volume:attachment_detail',
-            'List attachments with the information to connect, which is left '
-            'out otherwise', action='read', is_of_services=True,
+            'List attachments with their connection information, which the '
+            'guard removes otherwise', action='read', is_of_services=True,
             is_redacted=True),
     },
     '/attachments/summary': _LISTS,
     '/attachments/{id}': {
         'GET': _attachment(
             'volume:attachment_show',
-            'Show an attachment, with the information to connect',
+            'Show an attachment, with its connection information',
             action='read'),
         'PUT': _attachment(
             'volume:attachment_update',
-            'Connect a host to a volume of its server, and show how',
-            needs_proof=True, shows_existence=True),
+            'Connect a host to a volume of its server, and show the '
+            'connection information', needs_proof=True, shows_existence=True),
         'DELETE': _attachment(
             'volume:attachment_delete', 'Detach a volume',
             shows_existence=True),
@@ -309,7 +311,7 @@ ROUTES = {
             'volume:group_update',
             'Change a group, or which volumes are in it', has_body=True,
             targets=_GROUP_AND_VOLUMES['group']),
-        # With a body it is the action of this name.
+        # With a body, this is the action of the same name.
         'DELETE': _GROUP_DELETE,
     },
     '/groups/{id}/action': {'POST': ACTION},
@@ -348,7 +350,7 @@ ROUTES = {
     },
     '/consistencygroups/{id}/update': {'PUT': _CONSISTENCYGROUP_UPDATE},
     '/consistencygroups/{id}/delete': {'POST': _CONSISTENCYGROUP_DELETE},
-    # Routed, but there are none.
+    # Cinder has this route, but no such actions.
     '/consistencygroups/{id}/action': {'POST': ACTION},
     '/cgsnapshots': _LISTS | {
         'POST': calls.Operation(
@@ -393,20 +395,21 @@ ACTIONS = {
         'os-extend': _volume('volume:extend', 'Extend a volume', _RESIZE),
         'os-extend_volume_completion': _volume(
             'volume:extend_volume_completion',
-            'Complete the extension of a volume'),
+            'Report that a volume is extended'),
         'os-force_delete': _volume(
-            'volume:force_delete', 'Delete a volume in whatever state',
+            'volume:force_delete', 'Delete a volume in any state',
             _DELETE, action='delete'),
         'os-force_detach': _volume(
-            'volume:force_detach', 'Detach a volume by force'),
+            'volume:force_detach', 'Force the detachment of a volume'),
         'os-initialize_connection': _volume(
             'volume:initialize_connection',
-            'Connect a host to a volume, and show how', is_of_services=True),
+            'Connect a host to a volume, and show the connection information',
+            is_of_services=True),
         'os-migrate_volume': _volume(
             'volume:migrate', 'Migrate a volume to another host'),
         'os-migrate_volume_completion': _volume(
             'volume:migrate_completion',
-            'Complete a migration, after which one volume is the other',
+            'Complete a migration, which gives a volume the data of another',
             is_of_services=True, targets=(*VOLUME, _uuid(
                 'volume', ('os-migrate_volume_completion', 'new_volume')))),
         'os-reimage': _volume(
@@ -431,7 +434,7 @@ ACTIONS = {
             'volume:terminate_connection',
             'Disconnect a host from a volume', is_of_services=True),
         'os-unmanage': _volume(
-            'volume:unmanage', 'Have Cinder forget a volume',
+            'volume:unmanage', 'Stop managing a volume in Cinder',
             action='delete'),
         'os-unreserve': _volume(
             'volume:unreserve', 'Release a reserved volume',
@@ -449,12 +452,12 @@ ACTIONS = {
     'snapshots': {
         'os-force_delete': _snapshot(
             'volume:snapshot_force_delete',
-            'Delete a snapshot in whatever state', _DELETE_COPY,
+            'Delete a snapshot in any state', _DELETE_COPY,
             action='delete'),
         'os-reset_status': _snapshot(
             'volume:snapshot_reset_status', 'Set the state of a snapshot'),
         'os-unmanage': _snapshot(
-            'volume:snapshot_unmanage', 'Have Cinder forget a snapshot',
+            'volume:snapshot_unmanage', 'Stop managing a snapshot in Cinder',
             action='delete'),
         'os-update_snapshot_status': _snapshot(
             'volume:snapshot_update_status',
@@ -463,7 +466,7 @@ ACTIONS = {
     'backups': {
         'os-force_delete': _backup(
             'volume:backup_force_delete',
-            'Delete a backup in whatever state', _DELETE_COPY,
+            'Delete a backup in any state', _DELETE_COPY,
             action='delete'),
         'os-reset_status': _backup(
             'volume:backup_reset_status', 'Set the state of a backup'),
@@ -503,8 +506,8 @@ ACTIONS = {
     'consistencygroups': {},
 }
 
-# Collections of Cinder's API in which nothing names a volume: types, quotas,
-# services, hosts, ... The guard lets all of them pass.
+# Collections of Cinder's API in which no call names a volume: types, quotas,
+# services, hosts, ... The guard passes all calls on them.
 NAMES_NO_VOLUME = frozenset((
     '', 'capabilities', 'clusters', 'default-types', 'extensions',
     'group_types', 'limits', 'messages', 'os-availability-zone', 'os-hosts',
@@ -516,7 +519,7 @@ NAMES_NO_VOLUME = frozenset((
 def documented() -> Iterator[tuple[calls.Operation, str, str]]:
     """Yield operation, method and path of every guarded call in the table.
 
-    An action stands in parentheses behind its path.
+    An action is in parentheses behind its path.
     """
     for route, methods in ROUTES.items():
         collection = route.split('/')[1]
@@ -533,9 +536,9 @@ def documented() -> Iterator[tuple[calls.Operation, str, str]]:
 
 
 def is_action_at(route: str, action: str) -> bool:
-    """Return whether an action is one of a route, and not of its sibling.
+    """Return whether an action belongs to a route, and not to its sibling.
 
-    ``/groups/action`` has no group in its path.
+    ``/groups/action`` has only the action that names no group in its path.
     """
     return ('/{id}' in route) == (action != 'create-from-src')
 

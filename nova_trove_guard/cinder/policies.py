@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard's rules in Cinder, for its process and oslo.policy's tools."""
+"""The guard's rules in Cinder, for Cinder's process and oslo.policy's tools.
+"""
 
 import cinder.policies
 from oslo_config import cfg
@@ -15,11 +16,12 @@ _SERVICE_API = policy.RuleDefault(
     name=rules.SERVICE_API,
     check_str='service_roles:service or (role:service and role:admin)',
     description='The service that drives managed volumes: Nova, on behalf of '
-                'its servers. By default a request with a valid service token '
-                'that has the role service, as Nova sends it with the user\'s '
-                'token ([service_user] send_service_user_token of nova.conf), '
-                'or a user with both roles, as Nova\'s own is. It opens '
-                'nothing that copies data by a tenant\'s will.')
+                'its servers. By default, a request with a valid service '
+                'token that has the role service, as Nova sends it with the '
+                'user\'s token ([service_user] send_service_user_token in '
+                'nova.conf), or a user with the roles service and admin, such '
+                'as Nova\'s own user. This rule allows no call by which a '
+                'tenant copies data.')
 
 
 def list_rules() -> list[policy.RuleDefault]:
@@ -30,7 +32,7 @@ def list_rules() -> list[policy.RuleDefault]:
 
 
 def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
-    """Return what enforces the guard's rules in a process of Cinder's.
+    """Return the enforcer of the guard's rules in a process of Cinder.
 
     :raises enforcement.PolicyUnreadable: for a mistake in the policy file
     """
@@ -40,12 +42,12 @@ def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
 def get_enforcer() -> policy.Enforcer:
     """Return an enforcer, for oslo.policy's command line tools.
 
-    They have read the configuration already: give them ``--config-file
+    The tools read the configuration themselves: run them with ``--config-file
     /etc/cinder/cinder.conf``.
     """
     return enforcement.registered(policy.Enforcer(cfg.CONF), _defaults())
 
 
 def _defaults() -> list[policy.RuleDefault]:
-    """Return Cinder's rules, which the guard's can refer to, and its own."""
+    """Return Cinder's rules and the guard's, which may refer to Cinder's."""
     return [*cinder.policies.list_rules(), *list_rules()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what a request asks of Cinder, the way Cinder reads it.
+"""Parse requests to Cinder, as Cinder parses them.
 
 ``tests/unit/cinder/test_differential.py`` compares the two.
 """
@@ -9,31 +9,32 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import routing
 
-# Each of Cinder's routes also exists behind a /{project_id}
-# (cinder.api.v3.router.ProjectMapper), and some behind any first segment.
+# Each of Cinder's routes also exists below a /{project_id}
+# (cinder.api.v3.router.ProjectMapper), and some below any first segment.
 _ROUTER = routing.Router(operations.ROUTES, '(?:/[0-9a-f-]+)?')
 _is_read = _ROUTER.is_read
 
 
 def read(environ: documents.Environ) -> calls.Call | None:
-    """Return what a request asks that the guard has a say in.
+    """Return the call that a request makes, None if it may pass.
 
-    :param environ: the WSGI environ as it stands where Cinder's router gets it
-    :returns: None for what passes: a plain read, or a request that does not
-        end at a volume or what stems from one
-    :raises OSError: when the client hangs up while its body is read
-    :raises webob.exc.HTTPException: when a filter in front limits the body
+    :param environ: the WSGI environ, the same as Cinder's router gets it
+    :returns: None for a plain read, and for a request that acts neither on a
+        volume nor on a resource made from one
+    :raises OSError: if the client disconnects before the end of the body
+    :raises webob.exc.HTTPException: if a filter in front of the guard limits
+        the body
     """
     path = environ['PATH_INFO']
     query = environ.get('QUERY_STRING', '')
-    # Fast path: plain reads are by far the most common requests. What follows
-    # gives the same result.
+    # Fast path: plain reads are by far the most common requests. The full
+    # check below gives the same result.
     if (environ['REQUEST_METHOD'] == 'GET' and _is_read(path)
             and '_method' not in query):
         return None
-    # Routes' regular expressions end in '$', which also matches before a
-    # final newline. Each of Cinder's routes also exists with a '.json' behind
-    # it (cinder.api.openstack.wsgi.APIMapper).
+    # Routes' regular expressions end with '$', which also matches before a
+    # final newline. Each of Cinder's routes also exists with the suffix
+    # '.json' (cinder.api.openstack.wsgi.APIMapper).
     segments = path.removesuffix('\n').removesuffix('.json').split('/')[1:]
     method = routing.method_of(environ)
     position = 2
@@ -63,9 +64,10 @@ def read(environ: documents.Environ) -> calls.Call | None:
 
 
 def _is_behind_project(segments: list[str]) -> bool:
-    """Return whether the first segment may be a project.
+    """Return whether the first segment may be a project's id.
 
-    No project is called like a collection, but it is Cinder who refuses it.
+    No id equals the name of a collection, but Cinder's router also accepts
+    such a path: Cinder refuses it only later.
     """
     return bool(segments) and (
         segments[0] not in _ROUTER.collections or

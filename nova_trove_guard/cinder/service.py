@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cinder, as the guard needs to know it.
+"""Cinder's faults and refusals.
 
-Cinder's own classes make its faults (``cinder.api.openstack.wsgi.Fault``), so
-that clients see body, microversion headers and translation as of any fault of
-Cinder's.
+Cinder's own class creates the faults (``cinder.api.openstack.wsgi.Fault``), so
+that clients get the same body, microversion headers and translation as with
+any fault of Cinder.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from nova_trove_guard.core import services
 _VERSION_HEADER = (
     f'HTTP_{wsgi.API_VERSION_REQUEST_HEADER.upper().replace("-", "_")}')
 
-# In what words Cinder says that what a request names is not there, by kind.
+# Cinder's messages for a resource that does not exist, by kind.
 _NOT_FOUND = {
     'volume': 'Volume {} could not be found.',
     'origin': 'Volume {} could not be found.',
@@ -40,10 +40,11 @@ _NOT_FOUND = {
 }
 
 
-# Cinder's own rules for operations that can't be asked about as if a volume
-# were not there: what stands in the request is no identifier. Cinder asks
-# them before it looks at that (VolumeManageController.create in
-# cinder.api.contrib.volume_manage, API.import_record in cinder.backup.api).
+# Cinder's own rules for operations that the guard can't send to Cinder as if
+# the volume did not exist, because the request contains no plain identifier.
+# Cinder checks these rules before it looks for the volume
+# (VolumeManageController.create in cinder.api.contrib.volume_manage,
+# API.import_record in cinder.backup.api).
 _RULES = {
     'volume:backup_import': backups.IMPORT_POLICY,
     'volume:manage': manageable_volumes.MANAGE_POLICY,
@@ -61,10 +62,10 @@ class CinderService:
 
     def refuses(self, operation: calls.Operation,
                 environ: documents.Environ) -> bool:
-        """Return whether Cinder refuses before it looks at what is named.
+        """Return whether Cinder refuses a call before it looks for the volume.
 
-        Its rule has no target there. Whatever else goes wrong with the rule
-        is not taken for a refusal.
+        Cinder's rule for it has no target. Any other failure of the rule does
+        not count as a refusal.
         """
         rule = _RULES.get(operation.name)
         context = environ.get('cinder.context')
@@ -78,10 +79,10 @@ class CinderService:
 
     def not_found(self, kind: str,
                   identifier: str | None) -> webob.exc.HTTPException:
-        """Return what Cinder says of what does not exist.
+        """Return Cinder's fault for a resource that does not exist.
 
-        For the trail: the caller gets the answer of Cinder itself, which may
-        find another fault with the request (nova_trove_guard.core.absence).
+        It is for logs and events. The caller gets the response of Cinder
+        itself, which may report another fault (nova_trove_guard.core.absence).
         """
         return webob.exc.HTTPNotFound(
             explanation=_NOT_FOUND[kind].format(identifier))
@@ -89,7 +90,8 @@ class CinderService:
     def unauthorized(
             self, operation: calls.Operation,
             resource: resources.ManagedResource) -> webob.exc.HTTPException:
-        """Return the refusal by a policy rule of Cinder's, in its words."""
+        """Return the fault of one of Cinder's policy rules, in Cinder's words.
+        """
         if operation.name in _WITHOUT_RULE:
             return self.not_found(resource.kind, resource.id)
         refusal = exception.PolicyNotAuthorized(
@@ -100,14 +102,14 @@ class CinderService:
                environ: documents.Environ,
                start_response: services.StartResponse) -> Iterable[bytes]:
         """Send a fault, as a WSGI application does."""
-        # Of all headers, which Cinder would go through.
+        # Only this header: Cinder would iterate over all of them.
         versioned = wsgi.Request(
             {name: environ[name] for name in (_VERSION_HEADER,)
              if name in environ})
         try:
             versioned.set_api_version_request('')
         except (exception.CinderException, ValueError):
-            pass  # Cinder's faults then have no version, either.
+            pass  # Cinder's own faults then have no version, either.
         wsgi.Request(environ).api_version_request = (
             versioned.api_version_request)
         answer: Iterable[bytes] = wsgi.Fault(fault)(environ, start_response)

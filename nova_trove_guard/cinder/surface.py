@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the installed Cinder can be asked, against the table of operations.
+"""Compare the API of the installed Cinder with the table of operations.
 
-Cinder's routes and actions are known only to its router, which its extensions
-have a part in: give it a ``cinder.api.v3.router.APIRouter``.
+Only Cinder's router, which its extensions change, knows all routes and
+actions: a ``cinder.api.v3.router.APIRouter``.
 """
 
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ from nova_trove_guard.cinder import operations
 # cinder.api.v3.router.APIRouter, which has no types.
 Router: typing.TypeAlias = typing.Any
 
-# Methods whose name is not the controller's, but an action's, if need be
-# (cinder.api.openstack.wsgi.Resource.get_method).
+# Names of routed methods that are actions in the body if the controller has no
+# such method (cinder.api.openstack.wsgi.Resource.get_method).
 _ACTIONS_TOO = ('create', 'update', 'delete')
 
 
 def cinder_routes(router: Router) -> Iterator[tuple[str, str, str | None]]:
-    """Yield (route, method, action) of all that a Cinder does.
+    """Yield (route, method, action) of every call that Cinder's API has.
 
-    Each route once, without its project and format, and without those that
-    have no controller's method behind them. The action stands in the body;
-    None where the path says what to do.
+    Each is yielded once, without project and format. Routes that no method of
+    a controller serves are left out. The action is the body's key, None for a
+    call without an action.
     """
     seen = set()
     for route in router.map.matchlist:
@@ -43,9 +43,9 @@ def cinder_routes(router: Router) -> Iterator[tuple[str, str, str | None]]:
 
 
 def is_known(route: str, method: str, action: str | None) -> bool:
-    """Return whether the table knows what a request asks of Cinder.
+    """Return whether a call is in the table.
 
-    :param route: as cinder_routes() has it
+    :param route: as cinder_routes() yields it
     """
     collection = route.split('/')[1]
     if collection in operations.NAMES_NO_VOLUME:
@@ -57,10 +57,10 @@ def is_known(route: str, method: str, action: str | None) -> bool:
 
 
 def unknown(router: Router) -> list[str]:
-    """Return all that the table does not know.
+    """Return all calls of Cinder's API that are not in the table.
 
-    The guard takes what it doesn't know about a volume for mutating; what
-    doesn't look like it were about one it lets pass.
+    The guard treats an unknown call on a volume as mutating. It passes an
+    unknown call that does not seem to be about a volume.
     """
     return [f'{method} {route}' + (f' ({action})' if action else '')
             for route, method, action in cinder_routes(router)
@@ -68,7 +68,7 @@ def unknown(router: Router) -> list[str]:
 
 
 def _actions(resource: typing.Any, name: str) -> Iterator[str | None]:
-    """Yield what a routed name can be: a method, or actions in the body."""
+    """Yield None for a method of that name, or the actions in the body."""
     if hasattr(resource.controller, name):
         yield None
     elif name == 'action':
@@ -78,9 +78,9 @@ def _actions(resource: typing.Any, name: str) -> Iterator[str | None]:
 
 
 def without_project(path: str) -> str:
-    """Return a route of Cinder's as the table has it.
+    """Return a route of Cinder as it is written in the table.
 
-    The same routes exist behind a project, and with a format.
+    The same routes exist below a project, and with a format.
     """
     path = re.sub(r'\.:\(format\)$', '', path)
     path = re.sub(r'^/\{project_id(:[^}]*)?\}', '', path)
