@@ -6,18 +6,18 @@ In api-paste.ini, behind keystonecontext and in front of extensions::
     [filter:trove_guard]
     use = egg:nova-trove-guard#trove_guard_neutron
 
-It refuses what changes a managed port or security group, and what opens a way
-to one: rules, floating IPs, port forwardings, local IPs, NDP proxies, trunks,
-RBAC policies and logs. A port or security group is managed if it has the
-marker as a tag, ``<metadata_key>_<database instance>``; a security group, also
-while a managed port has it. Trove writes the tag with
-nova_trove_guard.trove.client.neutron_client as its remote_neutron_client.
+It refuses calls that change a managed port or security group, or that give
+access to one: of rules, floating IPs, port forwardings, local IPs, NDP
+proxies, trunks, RBAC policies and logs. A port or security group is managed if
+it has the marker as a tag, ``<metadata_key>_<database instance>``. A security
+group is also managed as long as a managed port uses it. Trove writes the tag
+if its remote_neutron_client is nova_trove_guard.trove.client.neutron_client.
 
-It is a filter, and not a service plugin that vetoes in Neutron's callbacks:
-tags, port forwardings, local IPs, NDP proxies, bindings and logs have no
-callback that can veto, and a plugin of the operator's may have none, either.
-The filter runs where the caller is verified. RPC workers and agents do not
-use the API.
+The guard is a filter, and not a service plugin that vetoes in Neutron's
+callbacks, because tags, port forwardings, local IPs, NDP proxies, bindings and
+logs have no callback that can veto, and an operator's own plugins may have
+none, either. The filter runs where the caller is verified. RPC workers and
+agents do not use the API.
 """
 
 from oslo_config import cfg
@@ -33,7 +33,7 @@ from nova_trove_guard.neutron import lookup
 from nova_trove_guard.neutron import policies
 from nova_trove_guard.neutron import service
 
-# Of the guarded resource, in CADF's taxonomy.
+# The type of the guarded resource in CADF's taxonomy.
 RESOURCE_TYPE = 'network'
 
 

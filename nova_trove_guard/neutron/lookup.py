@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find out, in Neutron's database, whether something is managed.
+"""Find out, in Neutron's database, whether a resource is managed.
 
-One plain statement through Neutron's own models and engine, from whatever a
-request names to the ports and security groups that it leads to, and to their
-marker. It runs on the primary database, which has the marker first.
+One SQL statement, through Neutron's own models and engine, finds the ports and
+security groups to which a resource of the request leads, and their markers. It
+runs on the primary database, which has the marker first.
 
 A security group is managed if it has the marker, or as long as it is bound to
-a port that has it: then its rules are the database's, whoever made it.
+a port that has the marker: its rules then protect the database, no matter who
+created the group.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -51,8 +52,8 @@ _Shared = rbac_db_models.SecurityGroupRBAC
 _Trunk = trunk.Trunk
 _SubPort = trunk.SubPort
 
-# What leads to a port: its kind, model, and the columns with its id and with
-# that of the port.
+# Resources that lead to a port: kind, model, and the columns with the
+# resource's id and with the port's.
 _TO_PORT = (
     ('floating_ip', _FloatingIP, _FloatingIP.id, _FloatingIP.fixed_port_id),
     ('floating_ip', _Forwarding, _Forwarding.floatingip_id,
@@ -64,7 +65,7 @@ _TO_PORT = (
     ('trunk', _SubPort, _SubPort.trunk_id, _SubPort.port_id),
     ('log', _Log, _Log.id, _Log.target_id),
 )
-# The same of a security group.
+# Resources that lead to a security group, in the same form.
 _TO_GROUP = (
     ('security_group_rule', _Rule, _Rule.id, _Rule.security_group_id),
     ('rbac_policy', _Shared, _Shared.id, _Shared.object_id),
@@ -73,7 +74,7 @@ _TO_GROUP = (
 
 
 def _marked(model: typing.Any) -> typing.Any:
-    """Return the condition that a row has a tag that is a marker."""
+    """Return the condition that a row has a marker among its tags."""
     return sqlalchemy.and_(
         _Tag.standard_attr_id == model.standard_attr_id,
         _Tag.tag.like(_MARKER, escape='\\'))
@@ -83,7 +84,8 @@ def _select(kind: str, model: typing.Any,
             *shown_to: typing.Any) -> typing.Any:
     """Return the beginning of a statement for ports or security groups.
 
-    :param shown_to: columns with other projects that see them, at most two
+    :param shown_to: columns, at most two, with other projects to which
+        Neutron shows them
     """
     none = sqlalchemy.null()
     return sqlalchemy.select(
@@ -94,7 +96,8 @@ def _select(kind: str, model: typing.Any,
 def _ports(*owner: typing.Any) -> typing.Any:
     """Return the statement for all managed ports.
 
-    :param owner: the column with the project that owns what leads to them
+    :param owner: the column with the project that owns the resource which
+        leads to a port
     """
     return _select('port', _Port, _Network.project_id, *owner).join(
         _Network, _Network.id == _Port.network_id,
@@ -104,7 +107,8 @@ def _ports(*owner: typing.Any) -> typing.Any:
 def _groups(*owner: typing.Any) -> Iterator[typing.Any]:
     """Yield the statements for all managed security groups.
 
-    :param owner: the column with the project that owns what leads to them
+    :param owner: the column with the project that owns the resource which
+        leads to a group
     """
     group = _select('security_group', _Group, *owner)
     yield group.join(_Tag, _marked(_Group))
@@ -113,7 +117,7 @@ def _groups(*owner: typing.Any) -> Iterator[typing.Any]:
 
 
 def _selects() -> Iterator[tuple[str, typing.Any]]:
-    """Yield each statement by the kind of calls.Target that it is for."""
+    """Yield (kind of calls.Target, statement)."""
     yield 'port', _ports().where(_Port.id.in_(_IDS))
     for statement in _groups():
         yield 'security_group', statement.where(_Group.id.in_(_IDS))
@@ -144,11 +148,11 @@ _STATEMENTS = _statements()
 
 
 class NeutronLookup:
-    """Tell managed ports and security groups from others.
+    """Find out which ports and security groups are managed.
 
     :param metadata_key: the marker
     :param measures: times and counts lookups
-    :param bound: bounds their time
+    :param bound: limits the time of a lookup
     """
 
     def __init__(self, metadata_key: str, measures: metrics.Metrics,
@@ -163,13 +167,13 @@ class NeutronLookup:
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
             tuple[calls.Named, services.Found]]:
-        """Yield what a request names that leads to something managed.
+        """Yield identifiers, each with the managed resources it leads to.
 
-        What is not managed is not told from what does not exist: Neutron
-        tells them apart.
+        The lookup does not distinguish an unmanaged resource from one that
+        does not exist. Neutron does.
 
-        :raises Exception: whatever a database that does not respond raises in
-            Neutron; never taken for "not managed"
+        :raises Exception: if the database does not respond; this must never
+            be taken for "not managed"
         """
         return searches.find(
             [each for each in named

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what Neutron's API can be asked of a port or security group.
+"""The table of operations of Neutron's API on a port or security group.
 
-``ROUTES`` has one row for each route that reaches one, or what leads to one:
-its rules, bindings and tags, floating IPs and their port forwardings, trunks,
-local IPs, NDP proxies, RBAC policies and logs; and one that passes for each
-route that names none of them. What the table does not know counts as mutating
-whatever it names, anywhere in path and body. Operations bear the names of
-Neutron's policy rules, behind ``network:``.
+``ROUTES`` has one row for each route that reaches one, or that reaches a
+resource which leads to one: its rules, bindings and tags, floating IPs and
+their port forwardings, trunks, local IPs, NDP proxies, RBAC policies and logs.
+It also has one row, which passes, for each route that names none of them. A
+call that is not in the table counts as mutating every resource that it names,
+anywhere in path and body. Operations have the names of Neutron's policy rules,
+behind ``network:``.
 
-``is_of_services`` marks what Nova does with the ports of its servers. It never
-opens a security group, a rule or a floating IP: Nova's old API for these
-(``os-security-groups``, ``os-floating-ips``) carries what tenants ask for,
-with Nova's service token.
+``is_of_services`` marks the calls that Nova makes with the ports of its
+servers. It never marks a call that opens a security group or adds a floating
+IP: with Nova's old API for these (``os-security-groups``,
+``os-floating-ips``), tenants make such calls with Nova's service token.
 
-What lies below a port passes: networks, subnets, routers and QoS policies are
-the tenant's own.
+The guard passes calls on the layers below a port: networks, subnets, routers
+and QoS policies belong to the tenant.
 
-Policy rules, samples, advice and CADF actions are made of it.
+Policy rules, samples, advice and CADF actions are generated from the table.
 ``tests/unit/neutron/test_surface.py`` compares it with the installed Neutron.
 """
 
@@ -29,7 +30,7 @@ from nova_trove_guard.core import routing
 from nova_trove_guard.neutron import identifiers
 from nova_trove_guard.neutron import tags
 
-# Neutron looks for what stands there, in whatever form it stands there.
+# Neutron looks up identifiers as they are written.
 _target = functools.partial(
     calls.Target, canonical=calls.as_written, anywhere=True)
 _PORT = (_target('port'),)
@@ -39,9 +40,9 @@ _TRUNK = (_target('trunk'),)
 
 
 def _in_body(kind: str, key: str) -> calls.Target:
-    """Return a Target that stands in the body, below a key.
+    """Return a Target for identifiers in the body, below a key.
 
-    There it may be in one of several forms: a resource, a list of them, plain
+    The body may have several forms: a resource or a list of resources, plain
     or wrapped (neutron.api.v2.base.Controller.prepare_request_body).
     """
     return _target(kind, where=(), is_optional=True,
@@ -50,7 +51,7 @@ def _in_body(kind: str, key: str) -> calls.Target:
 
 _PORT_IN_BODY = _in_body('port', 'port_id')
 
-# What to do instead, with the database instance for {0}.
+# The commands to use instead, with {0} for the database instance.
 _ACCESS = 'openstack database instance update {0} --allowed-cidr <cidr>'
 _PUBLIC = 'openstack database instance update {0} --is-public'
 _PRIVATE = 'openstack database instance update {0} --is-private'
@@ -59,7 +60,8 @@ _DELETE = 'openstack database instance delete {0}'
 _of_service = functools.partial(
     calls.Operation, targets=_PORT, is_of_services=True)
 
-# Which of both it is, the body says: see nova_trove_guard.neutron.reader.
+# The body decides which of these two it is: see
+# nova_trove_guard.neutron.reader.
 PORT_UPDATE = calls.Operation(
     'network:update_port', 'Change a port, such as its security groups, '
     'address pairs and port security', _ACCESS, _PORT, has_body=True)
@@ -67,21 +69,21 @@ PORT_UPDATE_BINDING = _of_service(
     'network:update_port:binding',
     'Bind a port to a server, or unbind it, and give it its DNS name',
     has_body=True)
-# All that Nova writes (nova.network.neutron.API).
+# The attributes that Nova writes (nova.network.neutron.API).
 BINDING = frozenset((
     'binding:host_id', 'binding:profile', 'binding:vnic_type', 'device_id',
     'device_owner', 'dns_name', 'mac_address', 'vnic_index'))
 
 UNKNOWN = calls.Operation(
     'network:unknown',
-    'Ask for what the guard does not know, such as an extension of a newer '
-    'Neutron. It can be anything: do not open it',
+    'Make a call that the guard does not know, such as one of an extension of '
+    'a newer Neutron. It can do anything: do not allow it',
     targets=(_target('anything', where=(), split=identifiers.anything),),
     has_body=True, marker_effect=tags.WritesTags(keys=None))
 
 
 def _tags(singular: str, target: tuple[calls.Target, ...]) -> routing.Routes:
-    """Return the rows of the tags of a kind that has the marker."""
+    """Return the rows for the tags of a kind of resource with the marker."""
     one = f'network:{{}}_{singular}:tags'
     all_of_them = f'network:{{}}_{singular}:all_tags'
     what = singular.replace('_', ' ')
@@ -89,10 +91,10 @@ def _tags(singular: str, target: tuple[calls.Target, ...]) -> routing.Routes:
         '/tags': {
             'GET': routing.PASS,
             'POST': calls.Operation(
-                one.format('create'), f'Add tags to a {what}, but for the '
+                one.format('create'), f'Add tags to a {what}, except the '
                 'marker', targets=target, has_body=True,
                 marker_effect=tags.WritesTags(), shows_existence=True),
-            # They replace all, the marker as well.
+            # This replaces all tags, including the marker.
             'PUT': calls.Operation(
                 all_of_them.format('update'), targets=target, has_body=True,
                 is_trove_admins=True, marker_effect=tags.WritesTags(),
@@ -104,11 +106,11 @@ def _tags(singular: str, target: tuple[calls.Target, ...]) -> routing.Routes:
         '/tags/{tag}': {
             'GET': routing.PASS,
             'PUT': calls.Operation(
-                one.format('update'), f'Add a tag to a {what}, but for the '
+                one.format('update'), f'Add a tag to a {what}, except the '
                 'marker', targets=target, shows_existence=True,
                 marker_effect=tags.WritesTags((), in_path=True)),
             'DELETE': calls.Operation(
-                one.format('delete'), f'Remove a tag from a {what}, but for '
+                one.format('delete'), f'Remove a tag from a {what}, except '
                 'the marker', targets=target, marker_effect=tags.DeletesTag(),
                 action='delete', shows_existence=True),
         },
@@ -121,7 +123,8 @@ def _below(route: str, rows: routing.Routes) -> routing.Routes:
 
 _ALL = dict.fromkeys(('GET', 'POST', 'PUT', 'DELETE'), routing.PASS)
 
-# In these nothing names a port or security group, nor what leads to one.
+# Collections in which no call names a port or security group, or a resource
+# that leads to one.
 _PLAIN = (
     'address-groups', 'address-scopes', 'agents', 'auto-allocated-topology',
     'default-security-group-rules', 'flavors',
@@ -130,7 +133,7 @@ _PLAIN = (
     'security-groups-default-statefulness', 'segments', 'service_profiles',
     'subnetpools', 'subnets',
 )
-# What is below an item of those, and passes with an item of its own below it.
+# Collections below an item of those, which pass, too, and so do their items.
 _PLAIN_BELOW = {
     'agents': ('dhcp-networks', 'l3-routers'),
     'flavors': ('next_providers', 'service_profiles'),
@@ -146,7 +149,7 @@ _PLAIN_BELOW = {
     'subnets': ('tags',),
     'trunks': ('tags',),
 }
-# What can be done to an item of those (member actions).
+# Actions on an item of those (Neutron's member actions).
 _PLAIN_ACTIONS = {
     'address-groups': ('add_addresses', 'remove_addresses'),
     'routers': (
@@ -157,10 +160,10 @@ _PLAIN_ACTIONS = {
         'add_prefixes', 'onboard_network_subnets', 'remove_prefixes'),
 }
 
-# What some collections stand behind.
+# The prefixes of some collections' paths.
 PREFIXES = frozenset(('log', 'metering', 'qos'))
 
-# Without their prefixes.
+# Routes, without their prefixes.
 ROUTES: routing.Routes = {
     **{f'/{collection}{item}': _ALL
        for collection in _PLAIN for item in ('', '/{id}')},
@@ -184,7 +187,7 @@ ROUTES: routing.Routes = {
     **_below('/ports/{id}', _tags('port', _PORT)),
     '/ports/{id}/bindings': {
         'POST': _of_service(
-            'network:create_port_binding', 'Bind a port to one more host'),
+            'network:create_port_binding', 'Bind a port to another host, too'),
     },
     '/ports/{id}/bindings/{host}': {
         'PUT': _of_service(
@@ -211,7 +214,7 @@ ROUTES: routing.Routes = {
     '/security-group-rules': {
         'POST': calls.Operation(
             'network:create_security_group_rule',
-            'Open a security group', _ACCESS,
+            'Add a rule to a security group', _ACCESS,
             (_in_body('security_group', 'security_group_id'),),
             has_body=True, shows_existence=True),
     },
@@ -224,13 +227,13 @@ ROUTES: routing.Routes = {
     },
     '/floatingips': {
         'POST': calls.Operation(
-            'network:create_floatingip', 'Give a port a floating IP',
+            'network:create_floatingip', 'Create a floating IP for a port',
             _PUBLIC, (_PORT_IN_BODY,), has_body=True),
     },
     '/floatingips/{id}': {
         'PUT': calls.Operation(
             'network:update_floatingip',
-            'Give a port a floating IP, or change or take away its own',
+            'Add a floating IP to a port, or change or remove that of a port',
             _PUBLIC, (*_FLOATING_IP, _PORT_IN_BODY), has_body=True),
         'DELETE': calls.Operation(
             'network:delete_floatingip', 'Delete the floating IP of a port',
@@ -245,35 +248,35 @@ ROUTES: routing.Routes = {
     '/floatingips/{floatingip_id}/port_forwardings/{id}': {
         'PUT': calls.Operation(
             'network:update_floatingip_port_forwarding',
-            'Change what is forwarded to a port', _PUBLIC,
+            'Change the port forwarding to a port', _PUBLIC,
             (_target('port_forwarding'),
              _in_body('port', 'internal_port_id')), has_body=True),
         'DELETE': calls.Operation(
             'network:delete_floatingip_port_forwarding',
-            'Forward no longer to a port', _PUBLIC,
+            'Delete the port forwarding to a port', _PUBLIC,
             (_target('port_forwarding'),), action='delete'),
     },
     '/local-ips': {
         'POST': calls.Operation(
-            'network:create_local_ip', 'Make a local IP of that of a port',
+            'network:create_local_ip', 'Create a local IP from a port\'s IP',
             targets=(_in_body('port', 'local_port_id'),), has_body=True),
     },
     '/local-ips/{id}': _ALL,
     '/local_ips/{id}/port_associations': {
         'POST': calls.Operation(
             'network:create_local_ip_port_association',
-            'Give a port a local IP',
+            'Add a local IP to a port',
             targets=(_in_body('port', 'fixed_port_id'),), has_body=True),
     },
     '/local_ips/{local_ip_id}/port_associations/{fixed_port_id}': {
         'DELETE': calls.Operation(
             'network:delete_local_ip_port_association',
-            'Take a local IP from a port', targets=_PORT, action='delete',
+            'Remove a local IP from a port', targets=_PORT, action='delete',
             shows_existence=True),
     },
     '/ndp-proxies': {
         'POST': calls.Operation(
-            'network:create_ndp_proxy', 'Make an NDP proxy for a port',
+            'network:create_ndp_proxy', 'Create an NDP proxy for a port',
             targets=(_PORT_IN_BODY,), has_body=True),
     },
     '/ndp-proxies/{id}': {
@@ -286,7 +289,7 @@ ROUTES: routing.Routes = {
     },
     '/trunks': {
         'POST': calls.Operation(
-            'network:create_trunk', 'Make a trunk of ports',
+            'network:create_trunk', 'Create a trunk of ports',
             targets=(_PORT_IN_BODY,), has_body=True),
     },
     '/trunks/{id}': {
@@ -306,9 +309,9 @@ ROUTES: routing.Routes = {
         f'network:{action}', description,
         targets=(_PORT_IN_BODY,), has_body=True)}
        for action, description in (
-           ('add_router_interface', 'Make a port the interface of a router'),
+           ('add_router_interface', 'Make a port an interface of a router'),
            ('remove_router_interface',
-            'Delete a port that is the interface of a router'))},
+            'Delete a port that is an interface of a router'))},
     '/rbac-policies': {
         'POST': calls.Operation(
             'network:create_rbac_policy',
@@ -319,10 +322,10 @@ ROUTES: routing.Routes = {
     '/rbac-policies/{id}': {
         'PUT': calls.Operation(
             'network:update_rbac_policy',
-            'Share a security group with yet another project',
+            'Change the project that a security group is shared with',
             targets=(_target('rbac_policy'),)),
         'DELETE': calls.Operation(
-            'network:delete_rbac_policy', 'Share a security group no longer',
+            'network:delete_rbac_policy', 'Stop sharing a security group',
             targets=(_target('rbac_policy'),), action='delete'),
     },
     '/logs': {

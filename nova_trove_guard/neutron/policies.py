@@ -9,7 +9,7 @@ from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.neutron import operations
 
-# What stands for ports and security groups alike.
+# The common name of ports and security groups in descriptions of rules.
 KIND = 'resource'
 KINDS = ('port', 'security_group')
 
@@ -17,11 +17,11 @@ _SERVICE_API = policy.RuleDefault(
     name=rules.SERVICE_API,
     check_str='role:service or service_roles:service',
     description='The service that binds managed ports to their servers: Nova. '
-                'By default a user with the role service, as Nova\'s own '
-                '([neutron] of nova.conf) must have it, or a request with a '
-                'valid service token that has it. It opens no port, security '
-                'group or floating IP: Nova\'s old API for these hands on '
-                'what tenants ask for, with such a token.')
+                'By default, a user with the role service, which Nova\'s own '
+                'user ([neutron] in nova.conf) must have, or a request with a '
+                'valid service token that has the role. This rule opens no '
+                'port, security group or floating IP, because Nova\'s old API '
+                'for these forwards calls of tenants with such a token.')
 
 
 def list_rules() -> list[policy.RuleDefault]:
@@ -32,7 +32,7 @@ def list_rules() -> list[policy.RuleDefault]:
 
 
 def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
-    """Return what enforces the guard's rules in a process of Neutron's.
+    """Return the enforcer of the guard's rules in a process of Neutron.
 
     :raises enforcement.PolicyUnreadable: for a mistake in the policy file
     """
@@ -42,12 +42,12 @@ def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
 def get_enforcer() -> policy.Enforcer:
     """Return an enforcer, for oslo.policy's command line tools.
 
-    They have read the configuration already: give them ``--config-file
+    The tools read the configuration themselves: run them with ``--config-file
     /etc/neutron/neutron.conf``.
     """
     return enforcement.registered(policy.Enforcer(cfg.CONF), _defaults())
 
 
 def _defaults() -> list[policy.RuleDefault]:
-    """Return Neutron's rules, which the guard's can refer to, and its own."""
+    """Return Neutron's rules and the guard's, which may refer to Neutron's."""
     return [*policies.list_rules(), *list_rules()]

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what a request asks of Neutron.
+"""Parse requests to Neutron.
 
-Neutron has two routers, one behind the other, that know the same resources:
-Routes (neutron.api.extensions.ExtensionMiddleware), which heeds method
-overrides, and Pecan (neutron.pecan_wsgi), which walks along the attributes of
-Python objects. Together they take many spellings for the same call. The guard
-reads only the one that Neutron documents. Any other is operations.UNKNOWN: for
-it, whatever stands in path and body is looked up.
+Neutron has two routers, one behind the other, for the same resources: Routes
+(neutron.api.extensions.ExtensionMiddleware), which accepts method overrides,
+and Pecan (neutron.pecan_wsgi), which follows the attributes of Python objects.
+Together they accept many spellings of the same call. The guard parses only the
+spelling that Neutron documents. Any other is operations.UNKNOWN: for it, the
+guard looks up every string in path and body that may be an id.
 
-``tests/unit/neutron/test_differential.py`` compares that with Neutron.
+``tests/unit/neutron/test_differential.py`` compares this with Neutron.
 """
 
 from oslo_middleware import sizelimit
@@ -19,30 +19,29 @@ from nova_trove_guard.core import routing
 from nova_trove_guard.neutron import identifiers
 from nova_trove_guard.neutron import operations
 
-# Neutron's pipeline has no limit of its own; it only holds for what is
-# guarded, and for forms.
+# Neutron's pipeline does not limit bodies. This limit applies only to guarded
+# calls and to forms.
 MAX_BODY_BYTES = 1024 * 1024
 
 _READS = frozenset(('GET', 'HEAD', 'OPTIONS'))
-# Below these, it is the last item of the path that leads to a port.
+# In paths with these, the last item leads to a port, and not the first.
 _OF_LAST_ITEM = frozenset(('port_forwardings', 'port_associations'))
 
 _ROUTER = routing.Router(operations.ROUTES)
 
 
 def read(environ: documents.Environ) -> calls.Call | None:
-    """Return what a request asks that the guard has a say in.
+    """Return the call that a request makes, None if it may pass.
 
-    :param environ: the WSGI environ as it stands where the extensions filter
-        gets it
-    :returns: None for what passes: a read, or a request that names neither a
-        port nor a security group, nor what leads to one
-    :raises OSError: when the client hangs up while its body is read
-    :raises webob.exc.HTTPException: when the body is too large
+    :param environ: the WSGI environ, the same as the extensions filter gets it
+    :returns: None for a read, and for a request that names neither a port nor
+        a security group, nor a resource that leads to one
+    :raises OSError: if the client disconnects before the end of the body
+    :raises webob.exc.HTTPException: if the body is too large
     """
     method = environ['REQUEST_METHOD']
-    # Fast path: reads are by far the most common requests. What follows gives
-    # the same result.
+    # Fast path: reads are by far the most common requests. The full check
+    # below gives the same result.
     if method == 'GET' and '_method' not in environ.get('QUERY_STRING', ''):
         return None
     path = environ['PATH_INFO']
@@ -56,7 +55,7 @@ def read(environ: documents.Environ) -> calls.Call | None:
         environ['wsgi.input'] = limited
     override = routing.method_of(environ)
     if override != method:
-        # Routes heeds it, Pecan does not.
+        # Routes applies the override, Pecan does not.
         operation = operations.UNKNOWN
     if operation is routing.PASS or {method, override} <= _READS:
         if environ['wsgi.input'] is limited:
@@ -76,10 +75,11 @@ def read(environ: documents.Environ) -> calls.Call | None:
 
 
 def _find(segments: list[str], method: str) -> calls.Operation:
-    """Return the operation at a path, UNKNOWN for what is not in the table.
+    """Return the operation at a path, UNKNOWN if it is not in the table.
 
-    Pecan takes what is no id for the name of an attribute: ``index``, or
-    nothing, in the place of one leads to what stands in front of it.
+    Pecan treats a segment that is not an id as the name of an attribute:
+    ``index``, or an empty segment, in the place of an id leads to the resource
+    before it.
     """
     if (len(segments) > 1 and not identifiers.is_id(segments[1]) or
             segments[3:4] in ([''], ['index'])):
@@ -88,7 +88,7 @@ def _find(segments: list[str], method: str) -> calls.Operation:
 
 
 def _is_binding(document: object) -> bool:
-    """Return whether a body changes nothing of a port but its binding."""
+    """Return whether a body changes only the binding of a port."""
     if not isinstance(document, dict) or document.keys() != {'port'}:
         return False
     port = document['port']

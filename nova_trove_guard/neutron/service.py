@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neutron, as the guard needs to know it."""
+"""Neutron's faults and refusals."""
 
 from collections.abc import Iterable
 
@@ -13,15 +13,16 @@ from nova_trove_guard.core import services
 from nova_trove_guard.neutron import policies
 from nova_trove_guard.neutron import reader
 
-# Of these, Neutron says that "the resource could not be found" to those who
-# may not see it, and how it is called where there is none
-# (neutron.api.v2.base.Controller._delete).
+# For these operations, Neutron returns "The resource could not be found." if
+# the caller may not see the resource. If it does not exist, the message names
+# it (neutron.api.v2.base.Controller._delete).
 _HIDDEN = frozenset(('network:delete_security_group_rule',
                      'network:delete_local_ip_port_association'))
 
 
 class PolicyNotAuthorized(webob.exc.HTTPForbidden):
-    """The refusal by a policy rule; Neutron's faults say what they are."""
+    """The fault of a policy rule. Neutron sends the class's name as its type.
+    """
 
 
 class NeutronService:
@@ -32,15 +33,15 @@ class NeutronService:
 
     def refuses(self, operation: calls.Operation,
                 environ: documents.Environ) -> bool:
-        """Return that Neutron is not asked."""
+        """Return False: Neutron's rules are not checked in advance."""
         return False
 
     def not_found(self, kind: str,
                   identifier: str | None) -> webob.exc.HTTPException:
-        """Return that something does not exist.
+        """Return the fault for a resource that does not exist.
 
-        For the trail: the caller gets the answer of Neutron itself, which may
-        find another fault with the request (nova_trove_guard.core.absence).
+        It is for logs and events. The caller gets the response of Neutron
+        itself, which may report another fault (nova_trove_guard.core.absence).
         """
         return webob.exc.HTTPNotFound(
             explanation=f'{kind} {identifier} could not be found.')
@@ -48,7 +49,7 @@ class NeutronService:
     def unauthorized(
             self, operation: calls.Operation,
             resource: resources.ManagedResource) -> webob.exc.HTTPException:
-        """Return the refusal by a policy rule of Neutron's, in its words."""
+        """Return the fault of one of Neutron's policy rules, in its words."""
         if operation.name in _HIDDEN:
             return webob.exc.HTTPNotFound(
                 explanation='The resource could not be found.')
@@ -60,10 +61,9 @@ class NeutronService:
     def answer(self, fault: webob.exc.HTTPException,
                environ: documents.Environ,
                start_response: services.StartResponse) -> Iterable[bytes]:
-        """Send a fault, as a WSGI application does.
+        """Send a fault in the form of Neutron's own, as a WSGI application.
 
-        In the form of Neutron's own: see convert_exception_to_http_exc in
-        neutron.api.api_common.
+        See convert_exception_to_http_exc in neutron.api.api_common.
         """
         converted = api_common.convert_exception_to_http_exc(fault, {}, None)
         answer: Iterable[bytes] = converted(environ, start_response)
