@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trove's side: lock its servers in Nova, and unlock them for operations.
 
-Plugged into an unmodified Trove by trove.conf::
+An unmodified Trove loads it with these lines in trove.conf::
 
     [DEFAULT]
     taskmanager_manager = nova_trove_guard.trove.taskmanager.Manager
@@ -10,7 +10,10 @@ Plugged into an unmodified Trove by trove.conf::
     [trove_guard]
     trove_managed_instances = true
 
-A call's way: an operation of the task manager (taskmanager) - a call of its
-Nova client (client, sessions) - the window that it needs (windows) - the lock
-in Nova (compute). The reconciler locks what a crash left unlocked.
+1. The task manager runs an operation (taskmanager).
+2. The operation calls Nova with its client (client, sessions).
+3. Before a call that changes a server, it opens a window (windows).
+4. The window unlocks the server in Nova, and locks it at the end (compute).
+
+The reconciler locks servers that a crash left unlocked.
 """

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients with which Trove calls Nova, Cinder and Neutron.
 
-For ``remote_nova_client`` and, so that siblings of servers are marked, too,
-``remote_cinder_client`` and ``remote_neutron_client`` of trove.conf. While
-trove_managed_instances is false they are Trove's own.
+Set ``remote_nova_client`` in trove.conf to nova_client. To mark volumes, ports
+and security groups, too, set ``remote_cinder_client`` and
+``remote_neutron_client``. While trove_managed_instances is false, these
+functions return Trove's own clients.
 """
 
 import functools
@@ -33,15 +34,15 @@ from nova_trove_guard.trove import windows
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
-# A look at a server and its lock, each in one call or two, fit in
-# lock_timeout.
+# Within lock_timeout, a server can be read and locked, with one or two calls
+# for each.
 CALLS_IN_LOCK_TIMEOUT = 4
 
 
 def nova_client(context: contexts.TroveContext,
                 region_name: str | None = None,
                 password: str | None = None) -> typing.Any:
-    """Return a Nova client that opens windows.
+    """Return a Nova client that opens a window for each call that needs one.
 
     :param region_name: None for Trove's own region
     :param password: as in trove.common.clients.nova_client; not used
@@ -88,8 +89,8 @@ def cinder_client(context: contexts.TroveContext,
         session=sessions.VolumeMarkingSession(
             settings.metadata_key,
             **_identity(context, settings, CONF.cinder_api_insecure)),
-        # As trove.common.clients_admin.cinder_client_trove_admin; an attached
-        # volume can be extended only with a new version.
+        # As trove.common.clients_admin.cinder_client_trove_admin. Only a new
+        # microversion can extend an attached volume.
         additional_headers={'OpenStack-API-Version': 'volumev3 latest'},
         **endpoint)
 
@@ -121,7 +122,10 @@ def neutron_client(context: contexts.TroveContext,
 
 
 def windows_of(region_name: str | None) -> windows.Windows:
-    """Return the Windows of this process in a region, None for Trove's own."""
+    """Return the Windows of this process for a region.
+
+    :param region_name: None for Trove's own region
+    """
     return _region_windows(_region(region_name))
 
 
@@ -147,7 +151,7 @@ def _region_compute(region_name: str) -> compute.Compute:
     is_user = settings.server_owner == 'user'
     endpoint = _nova_endpoint(region_name)
     return compute.Compute(
-        # Not sessions of Trove, which have no time-out.
+        # A session of our own: Trove's have no time-out.
         sessions.ServiceSession(
             insecure=is_user and CONF.nova_api_insecure, auth=admin.auth,
             session=admin.session, verify=admin.verify,
@@ -174,7 +178,7 @@ def _region_reconciler(region_name: str) -> reconciler.Reconciler:
 
 
 def _region(region_name: str | None) -> str:
-    """Return the name of a region, of Trove's own for None."""
+    """Return the name of a region, by default of Trove's own."""
     return str(region_name or CONF.service_credentials.region_name)
 
 
@@ -188,8 +192,8 @@ def _endpoint(service_type: str, interface: str, region_name: str | None,
               url: str | None) -> dict[str, typing.Any]:
     """Return where a service is, as arguments of a client.
 
-    The clients of trove.common.clients_admin are made once for a process,
-    with the region that is asked for first.
+    The clients of trove.common.clients_admin do not help: a process creates
+    each once, for the region of its first caller.
 
     :param url: the configured URL, None to ask the catalog
     """
@@ -211,13 +215,13 @@ def _in_trove_project(url: str | None) -> str | None:
 def _identity(context: contexts.TroveContext,
               settings: oslo_cfg.ConfigOpts.GroupAttr,
               insecure: bool) -> dict[str, typing.Any]:
-    """Return as whom to call, as arguments of sessions.ServiceSession.
+    """Return the credentials for calls, as arguments of ServiceSession.
 
-    The service token shows the guard that Trove uses the user's token, and
-    keeps that token valid if it expires in a long operation.
+    The service token proves to the guard that Trove uses the user's token. It
+    also keeps that token valid if it expires during a long operation.
 
-    :param insecure: the service's option, which Trove uses for calls with the
-        user's token only
+    :param insecure: the service's option; Trove applies it only to calls with
+        the user's token
     """
     admin = clients_admin.get_keystone_session()
     is_user = settings.server_owner == 'user'
@@ -232,7 +236,7 @@ def _identity(context: contexts.TroveContext,
 
 
 def _where(client: adapter.Adapter) -> dict[str, typing.Any]:
-    """Return where a client finds its service, as arguments of another."""
+    """Return a client's endpoint, as arguments of another client."""
     return {'service_type': client.service_type,
             'region_name': client.region_name,
             'endpoint_type': client.interface,

@@ -26,7 +26,7 @@ UNLOCK = 'unlock'
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Server:
-    """A server as Nova shows it.
+    """A server, as Nova's API shows it.
 
     :ivar database_instance: the marker's value, None without a marker
     :ivar lock_reason: None if the server is not locked or was locked without
@@ -48,7 +48,7 @@ class Server:
     @classmethod
     def from_api(cls, shown: dict[str, typing.Any],
                  metadata_key: str) -> typing.Self:
-        """Return the Server that Nova's API shows as a dict."""
+        """Return the Server for a dict of Nova's API."""
         launched_at = shown['OS-SRV-USG:launched_at']
         return cls(
             shown['id'], shown['tenant_id'],
@@ -64,12 +64,12 @@ class Compute:
     All methods raise keystoneauth1.exceptions.ClientException if Nova does
     not respond or refuses. They need Nova's microversion 2.73.
 
-    :param session: of the Trove admin; its time-out bounds each call
-    :param everywhere: whether managed servers are in any project, not only in
-        the Trove admin's own
+    :param session: the Trove admin's session; its time-out limits each call
+    :param everywhere: whether managed servers may be in any project, and not
+        only in the Trove admin's own
     :param metadata_key: the marker
-    :param endpoint: more arguments of keystoneauth1.adapter.Adapter that say
-        where Nova is
+    :param endpoint: arguments of keystoneauth1.adapter.Adapter that select
+        Nova's endpoint
     """
 
     def __init__(self, session: sessions.Session, everywhere: bool,
@@ -94,14 +94,14 @@ class Compute:
     def lock(self, server_id: str, reason: str) -> bool:
         """Lock a server; return False if there is none.
 
-        The reason of a server that is locked already becomes this one, unless
-        the server is in the Trove admin's own project
+        If the server is already locked, Nova replaces the reason by this one,
+        unless the server is in the Trove admin's own project
         (nova.compute.api.API.lock).
         """
         return self._act(server_id, {'lock': {'locked_reason': reason}})
 
     def unlock(self, server_id: str) -> bool:
-        """Unlock a server, also an unlocked one; return False without one.
+        """Unlock a server, even if it is not locked; return False if none.
 
         Nova records the time in either case: unlocked_at() returns it.
         """
@@ -112,9 +112,9 @@ class Compute:
         try:
             self._nova.put(f'/servers/{server_id}/tags/{locks.TAG}')
         except exceptions.ClientException as error:
-            # Nova accepts tags in some states only.
-            LOG.warning('Could not tag server %s, which the reconciler can '
-                        'not list before that: %s', server_id, error)
+            # Nova accepts tags only in some states of a server.
+            LOG.warning('Could not tag server %s; without the tag, the '
+                        'reconciler does not list it: %s', server_id, error)
 
     def unlocked(self) -> abc.Iterator[list[Server]]:
         """Yield the managed servers that are not locked, page by page."""
@@ -167,14 +167,14 @@ class Compute:
 
 
 def _is_whole(shown: dict[str, typing.Any]) -> bool:
-    """Return whether Nova shows more of a server than its API database has.
+    """Return whether Nova shows all attributes of a server.
 
-    It does not if the server's cell is down
+    If the server's cell is down, Nova shows only what its API database has
     (nova.api.openstack.compute.views.servers.ViewBuilder).
     """
     return 'locked' in shown
 
 
 def _utc(text: str) -> datetime.datetime:
-    """Return a time of Nova's API, which is in UTC, with or without zone."""
+    """Parse a time of Nova's API, which is in UTC, with or without a zone."""
     return timeutils.normalize_time(timeutils.parse_isotime(text))

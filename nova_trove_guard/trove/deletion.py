@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Delete the server of a database instance, or fail visibly.
 
-Trove's own task manager forgets a database instance whose server Nova does
-not delete, and leaves server, volume and ports behind
-(trove.instance.models.BaseInstance._delete_resources). So the server is
-deleted before Trove begins.
+If Nova does not delete the server of a database instance, Trove's own task
+manager deletes the database instance all the same, and leaves server, volume
+and ports behind (trove.instance.models.BaseInstance._delete_resources). So
+this module deletes the server before Trove begins.
 """
 
 from novaclient import exceptions as nova_exceptions
@@ -30,18 +30,18 @@ POLL_SECONDS = 2
 
 def delete_server(context: contexts.TroveContext, instance_id: str,
                   nova: windows.Windows) -> None:
-    """Delete the server of a database instance, and wait until it is gone.
+    """Delete the server of a database instance, and wait until it is deleted.
 
     :raises windows.ServerHeld: if an operator has locked it
-    :raises Exception: if Nova refuses, fails, at once or later, or takes
-        longer than server_delete_time_out
+    :raises Exception: if Nova refuses, fails, also later, or takes longer than
+        server_delete_time_out
     """
     try:
         instance = models.BuiltInstanceTasks.load(context, instance_id)
     except exception.UnprocessableEntity:
         LOG.info('Database instance %s has no server.', instance_id)
         return
-    # Before the database stops.
+    # Check for an operator's lock before the database stops.
     nova.look(instance.server_id)
     LOG.info('Deleting server %s of database instance %s.',
              instance.server_id, instance_id)
@@ -56,7 +56,7 @@ def delete_server(context: contexts.TroveContext, instance_id: str,
 
 
 def _stop_database(instance: models.BuiltInstanceTasks) -> None:
-    """Stop the database if Trove's own delete would, as far as possible."""
+    """Try to stop the database in those states in which Trove stops it."""
     if not instance.server_status_matches(['ACTIVE', 'SHUTDOWN'],
                                           server=instance):
         return
@@ -80,7 +80,7 @@ def _is_gone(instance: models.BuiltInstanceTasks) -> bool:
         LOG.warning('Could not check whether server %s is deleted; trying '
                     'again: %s', instance.server_id, error)
         return False
-    # Nova ends the task when a deletion fails
+    # Nova resets the task state when a deletion fails
     # (nova.compute.manager.ComputeManager.terminate_instance).
     if (server.status == 'ERROR' and
             getattr(server, 'OS-EXT-STS:task_state') is None):
@@ -93,12 +93,12 @@ def _is_gone(instance: models.BuiltInstanceTasks) -> bool:
 
 def restore_quota(context: contexts.TroveContext, instance_id: str,
                   seconds: float) -> None:
-    """Count the resources of an instance as in use that was not deleted.
+    """Count the resources of an instance as in use after a failed deletion.
 
-    Trove's API gives them back when it accepts the call
+    Trove's API releases them when it accepts the call
     (trove.instance.models.BaseInstance.delete). Never raises.
 
-    :param seconds: how long to wait for Nova, which knows the flavor
+    :param seconds: how long to retry Nova, which is asked for the flavor
     """
     patience = tenacity.Retrying(
         stop=tenacity.stop_before_delay(seconds),
@@ -115,6 +115,6 @@ def restore_quota(context: contexts.TroveContext, instance_id: str,
         instances.count_quota(instance.tenant_id, ram=flavor.ram)
     except Exception:
         LOG.exception('Could not restore the quota usage of database instance '
-                      '%s, whose deletion has failed. Correct the usage of '
-                      'its project in Trove\'s database, table quota_usages: '
-                      'it has become too low.', instance_id)
+                      '%s, whose deletion failed. The usage of its project is '
+                      'now too low: correct it in table quota_usages of '
+                      'Trove\'s database.', instance_id)

@@ -16,9 +16,9 @@ PREFIX = 'trove_guard'
 class Events:
     """Report windows and locks.
 
-    Nothing fails because a notification can't be sent.
+    A notification that can't be sent is logged, and raises nothing.
 
-    :param save_fault: callable (database instance, message) that shows a
+    :param save_fault: a function (database instance, message) that saves a
         message as the fault of a database instance
     """
 

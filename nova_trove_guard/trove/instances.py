@@ -12,19 +12,19 @@ from trove.instance import tasks
 from trove.quota import models as quota_models
 from trove.quota import quota
 
-# The tasks of an instance that no operation works on, beside the errors. Each
-# operation that changes a server sets another one first (trove.instance.models
-# and trove.taskmanager.manager).
+# The tasks of an instance while no operation works on it, besides errors. Each
+# operation that changes a server first sets another task
+# (trove.instance.models and trove.taskmanager.manager).
 _REST = (tasks.InstanceTasks.NONE, tasks.InstanceTasks.RESTART_REQUIRED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """What Trove has recorded of a database instance.
+    """Trove's record of a database instance.
 
-    :ivar task: the name of the task that it has under way, such as RESIZING
-    :ivar is_at_rest: whether it has none
-    :ivar changed_at: when that was recorded, in UTC
+    :ivar task: the name of its current task, such as RESIZING
+    :ivar is_at_rest: whether no operation works on it
+    :ivar changed_at: when the record was last changed, in UTC
     """
 
     task: str
@@ -44,9 +44,9 @@ class Location:
 
 
 def record(instance_id: str) -> Record | None:
-    """Return the Record of a database instance, also of a deleted one.
+    """Return the Record of a database instance, even if it is deleted.
 
-    :returns: None if this Trove never had it
+    :returns: None if this Trove never had the instance
     """
     try:
         row = models.DBInstance.find_by(id=instance_id)
@@ -76,7 +76,7 @@ def location(instance_id: str) -> Location | None:
 
 
 def save_fault(instance_id: str, message: str) -> None:
-    """Show a message as the fault of a database instance."""
+    """Save a message as the fault of a database instance."""
     models.save_instance_fault(instance_id, message, [])
 
 
@@ -88,7 +88,7 @@ def end_task(instance_id: str) -> None:
 def fail_delete(instance_id: str) -> None:
     """Record that a database instance could not be deleted.
 
-    It is shown in ERROR, and can be deleted again.
+    Trove then shows it in ERROR, and accepts another deletion.
     """
     _set_task(instance_id, tasks.InstanceTasks.BUILDING_ERROR_SERVER)
 
@@ -101,9 +101,10 @@ def _set_task(instance_id: str, task: tasks.InstanceTask) -> None:
 
 def release_resize(instance_id: str,
                    arguments: abc.Mapping[str, typing.Any]) -> None:
-    """Take back what Trove's API has counted for a resize that does not begin.
+    """Undo what Trove's API has added to the quota usage for a resize.
 
-    :param arguments: of the call of the task manager, also of other calls
+    :param arguments: the arguments of the task manager's call; those of a call
+        that is no resize change nothing
         (trove.instance.models.Instance.resize_flavor, resize_volume)
     """
     instance = models.DBInstance.find_by(id=instance_id, deleted=False)
@@ -116,9 +117,10 @@ def release_resize(instance_id: str,
 
 
 def count_quota(project: str, **deltas: int) -> None:
-    """Count resources as in use by a project, also beyond its quota.
+    """Change how much of its quota a project uses, even beyond the quota.
 
-    :param deltas: how many of each resource of trove.quota.models.Resource
+    :param deltas: by how much, for each resource of
+        trove.quota.models.Resource
     """
     for resource, delta in deltas.items():
         usage = quota.QUOTAS.get_quota_usage(

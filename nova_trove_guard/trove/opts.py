@@ -21,15 +21,16 @@ TROVE_OPTS = (
         default=False,
         help='Lock every managed server in Nova as soon as it is active, and '
              'unlock it only while an operation of Trove needs it unlocked. '
-             'While this is false, Trove works as without '
-             'nova-trove-guard.'),
+             'While this is false, nova-trove-guard does nothing in Trove.'),
     cfg.StrOpt(
         'metadata_key',
         default='trove_instance_id',
-        help='The metadata key that marks a server or volume as managed, and '
-             'what the tag of a managed port or security group begins with. '
-             'Use the same value in [trove_guard] of nova.conf, cinder.conf '
-             'and neutron.conf. What Trove creates without it gets it.'),
+        help='The marker: the metadata key that marks a server or volume as '
+             'managed. The tag of a managed port or security group begins '
+             'with it. If Trove creates a server, volume, port or security '
+             'group without the marker, nova-trove-guard adds it. Use the '
+             'same value in [trove_guard] of nova.conf, cinder.conf and '
+             'neutron.conf.'),
     cfg.StrOpt(
         'server_owner',
         default='trove',
@@ -43,37 +44,37 @@ TROVE_OPTS = (
                        'server.'),
             ('when_needed', 'Unlock only if Nova refuses a call because of '
                             'the lock. Nova never refuses an admin.')),
-        help='When an operation unlocks a server. It locks the server at its '
-             'end in either case.'),
+        help='When an operation unlocks a server. In either case, it locks '
+             'the server at its end.'),
     cfg.IntOpt(
         'lock_timeout',
         default=120,
         min=1,
         help='For how many seconds an operation tries to lock a server while '
-             'Nova does not respond or responds with an error. After that '
-             'the reconciler goes on trying, and an error is logged and '
-             'shown as the fault of the database instance. It is also the '
-             'time-out of each call of Trove to Nova, Cinder and Neutron; a '
-             'call that locks, unlocks or checks a lock gets a quarter of '
-             'it.'),
+             'Nova does not respond or responds with an error. After that, '
+             'an error is logged and shown as the fault of the database '
+             'instance, and the reconciler continues to try. This is also '
+             'the time-out of each call of Trove to Nova, Cinder and Neutron, '
+             'except calls that lock, unlock or check a lock: their time-out '
+             'is a quarter of it.'),
     cfg.IntOpt(
         'unlock_timeout',
         default=900,
         min=1,
         help='For how many seconds an operation may hold a server unlocked. '
              'The reconciler locks a server that has been unlocked for '
-             'longer, for example by a task manager that was killed. An '
-             'operation that is still under way then unlocks the server '
-             'again, so a value that is too small costs two calls to Nova. '
-             'Keep it above the time that a resize takes.'),
+             'longer, for example by a task manager that was killed. If the '
+             'operation is still under way, it unlocks the server again: a '
+             'value that is too small costs two calls to Nova. Set a value '
+             'that is longer than a resize takes.'),
     cfg.IntOpt(
         'reconcile_interval',
         default=60,
         min=1,
         help='The average time in seconds between two runs of the reconciler '
-             'in a task manager. Each pause is random, between half and one '
-             'and a half times as long, so that task managers do not run at '
-             'the same time.'),
+             'in a task manager. Each pause is random, between 0.5 and 1.5 '
+             'times this value, so that task managers do not run it at the '
+             'same time.'),
 )
 
 

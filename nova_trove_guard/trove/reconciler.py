@@ -17,8 +17,8 @@ from nova_trove_guard.trove import windows
 
 LOG = logging.getLogger(__name__)
 
-# For how long to leave a server unlocked whose database instance has come to
-# rest: an operation records its end some moments before it locks the server.
+# For how long a server may stay unlocked after the end of an operation is
+# recorded: the operation locks the server some moments later.
 SETTLE_TIME = datetime.timedelta(seconds=5)
 
 
@@ -34,14 +34,14 @@ class Cause(enum.Enum):
 
 
 class Reconciler:
-    """Lock the managed servers of a region that nobody needs unlocked.
+    """Lock the managed servers of a region that no operation needs unlocked.
 
-    :param nova: the region
-    :param open_windows: those of this process in the region
-    :param reports: where to report what was locked
+    :param nova: Nova in the region
+    :param open_windows: the windows of this process in the region
+    :param reports: reports the servers that were locked
     :param unlock_timeout: for how many seconds an operation may hold a server
         unlocked
-    :param run_seconds: after how many seconds a run ends; the next one
+    :param run_seconds: after how many seconds a run ends; the next run
         continues where it ended
     """
 
@@ -56,18 +56,18 @@ class Reconciler:
         self._servers: abc.Iterator[compute.Server] | None = None
 
     def run(self) -> bool:
-        """Check unlocked servers until the end of their list or of the time.
+        """Check unlocked servers until all are checked or the time is over.
 
         :returns: whether all are checked
-        :raises Exception: what Nova raises for a page of the list, or Trove's
-            database
+        :raises Exception: if Nova can't list servers, or Trove's database
+            fails
         """
         end = time.monotonic() + self._run_seconds
         servers, self._servers = self._servers or self._list(), None
         checked = locked = 0
         for server in servers:
             checked += 1
-            # Read now, not for a whole page: an operation may have begun.
+            # Read it now, not for a whole page: an operation may have begun.
             record = instances.record(server.database_instance or '')
             if record is not None:
                 locked += self._check(server, record)
@@ -82,13 +82,14 @@ class Reconciler:
     def _list(self) -> abc.Iterator[compute.Server]:
         """Yield the unlocked servers."""
         for page in self._nova.unlocked():
-            # Task managers that list the same page begin at other servers.
+            # So that task managers which list the same page do not all lock
+            # the same server first.
             random.shuffle(page)
             yield from page
 
     def _check(self, server: compute.Server,
                record: instances.Record) -> bool:
-        """Lock a server if it is time to; return whether it was locked."""
+        """Lock a server if necessary; return whether this call locked it."""
         try:
             cause, since = self._cause(server, record)
             # It may have been locked since the page was listed.
@@ -106,7 +107,9 @@ class Reconciler:
 
     def _cause(self, server: compute.Server, record: instances.Record
                ) -> tuple[Cause | None, datetime.timedelta]:
-        """Return why to lock a server, if so, and since when it is unlocked.
+        """Return why to lock a server, and for how long it is unlocked.
+
+        The cause is None if the server must stay unlocked.
         """
         since = datetime.timedelta()
         if self._windows.is_under_way(server.uuid):
@@ -124,7 +127,7 @@ class Reconciler:
 
 
 def keep_running(reconcile: abc.Callable[[], bool], interval: float) -> None:
-    """Run the reconcilers of a process again and again, for good.
+    """Run the reconcilers of a process again and again. Never returns.
 
     :param reconcile: returns whether it has checked all servers
     :param interval: average number of seconds between two runs; there is no

@@ -18,11 +18,11 @@ from nova_trove_guard.trove import windows
 LOG = logging.getLogger(__name__)
 
 # The attribute of a TroveContext that holds the current TroveOperation. Trove
-# hands its context on to all threads of an operation.
+# passes its context to all threads of an operation.
 OPERATION = 'trove_guard_operation'
 
 _DATABASE_INSTANCE = r'(?P<database_instance>[0-9a-f-]{36})'
-# What Trove calls the volumes and ports of a database instance
+# Trove's names for the volumes and ports of a database instance
 # (trove.taskmanager.models.FreshInstanceTasks).
 _NAME = re.compile(rf'trove-{_DATABASE_INSTANCE}')
 # What Trove creates in Neutron with a server, by the end of the path.
@@ -31,16 +31,15 @@ _SERVER = re.compile(
     r'/servers/(?P<server_id>(?!detail\b)[^/?]+)(?P<below>/[^?]*)?')
 _READS = frozenset(('GET', 'HEAD'))
 
-
-# How often an operation unlocks a server again for one call that Nova refuses
-# because others have locked the server since.
+# How often an operation unlocks a server again for one call, if another
+# operation or the reconciler locks it before Nova accepts the call.
 REOPENINGS = 3
 
 
 class ServiceSession(session.Session):
-    """A session with a service, whose certificate may go unchecked.
+    """A session that can skip the check of the service's certificate.
 
-    :param insecure: whether not to check it, as with nova_api_insecure
+    :param insecure: whether to skip it, as with nova_api_insecure
     :param session: arguments of keystoneauth1.session.Session
     """
 
@@ -52,21 +51,22 @@ class ServiceSession(session.Session):
             self, url: str, method: str,
             **kwargs: typing.Any) -> requests.Response:
         """Send a request, as keystoneauth1.session.Session does."""
-        # What is not authenticated goes to Keystone, with a password.
+        # Never for requests without a token: they carry a password, to
+        # Keystone.
         if self._insecure and kwargs.get('authenticated') is not False:
             kwargs['verify'] = False
         return super().request(url, method, **kwargs)
 
 
 class WindowedSession(ServiceSession):
-    """A session with Nova that opens a server's window before it changes it.
+    """A session with Nova that opens a window before it changes a server.
 
-    Within a TroveOperation of the task manager the window stays open until
-    the operation ends; any other call has its own window.
+    In a TroveOperation of the task manager, the window stays open until the
+    operation ends. Any other call has its own window.
 
     :param context: the TroveContext of the caller, which holds the
         TroveOperation
-    :param windows: those of the region
+    :param windows: the Windows of the region
     :param settings: the options of nova_trove_guard.trove.opts
     :param session: arguments of ServiceSession
     """
@@ -138,9 +138,9 @@ def _tag(server: dict[str, typing.Any],
          headers: dict[str, typing.Any]) -> None:
     """Add the tag to a request for a new server, as Trove 26 does.
 
-    Older Troves use Nova's microversion 2.12, unless configured otherwise.
-    Up to that with tags, nothing changes for Trove but that ``networks`` must
-    be given.
+    By default, older versions of Trove use Nova's microversion 2.12. Between
+    that and the microversion of tags, Nova changes only one thing for Trove:
+    a request must give ``networks``.
     """
     server['tags'] = [locks.TAG]
     with_tags = api_versions.APIVersion(locks.TAG_MICROVERSION)
@@ -190,14 +190,14 @@ class VolumeMarkingSession(_MarkingSession):
 class NetworkMarkingSession(_MarkingSession):
     """A session with Neutron that tags ports and security groups it creates.
 
-    Neutron accepts tags with a new port, but stores them only with ML2's
-    extension driver tag_ports_during_bulk_creation, and does not say so; with
-    a new security group it accepts none. So whatever is created without the
-    tag gets it by a second call. What can't be tagged is logged, and serves
-    its database instance all the same.
+    Neutron accepts tags with a new port, but without ML2's extension driver
+    tag_ports_during_bulk_creation it ignores them silently. With a new
+    security group it accepts no tags. So a resource that is created without
+    the tag gets it by a second call. If that fails, the failure is logged, and
+    Trove uses the resource without the tag.
 
-    :param security_group_prefix: what the names of security groups begin
-        with, as trove_security_group_name_prefix
+    :param security_group_prefix: the prefix of the names of security groups,
+        as trove_security_group_name_prefix
     """
 
     def __init__(self, metadata_key: str, security_group_prefix: str,

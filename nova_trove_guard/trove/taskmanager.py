@@ -25,8 +25,8 @@ from nova_trove_guard.trove import windows
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
-# The calls that change an instance's server, beside delete_instance. They
-# stop the database first: an operator's lock must fail them before that.
+# The calls that change an instance's server, besides delete_instance. They
+# stop the database first, so an operator's lock must make them fail earlier.
 CHANGES = frozenset((
     'migrate', 'reboot', 'rebuild', 'resize_flavor', 'resize_volume'))
 
@@ -34,7 +34,7 @@ CHANGES = frozenset((
 class Manager(manager.Manager):
     """Run each call of Trove's API as a TroveOperation, and the reconciler.
 
-    While trove_managed_instances is false it is Trove's own task manager.
+    While trove_managed_instances is false, this is Trove's own task manager.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,8 @@ class Manager(manager.Manager):
             name='trove-guard-reconciler', daemon=True).start()
 
     def __getattr__(self, name: str) -> typing.Any:
-        """Return a call of a datastore's own, such as add_shard_cluster."""
+        """Return a call that only a datastore has, such as add_shard_cluster.
+        """
         method = super().__getattr__(name)
         return _as_operation(name, method) if self._is_on else method
 
@@ -60,7 +61,7 @@ class Manager(manager.Manager):
         """Delete a database instance, its server first.
 
         :raises trove.common.exception.TroveError: if the server is not
-            deleted; the database instance is in ERROR then
+            deleted; the database instance is then in ERROR
         """
         if self._is_on:
             _delete_server(context, instance_id)
@@ -70,8 +71,8 @@ class Manager(manager.Manager):
 def _calls(task_manager: type) -> list[str]:
     """Return the names of all calls that Trove's API can make.
 
-    oslo.messaging dispatches to all public methods. Of those, only periodic
-    tasks do not get the TroveContext first.
+    oslo.messaging dispatches to all public methods. All of them get the
+    TroveContext as their first argument, except periodic tasks.
     """
     return [name for name in dir(task_manager)
             if not name.startswith('_') and
@@ -84,7 +85,8 @@ def _as_operation(name: str, method: abc.Callable[..., typing.Any]
                   ) -> abc.Callable[..., typing.Any]:
     """Return a method of the task manager that runs in a TroveOperation.
 
-    A method that another one calls with the same context is a part of it.
+    If another method calls it with the same context, it runs in the
+    TroveOperation of that method.
     """
     @functools.wraps(method)
     def run(context: contexts.TroveContext, *args: typing.Any,
@@ -101,7 +103,7 @@ def _as_operation(name: str, method: abc.Callable[..., typing.Any]
             try:
                 return method(context, *args, **kwargs)
             finally:
-                # A thread that outlives the operation has its own windows.
+                # A thread that outlives the operation opens its own windows.
                 setattr(context, sessions.OPERATION, None)
 
     return run
@@ -111,8 +113,8 @@ def _fail_if_held(context: contexts.TroveContext, instance_id: str,
                   arguments: dict[str, typing.Any]) -> None:
     """Fail an operation at once if an operator has locked its server.
 
-    :param arguments: of the call
-    :raises trove.common.exception.TroveError: if so
+    :param arguments: the arguments of the call
+    :raises trove.common.exception.TroveError: if an operator has locked it
     """
     try:
         location = instances.location(instance_id)
@@ -123,7 +125,7 @@ def _fail_if_held(context: contexts.TroveContext, instance_id: str,
         instances.end_task(instance_id)
         _fail(context, instance_id, error)
     except Exception:
-        # The operation itself fails, as it does without nova-trove-guard.
+        # The operation then fails itself, as it does without the guard.
         LOG.exception('Could not check whether the server of database '
                       'instance %s is locked.', instance_id)
 
@@ -149,7 +151,7 @@ def _delete_server(context: contexts.TroveContext, instance_id: str) -> None:
 
 def _fail(context: contexts.TroveContext, instance_id: str,
           error: Exception) -> typing.NoReturn:
-    """Show an error as the fault of a database instance, and raise it.
+    """Save an error as the fault of a database instance, and raise it.
 
     :raises trove.common.exception.TroveError: always
     """

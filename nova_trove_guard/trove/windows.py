@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Windows: the time in which an operation of Trove holds a server unlocked.
 
-An operation unlocks a server before its first call that changes it, and locks
-it at its end, always. Operations in other threads, processes and hosts need
-not know of each other: if one ends and locks the server while another is
+An operation unlocks a server before its first call that changes it. At its
+end it always locks the server. Operations in other threads, processes and
+hosts need no coordination: if one ends and locks the server while another is
 under way, Nova refuses the other's next call, and the other unlocks again.
 """
 
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 
 class ServerHeld(Exception):
-    """A server is locked for another reason than Trove's."""
+    """An operator has locked the server, with a reason that is not Trove's."""
 
 
 class Windows:
@@ -44,10 +44,11 @@ class Windows:
         self._since: dict[tuple[TroveOperation, str], float] = {}
 
     def look(self, server_id: str) -> compute.Server | None:
-        """Return a server that an operation may unlock, None if it is gone.
+        """Return a server that an operation may unlock, None if it is deleted.
 
-        Between this look and the unlock, an operator's new lock can get lost:
-        Nova has no call that unlocks only what was locked for a given reason.
+        If an operator locks the server between this check and the unlock, that
+        lock is lost: Nova has no call that unlocks a server only if it was
+        locked for a given reason.
 
         :raises ServerHeld: if an operator has locked it
         :raises keystoneauth1.exceptions.ClientException: if Nova fails
@@ -72,7 +73,7 @@ class Windows:
              operation: 'TroveOperation') -> None:
         """Lock a server at the end of an operation. Never raises.
 
-        Tries for lock_timeout seconds, and then leaves it to the reconciler.
+        Try for lock_timeout seconds, and then leave it to the reconciler.
         """
         patience = tenacity.Retrying(
             stop=tenacity.stop_before_delay(self._lock_timeout),
@@ -91,8 +92,8 @@ class Windows:
     def lock_once(self, server_id: str) -> bool:
         """Lock a server unless it is locked; return whether this call did.
 
-        A lock of an operator stays. One without a reason, or of the tenant
-        who owns the server, becomes Trove's.
+        A lock of an operator stays. Trove replaces a lock without a reason,
+        and a lock of the tenant who owns the server.
 
         :raises keystoneauth1.exceptions.ClientException: if Nova fails
         """
@@ -135,8 +136,8 @@ class Windows:
     def is_under_way(self, server_id: str) -> bool:
         """Return whether an operation of this process works on a server.
 
-        One that takes longer than unlock_timeout does not count: a thread
-        that hangs must not leave the server unlocked for good.
+        An operation that takes longer than unlock_timeout does not count: a
+        thread that hangs must not keep the server unlocked forever.
         """
         # A copy, as other threads begin and end.
         return any(
@@ -145,7 +146,7 @@ class Windows:
             for (_, one), since in self._since.copy().items())
 
     def _is_held(self, server: compute.Server) -> bool:
-        """Return whether an operator keeps Trove from unlocking a server."""
+        """Return whether an operator has locked a server against Trove."""
         reason = server.lock_reason or ''
         return (reason != '' and not locks.is_trove_reason(reason) and
                 not self._nova.is_locked_by_owner(server))
@@ -165,13 +166,13 @@ class _Window(typing.NamedTuple):
 class TroveOperation:
     """An operation of Trove, and the servers that it unlocks or creates.
 
-    A context manager, shared by the operation's threads
-    (trove.common.utils.poll_until polls in others). On exit it locks the
-    servers, whatever the outcome.
+    It is a context manager, shared by the operation's threads
+    (trove.common.utils.poll_until polls in threads of its own). On exit it
+    locks the servers, even if the operation has failed.
 
-    :param name: what it is called in log and events
-    :param database_instance: the id of the database instance that it is
-        about, None if it is not about one
+    :param name: its name in log and events
+    :param database_instance: the id of the database instance that it works
+        on, None for none
     """
 
     def __init__(self, name: str,
@@ -189,7 +190,7 @@ class TroveOperation:
                  error: BaseException | None,
                  traceback: types.TracebackType | None) -> None:
         with self._mutex:
-            # What is not active even now is left to the reconciler.
+            # Servers that are still not ACTIVE are left to the reconciler.
             self.saw(None, None)
             for server_id, window in self._created.items():
                 window.windows.end(self, server_id)
@@ -207,7 +208,7 @@ class TroveOperation:
         return server_id in self._opened
 
     def open(self, windows: Windows, server_id: str) -> None:
-        """Unlock a server, again if others have locked it since.
+        """Unlock a server, or unlock it again if others have locked it.
 
         :raises ServerHeld: if an operator has locked it
         :raises keystoneauth1.exceptions.ClientException: if Nova fails
@@ -215,11 +216,11 @@ class TroveOperation:
         with self._mutex:
             server = windows.look(server_id)
             if server is None:
-                # The call for which it is opened reports that.
+                # The call that needs the window reports this.
                 return
             if server_id not in self._opened:
-                # Before the unlock: if that times out, the server may be
-                # unlocked all the same.
+                # Do this before the unlock, which may succeed in Nova even if
+                # it times out here.
                 self._opened[server_id] = _Window(
                     windows, server.database_instance, time.monotonic())
                 windows.begin(self, server_id)
@@ -227,7 +228,7 @@ class TroveOperation:
 
     def created(self, windows: Windows, server_id: str,
                 database_instance: str) -> None:
-        """Record a server that is to be locked when it is active."""
+        """Record a new server, which must be locked once it is active."""
         with self._mutex:
             self._created[server_id] = _Window(
                 windows, database_instance, time.monotonic())
@@ -236,10 +237,10 @@ class TroveOperation:
     def saw(self, server_id: str | None, status: str | None) -> None:
         """Lock the servers that the operation has created and are active.
 
-        Trove waits for one server after the other; the others are checked
-        here.
+        Trove waits for one server after the other. This method checks all
+        others, too.
 
-        :param server_id: the server whose status is known
+        :param server_id: the server whose status is known, None for none
         :param status: its status in Nova
         """
         with self._mutex:
