@@ -1,29 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# DevStack plugin: guards what Trove manages, in Nova, Cinder, Neutron and Trove.
+# DevStack plugin: install and configure nova-trove-guard in Nova, Cinder,
+# Neutron and Trove.
 #
 #   enable_plugin trove https://opendev.org/openstack/trove
 #   enable_plugin nova-trove-guard <url of this repository>
 #   TROVE_MANAGED_INSTANCES=True
 #
-# stack.sh calls it in the phases install (the services are installed),
-# post-config (they have their configuration, none is started: so nothing has
-# to be started again) and extra (they run). unstack.sh calls it before the
-# services and Keystone are stopped.
+# stack.sh calls the plugin in three phases: install (the services are
+# installed), post-config (the services are configured and not started yet, so
+# none needs a restart) and extra (the services run). unstack.sh calls the
+# plugin before it stops the services and Keystone.
 
-# Where in DevStack its service users are.
+# The entry of clouds.yaml with which to manage DevStack's service users.
 TROVE_GUARD_CLOUD=devstack-system-admin
 TROVE_GUARD_PACKAGE=nova-trove-guard
 TROVE_GUARD_ROLE=trove_admin
 TROVE_GUARD_USER=trove
 
-# The command line, in the environment that setup_develop installs into.
+# Run nova-trove-guard from the environment that setup_develop installs into.
 function trove_guard {
     "$(get_python_exec_prefix)/nova-trove-guard" "$@"
 }
 
-# Trove writes its trove.conf anew in its post-config: it must come first.
+# Trove's plugin creates trove.conf anew in post-config, so it must come first.
 function check_trove_guard_order {
     if [[ ",$DEVSTACK_PLUGINS," =~ ,nova-trove-guard,(.*,)?trove, ]]; then
         die $LINENO "enable_plugin trove before nova-trove-guard"
@@ -34,12 +35,13 @@ function install_trove_guard {
     setup_develop "${GITDIR[nova-trove-guard]}" cli,trove
 }
 
-# Before stack.sh configures Neutron: a new port has its marker at once.
+# With this extension driver, a new port has its marker from the beginning. It
+# must be set before stack.sh configures Neutron.
 function prepare_trove_guard_in_neutron {
     neutron_ml2_extension_driver_add tag_ports_during_bulk_creation
 }
 
-# The role for the user that Trove's plugin has made. Its password goes
+# Give the role to the user that Trove's plugin has created. The password goes
 # through a pipe, so that no list of processes shows it.
 function create_trove_guard_accounts {
     trove_guard bootstrap --os-cloud $TROVE_GUARD_CLOUD \
@@ -50,7 +52,7 @@ function create_trove_guard_accounts {
         -f csv
 }
 
-# The filter and its options, by an api-paste.ini and the service's conf.
+# Add the filter to an api-paste.ini, and its options to the service's conf.
 function configure_trove_guard_in_api {
     local paste=$1 conf=$2
     trove_guard paste insert "$paste"
@@ -60,17 +62,17 @@ function configure_trove_guard_in_api {
 }
 
 function configure_trove_guard_in_nova {
-    # stack.sh has this still writing into nova.conf.
+    # This still runs in the background, and writes into nova.conf.
     async_wait configure_neutron_nova
     configure_trove_guard_in_api "$NOVA_API_PASTE_INI" "$NOVA_CONF"
 }
 
-# lib/cinder has written the credentials in [nova] already.
+# lib/cinder has already written the credentials in [nova].
 function configure_trove_guard_in_cinder {
     configure_trove_guard_in_api "$CINDER_API_PASTE_INI" "$CINDER_CONF"
 }
 
-# lib/neutron copies the file there.
+# lib/neutron has copied api-paste.ini into this directory.
 function configure_trove_guard_in_neutron {
     configure_trove_guard_in_api "$NEUTRON_CONF_DIR/api-paste.ini" \
         "$NEUTRON_CONF"
@@ -90,7 +92,8 @@ function configure_trove_guard_in_trove {
     iniset "$TROVE_CONF" trove_guard server_owner "$TROVE_GUARD_SERVER_OWNER"
 }
 
-# It runs by now: say what is still wrong, but don't stop for a warning.
+# The service runs now: report what is still wrong, but do not stop for a
+# warning.
 function check_trove_guard {
     local service=$1 conf=$2
     local status=0
@@ -101,7 +104,7 @@ function check_trove_guard {
     fi
 }
 
-# What configure_trove_guard_in_api has done.
+# Undo configure_trove_guard_in_api.
 function unconfigure_trove_guard_in_api {
     local paste=$1 conf=$2
     if [[ -f "$paste" ]]; then
@@ -114,14 +117,14 @@ function unconfigure_trove_guard_in_api {
     fi
 }
 
-# What is configured, not what is installed. stack.sh makes the services'
-# configuration anew; this is for those who go on without it.
+# Undo the configuration, but not the installation. stack.sh creates the
+# services' configuration anew; this is for those who start them without it.
 function unconfigure_trove_guard {
     unconfigure_trove_guard_in_api "$NOVA_API_PASTE_INI" "$NOVA_CONF"
     unconfigure_trove_guard_in_api "$CINDER_API_PASTE_INI" "$CINDER_CONF"
     unconfigure_trove_guard_in_api "$NEUTRON_CONF_DIR/api-paste.ini" \
         "$NEUTRON_CONF"
-    # Trove's plugin, which came first, has removed its own.
+    # Trove's plugin runs first, and has removed its own configuration.
     if [[ -f "$TROVE_CONF" ]]; then
         local option
         iniset "$TROVE_CONF" DEFAULT taskmanager_manager \
@@ -136,13 +139,13 @@ function unconfigure_trove_guard {
 }
 
 function delete_trove_guard_accounts {
-    # Keystone may be down already, or the role gone.
+    # Keystone may already be down, or the role deleted.
     openstack --os-cloud $TROVE_GUARD_CLOUD role delete $TROVE_GUARD_ROLE ||
         true
 }
 
 function uninstall_trove_guard {
-    # pip_uninstall does not know of DevStack's own environment.
+    # pip_uninstall does not use DevStack's global virtual environment itself.
     local PIP_VIRTUAL_ENV=${PIP_VIRTUAL_ENV:-}
     if [[ "${GLOBAL_VENV:-}" == "True" ]]; then
         PIP_VIRTUAL_ENV=$DEVSTACK_VENV
@@ -150,7 +153,7 @@ function uninstall_trove_guard {
     pip_uninstall $TROVE_GUARD_PACKAGE
 }
 
-# The phases, in the words of stack.sh, unstack.sh and clean.sh.
+# Run a phase, given in the words of stack.sh, unstack.sh or clean.sh.
 function trove_guard_phase {
     case "$*" in
         "stack install")
