@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: ``python3 -m tests.cloud [demo|up|down|status]``.
 
-This stage needs nothing but the standard library. Commands that need more
-are run again by the Python of the cloud's own virtual environment.
+This module needs only the standard library. A command that needs more runs
+again in the cloud's own virtual environment.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main():
              'does; up: start afresh; down: stop; status: what runs, where')
     command = parser.parse_args().command
     files = layout.Layout.of_environment()
-    # No proxy can reach the cloud.
+    # A proxy can't reach the cloud.
     for name in ('no_proxy', 'NO_PROXY'):
         hosts = os.environ.get(name)
         os.environ[name] = f'{hosts},127.0.0.1' if hosts else '127.0.0.1'
@@ -47,10 +47,10 @@ def main():
             bootstrap.prepare(files, report)
             if not bootstrap.is_running_inside(files):
                 python = str(files.python)
-                # Clients warn of each other.
+                # Silence the warnings that clients print about each other.
                 os.execv(python, [python, '-W', 'ignore', '-m', 'tests.cloud',
                                   command])
-            # Only the virtual environment can import these.
+            # These can be imported only in the virtual environment.
             from tests.cloud import start
             status = start.up(files, report)
             if command == 'demo' and status == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the virtual environment that holds the services and the guard."""
+"""Create the virtual environment with the services and the guard."""
 
 import hashlib
 import os
@@ -14,13 +14,13 @@ from tests.cloud import releases
 REQUIREMENTS = layout.HERE / 'requirements.txt'
 GATES = (layout.REPOSITORY / 'doc' / 'requirements.txt',
          layout.REPOSITORY / 'tests' / 'gates.txt')
-# The files that decide what an installation in place registers.
+# The files that determine the metadata of an editable installation.
 PACKAGE = tuple(layout.REPOSITORY / name
                 for name in ('pyproject.toml', 'setup.cfg', 'setup.py'))
 
 
 def is_running_inside(files):
-    """Say whether this Python is the virtual environment's.
+    """Return whether this Python is the virtual environment's.
 
     :param files: the cloud's Layout
     :returns: True or False
@@ -29,24 +29,25 @@ def is_running_inside(files):
 
 
 def prepare(files, progress):
-    """Make the virtual environment, or what is missing of it.
+    """Create the virtual environment, or complete it.
 
     :param files: the cloud's Layout
     :param progress: a Progress
-    :raises processes.Failed: if an installation fails, or if the user wants
-        a release that there is not
+    :raises processes.Failed: if an installation fails, or if the cloud does
+        not support the user's release
     """
     constraints = releases.CONSTRAINTS[releases.of_environment()]
     wanted = _digest(REQUIREMENTS, constraints)
     stamp = files.venv / 'cloud-installed'
     if not _says(stamp, wanted):
-        # What an interrupted run left may still be installing.
+        # Processes of an interrupted run may still be installing.
         processes.stop(files)
-        # First, so that no half removed environment passes for a whole one.
+        # Remove the stamp first, so that a partly removed environment does not
+        # count as complete.
         stamp.unlink(missing_ok=True)
         shutil.rmtree(files.venv, ignore_errors=True)
         with progress.step('virtual environment'):
-            # The Python behind any virtual environment, this one included.
+            # The Python from which the current virtual environment was made.
             python = os.path.realpath(sys.executable)
             processes.run(files, 'venv', [python, '-m', 'venv', files.venv])
         with progress.step('services and clients installed'):
@@ -63,7 +64,7 @@ def prepare(files, progress):
 
 
 def prepare_gates(files, progress):
-    """Install what checks style, types and documentation.
+    """Install the tools that check style, types and documentation.
 
     :param files: the cloud's Layout, prepared
     :param progress: a Progress
@@ -84,7 +85,7 @@ def _pip(files, *arguments):
 
 
 def _digest(*paths):
-    """Hash the files that exist."""
+    """Return a hash of those files that exist."""
     digest = hashlib.sha256()
     for path in paths:
         if path.exists():

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs all of Cinder in one process.
+"""Run all of Cinder in one process.
 
 ``cinder_process.py ROOT CONF PASTE PORT PORT`` starts a volume service, the
-scheduler, an API with the paste file PASTE and one with that of CONF. To the
-first API faults come as they are demanded in the state directory ROOT.
+scheduler, an API with the paste file PASTE, and an API with that of CONF. The
+first API suffers the faults that tests request in the state directory ROOT.
 """
 
-# Before anything of Cinder.
+# This must run before any import of Cinder.
 from tests.cloud import concurrency; concurrency.choose('cinder')  # noqa
 
 import pathlib
@@ -28,7 +28,7 @@ from tests.cloud import sqlite
 
 
 def extend_volumes():
-    """Have the fake volumes extended; before 2026.2 they can't be."""
+    """Let the fake driver extend volumes, which it can't before 2026.2."""
     if not hasattr(fake_lvm.FakeBrickLVM, 'extend_volume'):
         fake_lvm.FakeBrickLVM.extend_volume = (
             lambda self, name, new_size: None)
@@ -42,18 +42,18 @@ def start_services():
                                binary=constants.VOLUME_BINARY)
         for backend in cfg.CONF.enabled_backends]
     scheduler = service.Service.create(binary=constants.SCHEDULER_BINARY)
-    # The scheduler, when it starts, waits to hear from a volume service.
+    # The volume services first: the scheduler waits for one when it starts.
     for one in (*volumes, scheduler):
         one.start()
 
 
 def main():
-    """Run what the command line asks for."""
+    """Run the services and APIs of the command line."""
     root, conf, paste, *ports = sys.argv[1:]
     files = layout.Layout(pathlib.Path(root))
     sqlite.share()
     extend_volumes()
-    # What follows reads the command line.
+    # Cinder reads the command line.
     sys.argv[1:] = ['--config-file', conf]
     stock = wsgi.initialize_application()
     cfg.CONF.set_override('api_paste_config', paste)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Has a service run on native threads, in those releases where it can.
+"""Run a service on native threads, in releases in which it can.
 
-Elsewhere it runs on eventlet's: see tests.cloud.sqlite for what that asks of
-a database.
+In other releases it runs on eventlet: see tests.cloud.sqlite for what a
+database needs then.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import os
 from tests.cloud import native_threads
 from tests.cloud import releases
 
-# Services that know of nothing else.
+# Services that run only on eventlet, by release.
 ON_EVENTLET = {
     '2025.1': ('cinder', 'nova', 'trove'),
     '2025.2': ('cinder', 'nova'),
@@ -20,7 +20,7 @@ ON_EVENTLET = {
 
 
 def choose(service):
-    """Choose the threads: call before anything of the service is imported.
+    """Choose the kind of threads. Call this before any import of the service.
 
     :param service: 'cinder', 'nova' or 'trove'
     """
@@ -28,12 +28,13 @@ def choose(service):
         import eventlet
         eventlet.monkey_patch()
         if service == 'nova':
-            # It has to know. In 2025.1 importing it is all there is.
+            # Nova must be told. In 2025.1, the import alone does that.
             monkey_patch = importlib.import_module('nova.monkey_patch')
             getattr(monkey_patch, 'patch', lambda: None)()
     elif service == 'trove':
         native_threads.use()
     else:
-        # Lasting: Cinder's fake driver is among its tests, which would patch.
+        # Set it for good: Cinder's fake driver is one of its test modules,
+        # which patch when they are imported.
         os.environ[f'OS_{service.upper()}_DISABLE_EVENTLET_PATCHING'] = 'true'
         importlib.import_module(f'{service}.monkey_patch').patch()

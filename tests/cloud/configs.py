@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the services' configuration files from the templates."""
+"""Write the services' configuration files from the templates."""
 
 import string
 
@@ -11,7 +11,7 @@ TEMPLATES = layout.HERE / 'templates'
 
 
 def write(files, urls):
-    """Write the configuration of every service but Trove.
+    """Write the configuration of every service except Trove.
 
     :param files: the cloud's Layout
     :param urls: a dict of service name to URL
@@ -52,7 +52,7 @@ def write_trove(cloud, network):
             'region': deployment.region,
             'management_networks': network if deployment.management else '',
             'cloudinit': directory})
-        # Trove gives this to the servers of this datastore.
+        # Trove passes this to the servers of this datastore.
         (directory / 'mysql.cloudinit').write_text(
             _render('mysql.cloudinit', {}))
 
@@ -60,7 +60,7 @@ def write_trove(cloud, network):
 def _common(files, urls):
     return {
         'run': files.run,
-        # Where wheels put their configuration files.
+        # Wheels install their configuration files there.
         'stock': files.venv / 'etc',
         'auth_url': urls['keystone'],
         'image_url': urls['glance'],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills the cloud with what a server needs, and what a database needs."""
+"""Create what servers and databases need: images, flavors, networks, ..."""
 
 from troveclient.v1 import management
 
@@ -9,20 +9,20 @@ FLAVORS = (
     {'name': 'm1.tiny', 'ram': 512, 'vcpus': 1, 'disk': 1},
     {'name': 'm1.small', 'ram': 1024, 'vcpus': 1, 'disk': 2},
 )
-# Nova's fake hypervisor doesn't look inside.
+# Nova's fake hypervisor does not read it.
 IMAGE = b'not really a disk\n'
 # Trove finds a guest's image by its tags.
 IMAGES = {'cirros': (), 'trove-guest': ('trove', 'mysql', 'mariadb')}
 DATASTORE = 'mysql'
-# The first is the default; within a major version an upgrade is possible.
+# The first is the default. Trove can upgrade within a major version.
 VERSIONS = ('8.0.36', '8.0.37')
-# Its instances can be members of clusters; has its section in trove.conf.
+# A datastore with clusters; it has a section in trove.conf.
 CLUSTERED_DATASTORE = 'mariadb'
 CLUSTERED_VERSIONS = ('11.4.4', '11.4.5')
 DATASTORES = {DATASTORE: VERSIONS, CLUSTERED_DATASTORE: CLUSTERED_VERSIONS}
-# What configuration groups of the default version can set, and whether that
-# needs a restart. `trove-manage db_load_datastore_config_parameters` would
-# load more than fits into SQLite's integers.
+# Parameters of configuration groups of the default version, and whether a
+# change needs a restart. `trove-manage db_load_datastore_config_parameters`
+# would load values that do not fit into SQLite's integers.
 PARAMETERS = {'max_connections': False, 'innodb_buffer_pool_size': True}
 
 
@@ -39,7 +39,7 @@ def make_images(cloud):
 
 
 def make_datastores(cloud):
-    """Make the datastores, and their versions, of each Trove deployment.
+    """Create the datastores, and their versions, of each Trove deployment.
 
     :param cloud: a state.Cloud
     """
@@ -48,10 +48,10 @@ def make_datastores(cloud):
 
 
 def make_datastore(cloud, region):
-    """Make the datastores, and their versions, of one Trove deployment.
+    """Create the datastores, and their versions, of one Trove deployment.
 
     :param cloud: a state.Cloud
-    :param region: where its endpoint is
+    :param region: the region of its endpoint
     """
     trove = cloud.trove('trove', region)
     for datastore, versions in DATASTORES.items():
@@ -69,7 +69,7 @@ def make_datastore(cloud, region):
 
 
 def make_flavors(cloud):
-    """Make the flavors.
+    """Create the flavors.
 
     :param cloud: a state.Cloud
     """
@@ -79,7 +79,7 @@ def make_flavors(cloud):
 
 
 def make_networks(cloud):
-    """Make the tenant's network, a way to floating IPs, and Trove's network.
+    """Create the tenant's network, the public network, and Trove's network.
 
     :param cloud: a state.Cloud
     :returns: the id of Trove's network

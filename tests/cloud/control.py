@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that need no more than the standard library."""
+"""The commands that need only the standard library."""
 
 import json
 
@@ -7,11 +7,11 @@ from tests.cloud import processes
 
 
 def down(files):
-    """Stop the cloud, if it runs, and those of an interrupted test run.
+    """Stop the cloud, and the clouds of an interrupted test run.
 
-    :param files: its Layout
+    :param files: the cloud's Layout
     :returns: the exit status
-    :raises processes.Failed: if processes don't end
+    :raises processes.Failed: if processes do not end
     """
     stopped = []
     for one in files, *files.of_workers():
@@ -23,10 +23,10 @@ def down(files):
 
 
 def status(files):
-    """Print what runs, and where.
+    """Print the running processes and their URLs.
 
     :param files: the cloud's Layout
-    :returns: the exit status: 0 if the cloud is whole, else 3
+    :returns: the exit status: 0 if all processes run, else 3
     """
     found = processes.running(files)
     for process in found:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services' databases, as their own tools make them.
+"""Create the services' databases with their own tools, and cache them.
 
-Migrations take longer than all else in the start of a cloud. What they make
-is always the same, so it is kept in the virtual environment, with which it
-ends.
+Migrations take longer than everything else in the start of a cloud. Their
+result is always the same, so it is cached in the virtual environment, and
+deleted with it.
 """
 
 import contextlib
@@ -16,11 +16,12 @@ import uuid
 
 
 def fill(files, names, migrate):
-    """Have empty databases with all tables.
+    """Create empty databases with all tables.
 
     :param files: the cloud's Layout
     :param names: the databases' names
-    :param migrate: makes them where none are kept; may raise
+    :param migrate: a function that creates them if they are not cached; may
+        raise
     """
     kept = files.venv / 'databases'
     pairs = [(kept / f'{name}.sqlite', files.database(name))
@@ -32,17 +33,17 @@ def fill(files, names, migrate):
     migrate()
     kept.mkdir(exist_ok=True)
     for source, database in pairs:
-        # Whole or not at all: other clouds may start at the same time.
+        # Write atomically: other clouds may start at the same time.
         unfinished = source.with_name(f'{source.name}.{uuid.uuid4()}')
         shutil.copyfile(database, unfinished)
         os.replace(unfinished, source)
 
 
 def add_agents(database, hosts):
-    """Have an Open vSwitch agent on each compute host in Neutron's database.
+    """Add an Open vSwitch agent on each compute host to Neutron's database.
 
-    Ports bind where one lives. None does, so its row says that it has just
-    reported.
+    Neutron binds ports only on hosts whose agent is alive. No agent runs, so
+    the row claims that it has just reported.
 
     :param database: the path of Neutron's database
     :param hosts: the hosts' names

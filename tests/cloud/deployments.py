@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Trove deployments: what differs between them."""
+"""The Trove deployments, and the differences between them."""
 
 import dataclasses
 
@@ -8,13 +8,13 @@ from tests.cloud import state
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """A Trove with a database of its own.
+    """A Trove with its own database.
 
-    :ivar name: also names its first process, its database and its log
-    :ivar region: where its endpoint stands, and whose Nova, Cinder, Neutron
-        and Glance it uses
+    :ivar name: its name, and that of its first process, database and log
+    :ivar region: the region of its endpoint, and of the Nova, Cinder, Neutron
+        and Glance that it uses
     :ivar management: whether servers have a port in the management network
-    :ivar settings: what else its trove.conf says, by name in the template
+    :ivar settings: more values for its trove.conf, by name in the template
     """
 
     name: str
@@ -29,7 +29,7 @@ DEPLOYMENTS = (
         'server_owner': 'trove',
         'online_volume_resize': 'true',
     }),
-    # Servers are in the user's project, where no management network is.
+    # Servers are in the user's project, which has no management network.
     Deployment('trove-user', state.USER, management=False, settings={
         'server_owner': 'user',
         'online_volume_resize': 'false',

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults on demand: what tests want to go wrong, and where.
+"""Inject faults into guests, Nova's hypervisor and the services' APIs.
 
-Tests write one file, whole; guests, Nova's hypervisor, the guarded APIs and
-those of the other services but Trove read it at each call::
+A test writes one file. Guests, Nova's hypervisor, the guarded APIs and those
+of the other services, except Trove, read it at each call::
 
     {"guest": {"stop_db": "error"},
      "hypervisor": {"destroy": "error"},
      "nova": [{"method": "POST", "action": "resize", "effect": 500}],
      "cinder": [{"method": "GET", "path": "/volumes/", "effect": "wait"}]}
 
-A guest's calls are told by their names; "heartbeat" is what it sends of its
-own accord. Requests are told by any of their method, a regular expression in
-their path, and their action, a key of the JSON body; the first entry that
-fits counts. The effect is one of:
+An entry selects a guest's calls by name; "heartbeat" is the status that the
+guest sends by itself. It selects requests by method, by a regular expression
+for the path, by action (a key of the JSON body), or by several of these. The
+first entry that matches counts. The effect is one of:
 
-* "error", of a guest or the hypervisor: it raises; a number, of an API: the
-  answer's status
-* "wait": the call goes on when the entry is gone
-* "hang", of a guest: it never answers, and does nothing
+* "error", for a guest or the hypervisor: the call raises an exception
+* a number, for an API: the status of the response
+* "wait": the call continues when the test removes the entry
+* "hang", for a guest: the call never returns, and does nothing
 """
 
 import contextlib
@@ -28,13 +28,13 @@ import time
 import webob
 
 PAUSE_SECONDS = 0.05
-# How long a test waits for a fault that it has demanded.
+# How long a test waits for a fault that it has requested.
 STRIKE_SECONDS = 90
 LASTING = ('wait', 'hang')
 
 
 class Faults:
-    """The faults of the moment, as those see it who have to suffer them.
+    """The current faults, for the processes into which they are injected.
 
     :param files: the cloud's Layout
     """
@@ -44,11 +44,11 @@ class Faults:
         self._struck = files.struck
 
     def strike_guest(self, instance_id, method):
-        """Have a guest's call suffer what is demanded.
+        """Inject the requested fault into a guest's call.
 
         :param instance_id: the guest's database instance
         :param method: the call's name
-        :raises RuntimeError: if it must not be carried out
+        :raises RuntimeError: if the call must fail
         """
         effect = self._strike(
             {'service': 'guest', 'call': method, 'instance': instance_id},
@@ -57,7 +57,7 @@ class Faults:
             raise RuntimeError(f'{method}: {effect}, as the tests demand')
 
     def strike_hypervisor(self, driver, method):
-        """Have a call of Nova's hypervisor suffer what is demanded.
+        """Inject the requested faults into a method of Nova's hypervisor.
 
         :param driver: a subclass of nova.virt.driver.ComputeDriver
         :param method: the name of its method
@@ -76,11 +76,11 @@ class Faults:
         setattr(driver, method, stricken)
 
     def strike_api(self, service, application):
-        """Make an application whose requests suffer what is demanded.
+        """Inject the requested faults into a WSGI application.
 
         :param service: the service's name, such as 'nova'
-        :param application: a WSGI application
-        :returns: a WSGI application
+        :param application: the WSGI application
+        :returns: a WSGI application in front of it
         """
         def stricken(environ, start_response):
             request = webob.Request(environ)
@@ -97,11 +97,11 @@ class Faults:
         return stricken
 
     def _strike(self, call, find):
-        """Note and suffer the effect of a call, and return it.
+        """Record the fault of a call, wait for its end, and return its effect.
 
-        :param call: what to note
-        :param find: a function that finds the effect in what is demanded
-        :returns: the effect; None if there is none, or if it is over
+        :param call: the record's description of the call (dict)
+        :param find: a function that finds the effect in the requested faults
+        :returns: the effect; None if there is none, or if it has ended
         """
         effect = find(self._read())
         if effect is None:
@@ -120,7 +120,7 @@ class Faults:
 
 
 def _effect(entries, request):
-    """Find the effect of the first entry that fits a request, or None."""
+    """Return the effect of the first entry that matches a request, or None."""
     for entry in entries:
         if (entry.get('method', request.method) == request.method and
                 re.search(entry.get('path', ''), request.path) and
@@ -138,7 +138,7 @@ def _actions(request):
 
 
 class Strikes:
-    """The faults that have struck so far, as the demanding test sees it.
+    """The faults that have struck so far, for the test that requested them.
 
     :param files: the cloud's Layout
     """
@@ -147,7 +147,7 @@ class Strikes:
         self._struck = files.struck
 
     def all(self):
-        """Return what has struck.
+        """Return the faults that have struck.
 
         :returns: a list of dicts with service, call, effect and, of a guest,
             instance
@@ -156,7 +156,7 @@ class Strikes:
             text = self._struck.read_text()
         except FileNotFoundError:
             return []
-        # A service may be in the midst of the last line.
+        # A service may still be writing the last line.
         whole = text[:text.rfind('\n') + 1]
         return [json.loads(line) for line in whole.splitlines()]
 
@@ -164,8 +164,8 @@ class Strikes:
         """Wait until faults have struck.
 
         :param count: how many
-        :returns: what all() returns then
-        :raises AssertionError: if they don't
+        :returns: the result of all()
+        :raises AssertionError: if they do not strike in time
         """
         deadline = time.monotonic() + STRIKE_SECONDS
         while len(struck := self.all()) < count:
@@ -176,10 +176,10 @@ class Strikes:
 
 @contextlib.contextmanager
 def demand(files, demanded):
-    """Have things go wrong while in the context.
+    """Request faults while in the context.
 
     :param files: the cloud's Layout
-    :param demanded: a dict, as the file says it
+    :param demanded: the content of the file, as a dict
     :returns: (yields) the Strikes since the beginning of the context
     """
     files.struck.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guests of a Trove deployment: they claim to do what they are asked.
+"""Fake guest agents of a Trove deployment.
 
-A guest agent answers the calls of the task manager and the API over the
-message bus, and tells the conductor how its database is. These have no
-database; what they remember of it is in a file each, so that they survive
-the process, and so that several processes can run the same deployment.
+A guest agent answers calls of the task manager and the API over the message
+bus, and reports the status of its database to the conductor. These have no
+database. Each keeps the status in a file, so that it survives the process, and
+so that several processes can run the same deployment.
 """
 
 import functools
@@ -35,7 +35,7 @@ STATUSES = service_status.ServiceStatuses
 
 # A file system's figures, in GB.
 VOLUME = {'used': 0.1, 'total': 1.0}
-# What each member of a Galera cluster knows of it.
+# A Galera cluster's settings, which each member has.
 CLUSTER = {
     'replication_user': {'name': 'clusterrepuser', 'password': 'secret'},
     'cluster_name': '3f0c9a7d5b1e4268',
@@ -44,7 +44,7 @@ CLUSTER = {
 
 
 def _replication_snapshot(snapshot_info, **_arguments):
-    """Answer as trove.guestagent.datastore.manager.Manager does."""
+    """Return a snapshot as trove.guestagent.datastore.manager.Manager does."""
     return {
         'dataset': {
             'datastore_manager': 'mysql',
@@ -59,14 +59,14 @@ def _replication_snapshot(snapshot_info, **_arguments):
 
 
 def _prepared(cluster_config=None, **_arguments):
-    """Return how a new database is; a cluster's member waits for the others.
+    """Return a new database's status; a cluster member waits for the others.
 
-    As trove.guestagent.datastore.service.BaseDbStatus.end_install has it.
+    See trove.guestagent.datastore.service.BaseDbStatus.end_install.
     """
     return STATUSES.INSTANCE_READY if cluster_config else STATUSES.HEALTHY
 
 
-# What each call is answered; a function is given the call's arguments.
+# The result of each call. A function is called with the call's arguments.
 ANSWERS = {
     'apply_overrides': None,
     'attach_replica': None,
@@ -114,8 +114,8 @@ ANSWERS = {
     'wait_for_txn': None,
     'write_cluster_configuration_overrides': None,
 }
-# How the database is after a call, where that changes; a function is given
-# the call's arguments.
+# The status of the database after each call that changes it. A function is
+# called with the call's arguments.
 BECOMES = {
     'cluster_complete': STATUSES.HEALTHY,
     'prepare': _prepared,
@@ -125,7 +125,7 @@ BECOMES = {
     'stop_db': STATUSES.SHUTDOWN,
     'upgrade': STATUSES.HEALTHY,
 }
-# The calls that Trove does not wait for: the guest tells how they failed.
+# Trove does not wait for these calls: if they fail, the guest reports it.
 FAILS = ('prepare', 'rebuild', 'upgrade')
 
 
@@ -134,7 +134,7 @@ class Guests:
 
     :param files: the cloud's Layout
     :param deployment: the deployment's name
-    :param faults: the Faults that come to them
+    :param faults: the Faults to inject
     """
 
     def __init__(self, files, deployment, faults):
@@ -145,13 +145,14 @@ class Guests:
         self._guests = {}
 
     def live(self):
-        """Let guests begin and end with their instances, forever."""
+        """Start and end guests together with their instances. Never returns.
+        """
         while True:
             try:
                 self._look()
             except Exception:
                 # Trove's records may change while they are read.
-                LOG.exception('The guests stumble')
+                LOG.exception('The guests failed, and continue')
             time.sleep(PAUSE_SECONDS)
 
     def _look(self):
@@ -169,7 +170,7 @@ class Guests:
             guest.report()
 
     def _has_booted(self, server_id):
-        """Tell from Nova's database whether a server is there."""
+        """Return whether a server is built, from Nova's database."""
         nova = sqlite3.connect(self._nova)
         try:
             return nova.execute(
@@ -180,11 +181,11 @@ class Guests:
 
 
 class Guest:
-    """The endpoint of a guest's calls, and its voice.
+    """A guest: the endpoint of its RPC server, and its heartbeat.
 
     :param instance: the DBInstance
     :param memory: a file for the status of the database
-    :param faults: the Faults that come to it
+    :param faults: the Faults to inject
     """
 
     target = messaging.Target(version=guest_api.API.API_LATEST_VERSION)
@@ -224,7 +225,7 @@ class Guest:
         return _result(self._answers[method], arguments)
 
     def report(self):
-        """Tell the conductor how the database is, if it has to be told."""
+        """Send the database's status to the conductor if that is due."""
         if not self._memory.exists():
             return
         status = self._memory.read_text()
@@ -239,7 +240,7 @@ class Guest:
                 self._id, {'service_status': status}, sent=time.time())
 
     def end(self):
-        """Answer no more, and forget."""
+        """Stop the RPC server, and delete the status."""
         self._server.stop()
         self._server.wait()
         self._memory.unlink(missing_ok=True)
@@ -262,7 +263,7 @@ class Modules:
         self._memory = memory
 
     def apply(self, modules):
-        """Apply modules, and return how that went."""
+        """Apply modules, and return the results."""
         applied = {
             module['module']['id']: {
                 'created': '2026-01-01 00:00:00', 'message': None,
@@ -294,7 +295,7 @@ class Modules:
 
 
 class Conductor(conductor_api.API):
-    """Trove's conductor as a guest calls it.
+    """The client with which a guest calls Trove's conductor.
 
     :param instance_id: the guest's database instance
     :param key: the instance's key
@@ -306,17 +307,17 @@ class Conductor(conductor_api.API):
         super().__init__(trove_context.TroveContext())
 
     def get_client(self, target, version_cap, serializer=None):
-        """Make what the messages go out by; called by Trove's own class."""
+        """Return the RPC client. Trove's own class calls this."""
         return rpc.get_client(
             target, key=self._key, version_cap=version_cap,
             serializer=serializer, secure_serializer=self._seal)
 
 
 class Seal(serializer.TroveSerializer):
-    """Seals what a guest sends.
+    """Encrypt the messages of a guest.
 
-    Trove's ConductorGuestSerializer takes the guest's id from the process's
-    configuration; here many guests live in one process.
+    Trove's ConductorGuestSerializer reads the guest's id from the process's
+    configuration, but here one process has many guests.
 
     :param instance_id: the guest's database instance
     :param base: the serializer of the contents

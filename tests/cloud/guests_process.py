@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the guests of a Trove deployment in a process of their own.
+"""Run the guests of a Trove deployment in a process of their own.
 
 ``guests_process.py ROOT DEPLOYMENT ARGUMENT...``, with the arguments of
-Trove's commands. Faults come to the guests as they are demanded in the state
+Trove's commands. The guests suffer the faults that tests request in the state
 directory ROOT.
 """
 
-# Before anything of Trove.
+# This must run before any import of Trove.
 from tests.cloud import concurrency; concurrency.choose('trove')  # noqa
 
 import pathlib
@@ -20,9 +20,9 @@ from tests.cloud import layout
 
 
 def main():
-    """Run what the command line asks for."""
+    """Run the guests of the command line."""
     root, deployment, *arguments = sys.argv[1:]
-    # What follows reads the command line.
+    # Trove reads the command line.
     sys.argv[1:] = arguments
     common.initialize()
     files = layout.Layout(pathlib.Path(root))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills Keystone: projects, users, roles and the catalog."""
+"""Create projects, users, roles and the catalog in Keystone."""
 
 from tests.cloud import people
 from tests.cloud import state
@@ -11,11 +11,12 @@ CATALOG = {
     'placement': 'placement',
     'compute': 'nova',
     'block-storage': 'cinder',
-    # By its old name, which Nova and Trove still know it by.
+    # The old service type, which Nova and Trove still use.
     'volumev3': 'cinder',
     'database': 'trove',
 }
-# What stands elsewhere instead of what stands in the guarded region.
+# The processes of endpoints that differ from those of the guarded region, by
+# region and service.
 ELSEWHERE = {
     **{(region, name): f'{name}-unguarded' for region, guarded in (
         (state.UNGUARDED, None),
@@ -25,12 +26,12 @@ ELSEWHERE = {
        for name in ('nova', 'cinder', 'neutron') if name != guarded},
     (state.USER, 'trove'): 'trove-user',
 }
-# What Keystone fills in for whom it shows the catalog to.
+# Suffixes of URLs; Keystone inserts the project of the token.
 SUFFIXES = dict.fromkeys(('cinder', 'trove'), '/%(project_id)s')
 
 
 def fill(cloud):
-    """Make everything that Keystone's bootstrap doesn't.
+    """Create everything that Keystone's bootstrap does not create.
 
     :param cloud: a state.Cloud
     :returns: a dict of project name to id
@@ -55,8 +56,9 @@ def fill(cloud):
 
 
 def _make_catalog(keystone, urls):
-    """Make each endpoint in all regions; only few differ."""
-    # Keystone's bootstrap has made the guarded one, with its own endpoints.
+    """Create the endpoints in all regions."""
+    # Keystone's bootstrap has created the guarded region, with Keystone's own
+    # endpoints.
     others = [name for name in state.REGIONS if name != state.GUARDED]
     for region in others:
         keystone.create_region(id=region)

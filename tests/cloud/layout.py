@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where things are: repository, virtual environment, state directory."""
+"""The paths of the repository, virtual environment and state directory."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ class Layout:
 
     @classmethod
     def of_environment(cls):
-        """Where this user wants the state directory.
+        """Return the Layout of the state directory in the environment.
 
         :returns: a Layout for $NOVA_TROVE_GUARD_CLOUD, else for .cloud in
             the repository
@@ -48,7 +48,7 @@ class Layout:
 
     @property
     def run(self):
-        """What one run of the cloud owns; emptied before each."""
+        """The files of one run of the cloud; emptied before each run."""
         return self.root / 'run'
 
     @property
@@ -58,12 +58,12 @@ class Layout:
 
     @property
     def state(self):
-        """What runs where, as JSON."""
+        """URLs, projects and process ids of the running cloud, as JSON."""
         return self.root / 'state.json'
 
     @property
     def faults(self):
-        """What tests want to go wrong: see tests.cloud.faults."""
+        """The faults that tests request: see tests.cloud.faults."""
         return self.root / 'faults.json'
 
     @property
@@ -82,7 +82,7 @@ class Layout:
         return self.root / 'lock'
 
     def openrc(self, user):
-        """Name the file that makes a shell the given user's.
+        """Return the path of the file that sets a shell's user.
 
         :param user: a user's name
         :returns: its path
@@ -90,15 +90,15 @@ class Layout:
         return self.root / f'openrc-{user}'
 
     def dispatches(self, service):
-        """Name the record of what a service's API dispatched.
+        """Return the path of the record of the calls that an API dispatched.
 
         :param service: 'nova', 'cinder' or 'neutron'
-        :returns: its path; it has one JSON line for each method
+        :returns: its path; the file has one JSON line for each call
         """
         return self.root / f'dispatches-{service}.jsonl'
 
     def policy(self, service):
-        """Name a service's policy file, for tests to write.
+        """Return the path of a service's policy file, which tests write.
 
         :param service: 'nova', 'cinder' or 'neutron'
         :returns: its path
@@ -106,7 +106,7 @@ class Layout:
         return self.root / f'{service}-policy.yaml'
 
     def database(self, name):
-        """Name a database file.
+        """Return the path of a database file.
 
         :param name: such as 'keystone' or 'nova-cell1'
         :returns: its path
@@ -119,7 +119,7 @@ class Layout:
 
         :param name: see database()
         :param mode: 'ro', or 'rw' to write
-        :returns: (yields) its connection, which is closed in the end
+        :returns: (yields) its connection, which is closed at the end
         """
         with contextlib.closing(sqlite3.connect(
                 f'file:{self.database(name)}?mode={mode}', timeout=60,
@@ -127,7 +127,7 @@ class Layout:
             yield connection
 
     def conf(self, service):
-        """Name a service's configuration directory.
+        """Return the path of a service's configuration directory.
 
         :param service: such as 'keystone'
         :returns: its path
@@ -135,7 +135,7 @@ class Layout:
         return self.run / 'etc' / service
 
     def guests(self, deployment):
-        """Name the directory of what a Trove deployment's guests remember.
+        """Return the path of the directory with the state of guests.
 
         :param deployment: the deployment's name
         :returns: its path
@@ -143,7 +143,7 @@ class Layout:
         return self.run / 'guests' / deployment
 
     def log(self, process):
-        """Name a process's log file.
+        """Return the path of a process's log file.
 
         :param process: such as 'keystone' or 'setup'
         :returns: its path
@@ -152,10 +152,10 @@ class Layout:
 
     @staticmethod
     def write_whole(path, text):
-        """Write a file that others may read at any time: whole or not at all.
+        """Write a file atomically, as others may read it at any time.
 
         :param path: the file
-        :param text: what it is to say
+        :param text: its content
         """
         unfinished = path.with_name(f'{path.name}.{uuid.uuid4()}')
         unfinished.write_text(text)

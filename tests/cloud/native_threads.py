@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes Trove run on threads: call before anything of Trove is imported.
+"""Run Trove on native threads. Call use() before any import of Trove.
 
-Trove asks for eventlet by name: trove.cmd, trove.common.wsgi and
+Trove names eventlet in its code: trove.cmd, trove.common.wsgi and
 trove.common.base_wsgi patch Python when they are imported, and
-trove.rpc.get_server wants messages handled by green threads.
+trove.rpc.get_server handles messages in green threads.
 """
 
 import functools
@@ -12,9 +12,9 @@ from oslo_service import backend
 
 
 def use():
-    """Have all that asks for eventlet get threads."""
+    """Replace eventlet by threads."""
     backend.init_backend(backend.BackendType.THREADING)
-    # These would have chosen eventlet for oslo.service.
+    # Import these only now: they would choose eventlet for oslo.service.
     import eventlet
     import oslo_messaging
 

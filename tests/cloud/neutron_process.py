@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs Neutron's API twice in one process.
+"""Run Neutron's API twice in one process.
 
 ``neutron_process.py ROOT PASTE PORT PORT`` starts an API with the paste file
-PASTE and one with that of the configuration, which the environment names.
-Both have the same plugins. To the first API faults come as they are demanded
+PASTE, and an API with that of the configuration, which the environment names.
+Both have the same plugins. The first API suffers the faults that tests request
 in the state directory ROOT.
 """
 
@@ -22,11 +22,11 @@ from tests.cloud import sqlite
 
 
 def main():
-    """Run what the command line asks for."""
+    """Run the APIs of the command line."""
     root, paste, *ports = sys.argv[1:]
     files = layout.Layout(pathlib.Path(root))
     sqlite.share()
-    # What follows reads the command line, and starts when it is imported.
+    # neutron.wsgi.api starts when it is imported, and reads the command line.
     del sys.argv[1:]
     from neutron.wsgi import api
     cfg.CONF.set_override('api_paste_config', paste)

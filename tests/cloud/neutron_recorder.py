@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes down which methods of its plugins Neutron's API calls.
+"""Record the methods of plugins that Neutron's API calls.
 
-This is the tests' witness, not a part of the guard: a request that was
-refused in time leaves no line. Neutron has two routers, and controllers of
-many kinds behind them; only in the plugins all of them meet.
+The tests use the record as their witness: a request that the guard refused in
+time leaves no line. Plugins are recorded because all calls meet only there:
+Neutron has two routers, with controllers of many kinds.
 """
 
 import functools
@@ -17,26 +17,26 @@ from neutron_lib import context as neutron_context
 
 from tests.cloud import recorder
 
-# What changes something. Plugins have more methods of these names: none is
-# called by the API itself but those that a request asks for.
+# Names of methods that change something. Plugins have more methods with such
+# names, but the API itself calls only those of a request.
 CHANGES = re.compile('(create|update|delete|add|remove|activate)(_|$)')
 
 
 class Calls(threading.local):
-    """How many calls of plugins are under way in a thread."""
+    """The number of nested plugin calls in a thread."""
 
     depth = 0
 
 
 def record_to(path, plugins):
-    """Write a line to a file before the API calls a method that changes.
+    """Write a line to a file before the API calls a method that changes data.
 
-    :param path: the file, one JSON object a line
-    :param plugins: Neutron's plugins, the core plugin among them
+    :param path: the file, with one JSON object a line
+    :param plugins: Neutron's plugins, including the core plugin
     """
     lock = threading.Lock()
     calls = Calls()
-    # Open as long as the process lives.
+    # The file stays open until the process ends.
     lines = open(path, 'a')
 
     def record(plugin, name, arguments):
@@ -46,7 +46,7 @@ def record_to(path, plugins):
             lines.flush()
 
     for plugin in plugins:
-        # Plugins are proxies: their own type is no help.
+        # Plugins are proxies: type() would return the proxy's class.
         kind = plugin.__class__
         for name in filter(CHANGES.match, dir(kind)):
             if inspect.isroutine(getattr(kind, name)):
@@ -59,7 +59,7 @@ def _recorded(plugin, name, calls, record):
 
     @functools.wraps(method)
     def recorded(*arguments, **options):
-        # What a plugin then calls, of another plugin's too, is its own doing.
+        # Do not record nested calls, which a plugin makes by itself.
         if (calls.depth == 0 and arguments and isinstance(
                 arguments[0], neutron_context.ContextBase)):
             record(plugin, name, arguments)

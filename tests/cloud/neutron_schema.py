@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes Neutron's database: ``neutron_schema.py URL``.
+"""Create Neutron's database: ``neutron_schema.py URL``.
 
-Neutron's migrations don't run on SQLite, so the tables are created from its
+Neutron's migrations do not run on SQLite, so the tables are created from its
 models.
 """
 
@@ -12,7 +12,7 @@ import sqlalchemy
 
 
 def main():
-    """Create the tables that the command line asks for."""
+    """Create the tables in the database of the command line."""
     url, = sys.argv[1:]
     head.get_metadata().create_all(sqlalchemy.create_engine(url))
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs all of Nova in one process.
+"""Run all of Nova in one process.
 
 ``nova_process.py ROOT CONF HOST,... PASTE=PORT...`` starts conductor,
 scheduler, a compute service for each host, and one API for each paste file.
-To the first API, and to the hypervisor, faults come as they are demanded in
-the state directory ROOT.
+The first API and the hypervisor suffer the faults that tests request in the
+state directory ROOT.
 """
 
-# Before anything of Nova.
+# This must run before any import of Nova.
 from tests.cloud import concurrency; concurrency.choose('nova')  # noqa
 
 import pathlib
@@ -61,7 +61,7 @@ def start_services(hosts):
 
 
 def main():
-    """Run what the command line asks for."""
+    """Run the services and APIs of the command line."""
     root, conf, hosts, *endpoints = sys.argv[1:]
     files = layout.Layout(pathlib.Path(root))
     sqlite.share()

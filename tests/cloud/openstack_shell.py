@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The openstack command line, without the start of a process for each command.
+"""Run commands of the openstack client without a new Python for each.
 
-Most of the time that a command takes goes into the import of clients of which
-it uses one. A server imports them once, and forks a process for each command:
-what a command leaves behind in its process, the next one never sees.
+A command spends most of its time importing clients of which it uses one. A
+server imports them once, and forks a process for each command, so that no
+command sees what another one left in its process.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ def run(arguments, environment):
 
     :param arguments: list of arguments (str)
     :param environment: the OS_* variables of the user (dict)
-    :returns: its exit status, and what it printed
+    :returns: its exit status, and its output
     """
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(PRELOAD)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who uses the cloud: projects, users and their roles."""
+"""The projects and users of the cloud, and the users' roles."""
 
 import dataclasses
 
 PROJECTS = ('demo', 'trove', 'service', 'other')
-# Keystone's bootstrap makes admin, manager, member, reader and service.
+# Keystone's bootstrap creates admin, manager, member, reader and service.
 ROLES = ('trove_admin',)
 
 
 @dataclasses.dataclass(frozen=True)
 class User:
-    """A user, the home project, and the roles in each project."""
+    """A user, its default project, and its roles in each project."""
 
     name: str
     project: str
@@ -18,7 +18,7 @@ class User:
 
 
 def password(user):
-    """Tell a user's password, which is no secret.
+    """Return a user's password, which is no secret.
 
     :param user: the user's name
     :returns: the password
@@ -26,7 +26,7 @@ def password(user):
     return f'{user}-password'
 
 
-# Made by Keystone's bootstrap.
+# Keystone's bootstrap creates this user.
 ADMIN = User('admin', 'admin', {'admin': ('admin',)})
 
 PEOPLE = (
@@ -34,8 +34,8 @@ PEOPLE = (
     User('reader', 'demo', {'demo': ('reader',)}),
     User('manager', 'demo', {'demo': ('manager',)}),
     User('stranger', 'other', {'other': ('member',)}),
-    # The Trove admin: at home in Trove's own project, and able to make
-    # servers in the tenant's.
+    # The Trove admin: creates servers in Trove's own project, and in the
+    # tenant's.
     User('trove', 'trove', {'trove': ('admin', 'service', 'trove_admin'),
                             'demo': ('member', 'trove_admin')}),
 )
@@ -48,7 +48,7 @@ EVERYBODY = (ADMIN, *PEOPLE, *SERVICES)
 
 
 def named(name):
-    """Find a user.
+    """Return the user with a name.
 
     :param name: the user's name
     :returns: a User

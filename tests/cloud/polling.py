@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts short the pauses in which Trove waits for other services."""
+"""Shorten the pauses in which Trove waits for other services."""
 
 from trove.common import utils
 
-# More would keep Nova and Neutron busy with answers.
+# A higher value would keep Nova and Neutron busy with polls.
 HASTE = 4
 
 
 def poll_hastily():
-    """Cut short the pauses between two looks, which are in Trove's code.
+    """Shorten the pauses between two polls, which Trove's code sets.
 
-    Nothing here takes as long as it does in a real cloud.
+    In this cloud nothing takes as long as in a real one.
     """
     build_polling_task = utils.build_polling_task
 

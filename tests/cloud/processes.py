@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts, finds and stops the processes of a cloud.
+"""Start, find and stop the processes of a cloud.
 
-Every process that is started here carries the state directory in its
-environment. What runs is read from /proc, never from files that an earlier
-run left behind: process ids get reused, and a run may be killed at any time.
+Every process has the state directory in its environment. The running processes
+are found in /proc, never by files of an earlier run: the system reuses process
+ids, and a run may be killed at any time.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def only_one(files):
     :raises Failed: if another command holds it
     """
     files.root.mkdir(parents=True, exist_ok=True)
-    # The kernel drops this lock with the process that holds it.
+    # The kernel releases this lock when the process that holds it ends.
     with files.lock.open('w') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,10 +57,10 @@ def only_one(files):
 
 
 def running(files):
-    """Find the cloud's processes.
+    """Return the cloud's processes.
 
     :param files: the cloud's Layout
-    :returns: a list of Running, by process id
+    :returns: a list of Running, sorted by process id
     """
     found = []
     for entry in pathlib.Path('/proc').iterdir():
@@ -72,7 +72,7 @@ def running(files):
 
 
 def _name_of(files, pid):
-    """Name the cloud's process with this id, or None if it isn't one."""
+    """Return the name of the cloud's process with an id, None for others."""
     mark = _mark(files, '')
     try:
         environ = pathlib.Path(f'/proc/{pid}/environ').read_bytes()
@@ -89,13 +89,14 @@ def _mark(files, name):
 
 
 def _environment(files, name, extra):
-    """The user's environment without OpenStack's settings, and ours."""
+    """Return the user's environment without OpenStack's settings, plus ours.
+    """
     kept = {key: value for key, value in os.environ.items()
             if not key.startswith(('OS_', 'PYTHON'))}
     variable, _, value = _mark(files, name).partition('=')
     return {
         **kept, **(extra or {}), variable: value,
-        # Neutron sets its process title, which may overwrite the mark.
+        # Neutron sets its process title, which could overwrite the mark.
         'SPT_NOENV': '1',
         'PYTHONWARNINGS': 'ignore',
     }
@@ -105,7 +106,7 @@ def spawn(files, name, arguments, environment=None):
     """Start a process that outlives this one.
 
     :param files: the cloud's Layout
-    :param name: what to call it; also names its log
+    :param name: the name of the process and of its log
     :param arguments: its command line
     :param environment: more environment variables
     :returns: its subprocess.Popen
@@ -123,10 +124,10 @@ def run(files, name, arguments, environment=None):
     """Run a process to its end.
 
     :param files: the cloud's Layout
-    :param name: what to call it; also names its log
+    :param name: the name of the process and of its log
     :param arguments: its command line
     :param environment: more environment variables
-    :raises Failed: if it exits with another status than 0
+    :raises Failed: if its exit status is not 0
     """
     process = spawn(files, name, arguments, environment)
     try:
@@ -141,14 +142,14 @@ def run(files, name, arguments, environment=None):
 
 
 def wait_for_url(files, name, process, url, seconds):
-    """Wait until a process answers at a URL.
+    """Wait until a process responds at a URL.
 
     :param files: the cloud's Layout
     :param name: the process's name
     :param process: its subprocess.Popen
-    :param url: where to ask; any answer but a 5xx will do
+    :param url: the URL; any response except a 5xx counts
     :param seconds: how long to wait
-    :raises Failed: if it ends, or doesn't answer in time
+    :raises Failed: if the process ends, or does not respond in time
     """
     wait_until(files, name, process, lambda: _answers(url), seconds)
 
@@ -159,9 +160,9 @@ def wait_until(files, name, process, is_ready, seconds):
     :param files: the cloud's Layout
     :param name: the process's name
     :param process: its subprocess.Popen
-    :param is_ready: a callable that returns whether it is
+    :param is_ready: a function that returns whether it is ready
     :param seconds: how long to wait
-    :raises Failed: if it ends, or is not ready in time
+    :raises Failed: if the process ends, or is not ready in time
     """
     deadline = time.monotonic() + seconds
     while not is_ready():
@@ -189,7 +190,7 @@ def stop(files):
 
     :param files: the cloud's Layout
     :returns: the list of Running that were stopped
-    :raises Failed: if some don't end
+    :raises Failed: if some do not end
     """
     stopped = running(files)
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -208,11 +209,11 @@ def stop(files):
 
 
 def kill(files, name):
-    """Kill the processes of one name, and wait for their end.
+    """Kill the processes with a name, and wait for their end.
 
     :param files: the cloud's Layout
     :param name: the name
-    :raises Failed: if there is none, or it doesn't end
+    :raises Failed: if there is none, or if one does not end
     """
     deadline = time.monotonic() + STOP_SECONDS
     found = send(files, name, signal.SIGKILL)
@@ -224,7 +225,7 @@ def kill(files, name):
 
 @contextlib.contextmanager
 def paused(files, name):
-    """Have the processes of one name do nothing while in the context.
+    """Stop the processes with a name (SIGSTOP) while in the context.
 
     :param files: the cloud's Layout
     :param name: the name
@@ -238,12 +239,12 @@ def paused(files, name):
 
 
 def send(files, name, number):
-    """Send a signal to the processes of one name.
+    """Send a signal to the processes with a name.
 
     :param files: the cloud's Layout
     :param name: the name
     :param number: the signal's number
-    :returns: the list of Running that it was sent to
+    :returns: the list of Running to which it was sent
     :raises Failed: if there is none
     """
     found = [process for process in running(files) if process.name == name]
@@ -255,7 +256,7 @@ def send(files, name, number):
 
 
 def _send(files, process, number):
-    """Send a signal, but never to a process that took over the id."""
+    """Send a signal, but never to another process that got the same id."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(process.pid)
         try:
@@ -266,30 +267,30 @@ def _send(files, process, number):
 
 
 def tail(log, lines=30):
-    """Read the end of a log.
+    """Return the end of a log.
 
     :param log: its path
-    :param lines: how many lines at most
-    :returns: text that names the log and ends it
+    :param lines: the most lines
+    :returns: the log's path and its last lines, as text
     """
     text = log.read_text(errors='replace').splitlines()[-lines:]
     return '\n'.join([f'The end of {log}:', *text])
 
 
 def free_ports(names):
-    """Pick a port of 127.0.0.1 for each name.
+    """Choose a free port of 127.0.0.1 for each name.
 
-    :param names: what needs a port
+    :param names: the names
     :returns: a dict of name to port
-    :raises Failed: if there are not enough
+    :raises Failed: if there are not enough ports
     """
-    # Below the range from which the kernel takes the ports of outgoing
-    # connections: one of those could take a port between this check and the
-    # start of the service.
+    # Prefer ports below the range from which the kernel chooses the ports of
+    # outgoing connections: such a connection could take a port between this
+    # check and the start of the service.
     limits = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
     end = int(limits.read_text().split()[0])
     below = range(1025, end)
-    # At random, as another cloud may be picking ports at the same time.
+    # Choose at random, as another cloud may choose ports at the same time.
     candidates = itertools.chain(random.sample(below, len(below)),
                                  range(end, 65536))
     names = list(names)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells the user what is done, and how long it took."""
+"""Print the steps that are done, and how long each took."""
 
 import contextlib
 import time
 
 
 class Progress:
-    """Prints one line for each step that ends, from any thread."""
+    """Print one line for each step that ends, from any thread."""
 
     def __init__(self):
         self._start = time.monotonic()
@@ -17,14 +17,14 @@ class Progress:
         :param text: what happened
         """
         elapsed = time.monotonic() - self._start
-        # One write a line: other threads print too.
+        # Write the line in one call, as other threads print, too.
         print(f'{elapsed:6.1f} s  {text}\n', end='', flush=True)
 
     @contextlib.contextmanager
     def step(self, title):
-        """Time a step, and print it when it succeeded.
+        """Measure a step, and print it if it succeeds.
 
-        :param title: what is being done
+        :param title: what the step does
         """
         start = time.monotonic()
         yield

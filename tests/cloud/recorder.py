@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes down which methods the API of Nova or Cinder dispatches.
+"""Record the controller methods that the API of Nova or Cinder dispatches.
 
-This is the tests' witness, not a part of the guard: a request that was
-refused in time leaves no line.
+The tests use the record as their witness: a request that the guard refused in
+time leaves no line.
 """
 
 import inspect
@@ -11,7 +11,7 @@ import threading
 import time
 
 IDS = ('id', 'server_id', 'volume_id', 'snapshot_id')
-# What OpenStack 2025.1 and 2025.2 have by another name.
+# Names of methods in OpenStack 2025.1 and 2025.2, and their newer names.
 RENAMED = {
     '_action_confirm_resize': '_confirm_resize',
     '_action_create_image': '_create_image',
@@ -29,13 +29,13 @@ WHO = ('user_id', 'project_id', 'service_user_id')
 def record_to(path, resource, context):
     """Write a line to a file before each controller method is dispatched.
 
-    :param path: the file, one JSON object a line
+    :param path: the file, with one JSON object a line
     :param resource: the service's class Resource, which dispatches
-    :param context: the name of the service's context in a request's environ
+    :param context: the key of the service's context in a request's environ
     """
     dispatch = resource.dispatch
     lock = threading.Lock()
-    # Open as long as the process lives.
+    # The file stays open until the process ends.
     lines = open(path, 'a')
 
     def recorded_dispatch(self, method, request, action_args):
@@ -50,17 +50,17 @@ def record_to(path, resource, context):
 
 
 def named(method):
-    """Name what is dispatched.
+    """Return the names of a controller and its method.
 
-    :param method: as Resource.dispatch has it
+    :param method: the argument of Resource.dispatch
     :returns: (name of the controller's class, name of its method)
     """
     if hasattr(method, '__self__'):
         controller = method.__self__
         name = inspect.unwrap(method.__func__).__name__
     else:
-        # What Cinder, and Nova 2025.1, make to choose by microversion when it
-        # is called.
+        # A function of Cinder and Nova 2025.1 that chooses the method by
+        # microversion when it is called.
         chosen = inspect.getclosurevars(method).nonlocals
         controller, name = chosen['self'], chosen['key']
     return type(controller).__name__, RENAMED.get(name, name)

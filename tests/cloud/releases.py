@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The releases of OpenStack that the cloud can be of."""
+"""The releases of OpenStack that the cloud supports."""
 
 import os
 
@@ -8,20 +8,20 @@ from tests.cloud import processes
 
 VARIABLE = 'NOVA_TROVE_GUARD_RELEASE'
 NEWEST = '2026.2'
-# Each release's own pins, by its name.
+# The file of pinned versions of each release.
 CONSTRAINTS = {path.stem: path for path in sorted(
     (layout.HERE / 'constraints').glob('*.txt'))}
 
 
 def of_environment():
-    """Tell which release this user wants.
+    """Return the release in the environment.
 
-    :returns: what $NOVA_TROVE_GUARD_RELEASE says, else the newest release
-    :raises processes.Failed: if there are no constraints of it
+    :returns: $NOVA_TROVE_GUARD_RELEASE, else the newest release
+    :raises processes.Failed: if there are no constraints for it
     """
     release = os.environ.get(VARIABLE) or NEWEST
     if release not in CONSTRAINTS:
         raise processes.Failed(
-            f'{VARIABLE} is {release}, which is none of the releases there '
-            f'are: {", ".join(CONSTRAINTS)}.')
+            f'{VARIABLE} is {release}, which is not supported. Use one of '
+            f'{", ".join(CONSTRAINTS)}.')
     return release

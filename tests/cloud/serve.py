@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves one WSGI application: ``serve.py ROOT SERVICE MODULE:NAME PORT``.
+"""Serve one WSGI application: ``serve.py ROOT SERVICE MODULE:NAME PORT``.
 
-To its requests faults come as they are demanded of SERVICE in the state
+The application suffers the faults that tests request for SERVICE in the state
 directory ROOT.
 """
 
@@ -20,7 +20,7 @@ THREADS = 8
 
 
 def server(application, port):
-    """Make a server of an application.
+    """Return a server for an application.
 
     :param application: a WSGI application
     :param port: the port of 127.0.0.1
@@ -48,7 +48,7 @@ def serve_all(servers):
 
 
 def main():
-    """Serve what the command line names."""
+    """Serve the application of the command line."""
     root, service, application, port = sys.argv[1:]
     module, _, name = application.partition(':')
     # Some services parse the command line when they are imported.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to prepare and start each service."""
+"""Prepare and start each service."""
 
 import dataclasses
 import functools
@@ -29,8 +29,9 @@ SAMPLES = layout.REPOSITORY / 'paste'
 class Services:
     """The services of one cloud.
 
-    Each public method prepares and starts one, waits until it answers and
-    returns its process id; processes.Failed is raised if that fails.
+    Each public method prepares and starts one service, waits until it
+    responds, and returns its process id. It raises processes.Failed if one of
+    these fails.
 
     :param files: the cloud's Layout
     :param ports: a dict of service name to port, for all of NAMES
@@ -67,7 +68,7 @@ class Services:
                            OS_KEYSTONE_CONFIG_DIR=conf)
 
     def placement(self):
-        """Start Placement, which makes its database by itself."""
+        """Start Placement, which creates its database itself."""
         return self._serve(
             'placement', 'placement.wsgi.api:application',
             OS_PLACEMENT_CONFIG_DIR=self.files.conf('placement'))
@@ -95,7 +96,7 @@ class Services:
                         self.files.python, '-m', 'tests.cloud.neutron_schema',
                         f'sqlite:///{database}']))
             databases.add_agents(database, HOSTS)
-        with self.progress.step('neutron answers'):
+        with self.progress.step('neutron is up'):
             process = processes.spawn(
                 self.files, 'neutron',
                 [self.files.python, '-m', 'tests.cloud.neutron_process',
@@ -115,7 +116,7 @@ class Services:
             manage = self._tool('cinder-manage', '--config-file', conf)
             databases.fill(self.files, ['cinder'],
                            lambda: manage('db', 'sync'))
-        with self.progress.step('cinder answers'):
+        with self.progress.step('cinder is up'):
             process = processes.spawn(
                 self.files, 'cinder',
                 [self.files.python, '-m', 'tests.cloud.cinder_process',
@@ -133,7 +134,7 @@ class Services:
                     self._migrate_trove, name))
 
     def _migrate_trove(self, name):
-        # Its configuration comes later, when projects have ids.
+        # Trove's configuration is written later: it has ids of projects.
         connection = f'sqlite:///{self.files.database(name)}'
         processes.run(
             self.files, 'setup-trove-manage',
@@ -141,11 +142,11 @@ class Services:
             {'OS_DATABASE__CONNECTION': connection})
 
     def trove(self, name):
-        """Start a Trove deployment; Keystone must answer.
+        """Start a Trove deployment; Keystone must be up.
 
         :param name: the deployment's name
         """
-        with self.progress.step(f'{name} answers'):
+        with self.progress.step(f'{name} is up'):
             return troves.start(self.files, name, troves.FIRST_HOST,
                                 self.ports[name])
 
@@ -162,10 +163,10 @@ class Services:
             manage('cell_v2', 'create_cell', '--name', 'cell1')
 
     def nova(self):
-        """Start Nova; Keystone, Placement and Neutron must answer."""
+        """Start Nova; Keystone, Placement and Neutron must be up."""
         endpoints = {'nova': SAMPLES / 'api-paste.ini',
                      'nova-unguarded': self._stock_paste}
-        with self.progress.step('nova answers'):
+        with self.progress.step('nova is up'):
             process = processes.spawn(
                 self.files, 'nova',
                 [self.files.python, '-m', 'tests.cloud.nova_process',
@@ -185,7 +186,7 @@ class Services:
         return self.files.venv / 'etc' / 'nova' / 'api-paste.ini'
 
     def _tool(self, name, *options):
-        """Make a function that runs a command line tool."""
+        """Return a function that runs a command line tool."""
         path = self.files.venv / 'bin' / name
 
         def call(*arguments):
@@ -195,7 +196,7 @@ class Services:
 
     def _serve(self, name, application, **environment):
         port = self.ports[name]
-        with self.progress.step(f'{name} answers'):
+        with self.progress.step(f'{name} is up'):
             process = processes.spawn(
                 self.files, name,
                 [self.files.python, '-m', 'tests.cloud.serve',

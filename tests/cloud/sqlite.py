@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets the many threads of a service share SQLite files.
+"""Let the threads of a service share SQLite files.
 
-Out of the box each transaction begins as a reading one. When it comes to
-write after another has written, SQLite refuses at once with "database is
-locked", however long the busy time-out is. So let readers read beside a
-writer (write-ahead log), and let writers queue from their first statement.
-Where threads are eventlet's, they queue outside SQLite: a wait inside would
-stop them all, the writer that is waited for included.
+By default, each transaction begins as a reading one. If it then writes after
+another transaction has written, SQLite refuses at once with "database is
+locked", no matter how long the busy time-out is. So this module lets readers
+read beside a writer (write-ahead log), and makes writers queue at their first
+statement. Green threads (eventlet) queue outside SQLite: a wait inside would
+stop all of them, including the writer for which they wait.
 """
 
 import sqlite3
@@ -30,8 +30,8 @@ def share():
     event.listen(sqlalchemy.Engine, 'connect', _set_up_connection)
     event.listen(sqlalchemy.Engine, 'begin', _begin)
 
-    # The factory knows whether a transaction is a writer's, SQLAlchemy's
-    # events don't.
+    # Only the factory knows whether a transaction writes; SQLAlchemy's events
+    # do not.
     factory = enginefacade._AbstractTransactionFactory
     create_connection = factory._create_connection
     create_session = factory._create_session
@@ -53,13 +53,13 @@ def share():
 
 
 def retry(module, *names):
-    """Have functions begin again when SQLite refuses them.
+    """Call functions again if SQLite refuses them.
 
-    For those who don't tell a writer's transaction from a reader's.
+    This is for code that does not declare whether a transaction writes.
 
-    :param module: the module that they are in
-    :param names: the names of functions that can be called again, being one
-        transaction each
+    :param module: the module of the functions
+    :param names: their names; each function must be one transaction, so that
+        it can be called again
     """
     persistently = api.wrap_db_retry(
         max_retries=RETRIES, retry_interval=RETRY_SECONDS,
@@ -70,7 +70,7 @@ def retry(module, *names):
 
 
 def _set_up_connection(connection, _record):
-    # Nova 2026.2 won't have eventlet imported.
+    # Do not import eventlet here: Nova 2026.2 does not allow it.
     patcher = sys.modules.get('eventlet.patcher')
     is_green = patcher is not None and patcher.is_monkey_patched('thread')
     patience = 0 if is_green else BUSY_SECONDS
@@ -88,7 +88,7 @@ def _begin(connection):
 
 
 def _execute(connection, statement):
-    """Execute a statement, as soon as nobody has what it needs to lock."""
+    """Execute a statement; try again while another connection has a lock."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

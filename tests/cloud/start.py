@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Brings a fresh cloud up; runs in the virtual environment."""
+"""Start a fresh cloud; runs in the virtual environment."""
 
 from concurrent import futures
 import dataclasses
@@ -17,7 +17,7 @@ from tests.cloud import state
 
 
 def up(files, progress):
-    """Stop what an earlier run left, then start afresh.
+    """Stop the processes of an earlier run, and start a fresh cloud.
 
     :param files: the cloud's Layout
     :param progress: a Progress
@@ -43,7 +43,7 @@ def up(files, progress):
 
 
 def _clear(files):
-    """Remove what belongs to earlier runs."""
+    """Remove the files of earlier runs."""
     shutil.rmtree(files.run, ignore_errors=True)
     shutil.rmtree(files.logs, ignore_errors=True)
     for leftover in (files.state, files.faults, files.struck):
@@ -54,7 +54,7 @@ def _clear(files):
 
 
 def _start(files, progress):
-    """Start everything, side by side where nothing has to wait."""
+    """Start all services, in parallel as far as possible."""
     todo = services.Services(
         files, processes.free_ports(services.NAMES), progress)
     cloud = state.Cloud(files.root, todo.urls)
@@ -72,7 +72,7 @@ def _start(files, progress):
         try:
             _raise_first([*started.values(), filled])
         except BaseException:
-            # So that the others need not wait for their deadlines.
+            # Otherwise the others would wait for their deadlines.
             processes.stop(files)
             raise
     cloud = filled.result()
@@ -87,7 +87,7 @@ def _start(files, progress):
 
 
 def _fill(cloud, started, progress):
-    """Fill Keystone, then Glance and Neutron, as soon as each answers."""
+    """Fill Keystone, then Glance and Neutron, as soon as each is up."""
     started['keystone'].result()
     with progress.step('users and catalog made'):
         cloud = dataclasses.replace(cloud, projects=identity.fill(cloud))
@@ -102,7 +102,7 @@ def _fill(cloud, started, progress):
 
 
 def _start_nova(todo, started, filled):
-    """Start Nova when everything that it calls answers."""
+    """Start Nova as soon as the services that it calls are up."""
     for name in ('nova_databases', 'placement'):
         started[name].result()
     filled.result()
@@ -110,21 +110,22 @@ def _start_nova(todo, started, filled):
 
 
 def _start_trove(name, todo, started, filled):
-    """Start a Trove deployment when it has databases and Keystone."""
+    """Start a Trove deployment as soon as its databases and Keystone are up.
+    """
     started['trove_databases'].result()
     filled.result()
     return todo.trove(name)
 
 
 def _raise_first(pending):
-    """Wait for all, or for the first failure, which is raised."""
+    """Wait for all futures; raise the first failure at once."""
     done, _ = futures.wait(pending, return_when=futures.FIRST_EXCEPTION)
     for future in done:
         future.result()
 
 
 def _write_shells(files, cloud):
-    """Write what users source, and openstacksdk's clouds.yaml."""
+    """Write the users' openrc files, and openstacksdk's clouds.yaml."""
     clouds = {}
     for user in people.EVERYBODY:
         environment = cloud.environment(user)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The running cloud, as tests see it: ``cloud = state.load()``."""
+"""The running cloud, for tests: ``cloud = state.load()``."""
 
 import dataclasses
 import json
@@ -20,9 +20,9 @@ from tests.cloud import troves
 
 GUARDED = 'RegionOne'
 UNGUARDED = 'RegionUnguarded'
-# Its Trove makes servers in the users' projects, with the guarded Nova.
+# Its Trove creates servers in the users' projects, with the guarded Nova.
 USER = 'RegionUser'
-# Where one service has the guard and the others have not, or not any more.
+# In each of these, only one service has the guard.
 NOVA_GUARDED = 'RegionNovaGuarded'
 CINDER_GUARDED = 'RegionCinderGuarded'
 NEUTRON_GUARDED = 'RegionNeutronGuarded'
@@ -33,14 +33,14 @@ COMPUTE_API_VERSION = '2.96'
 
 @dataclasses.dataclass(frozen=True)
 class Cloud:
-    """Where a cloud's services are, and who can use them.
+    """The endpoints, projects and users of a cloud.
 
     :ivar root: the state directory
-    :ivar urls: a dict of service name to URL; nova, cinder and neutron are
+    :ivar urls: a dict of service name to URL. nova, cinder and neutron are
         the guarded endpoints, nova-unguarded, cinder-unguarded and
         neutron-unguarded the stock ones; trove and trove-user are the Trove
-        deployments, whose URLs and Cinder's lack the project's id; keystone
-        includes /v3
+        deployments. The URLs of Trove and Cinder do not include the project's
+        id; Keystone's includes /v3
     :ivar projects: a dict of project name to id
     """
 
@@ -64,14 +64,14 @@ class Cloud:
         return self.urls['nova-unguarded']
 
     def environment(self, user):
-        """What a user's shell must export.
+        """Return the environment variables that a user's shell exports.
 
         :param user: a people.User
         :returns: a dict of environment variables
         """
         return {
-            # openstacksdk reads from here that there are many regions, and
-            # only then accepts --os-region-name.
+            # openstacksdk accepts --os-region-name only if this file lists
+            # several regions.
             'OS_CLIENT_CONFIG_FILE': str(
                 layout.Layout(self.root).clouds_yaml),
             'OS_CLOUD': user.name,
@@ -87,12 +87,12 @@ class Cloud:
         }
 
     def session(self, user, project=None, service=None):
-        """Make a session of a user.
+        """Return a session of a user.
 
         :param user: the user's name
-        :param project: a project's name; None for the user's home
-        :param service: the name of a user whose token goes along as the
-            service token; None for none
+        :param project: a project's name; None for the user's default project
+        :param service: the name of a user whose token is sent as the service
+            token; None for none
         :returns: a keystoneauth1 Session
         """
         auth = self._password(user, project)
@@ -102,7 +102,7 @@ class Cloud:
         return keystone_session.Session(auth=auth)
 
     def connection(self, user, region=GUARDED, **session):
-        """Make an openstacksdk connection of a user.
+        """Return an openstacksdk connection of a user.
 
         :param user: the user's name
         :param region: one of REGIONS
@@ -113,7 +113,7 @@ class Cloud:
             session=self.session(user, **session), region_name=region)
 
     def trove(self, user, region=GUARDED, url=None, **session):
-        """Make a Trove client of a user.
+        """Return a Trove client of a user.
 
         :param user: the user's name
         :param region: GUARDED, for servers in Trove's project, or USER, for
@@ -131,14 +131,13 @@ class Cloud:
     def start_trove(self, deployment, host=troves.FIRST_HOST, **options):
         """Start a process of a Trove deployment.
 
-        That is either the one that was killed, at its URL, or another one,
-        which shares the deployment's database and has API, task manager,
-        conductor and guests of its own.
+        By default, restart the process that was killed, at its URL. With
+        another host, start another process, which shares the deployment's
+        database and has its own API, task manager, conductor and guests.
 
         :param deployment: 'trove' or 'trove-user'
-        :param host: the name of the task manager's host, an address; another
-            than the default's for another process
-        :param options: of [trove_guard], where they differ
+        :param host: the name of the task manager's host, an address
+        :param options: options of [trove_guard] that differ
         :returns: the URL of the process's API, without the project's id
         :raises processes.Failed: if it does not start
         """
@@ -154,13 +153,13 @@ class Cloud:
         """Kill a process of a Trove deployment, as kill -9 does.
 
         :param deployment: 'trove' or 'trove-user'
-        :param host: what start_trove() was called with
+        :param host: the host with which start_trove() was called
         """
         processes.kill(layout.Layout(self.root),
                        troves.process_name(deployment, host))
 
     def faults(self, **demanded):
-        """Have things go wrong while in the context.
+        """Request faults while in the context.
 
         Contexts must not overlap.
 
@@ -179,10 +178,10 @@ class Cloud:
 
 
 class _WithServiceToken(service_token.ServiceTokenAuthWrapper):
-    """Finds services as the user does, with any keystoneauth1.
+    """Find services as the user does, with any keystoneauth1.
 
-    Before 2026.2 the base class does not say which versions there are, and
-    openstacksdk takes that for none.
+    Before 2026.2, the base class does not return the versions of a service,
+    and openstacksdk assumes that there are none.
     """
 
     def get_endpoint_data(self, session, **options):
@@ -193,9 +192,9 @@ class _WithServiceToken(service_token.ServiceTokenAuthWrapper):
 
 
 def load(root=None):
-    """Find the cloud that runs.
+    """Return the running cloud.
 
-    :param root: its state directory; None for this environment's
+    :param root: its state directory; None for that of the environment
     :returns: a Cloud
     :raises FileNotFoundError: if no cloud is up
     """
@@ -206,7 +205,7 @@ def load(root=None):
 
 
 def save(files, cloud, pids):
-    """Write down what runs, whole or not at all.
+    """Write the state of the cloud atomically.
 
     :param files: the cloud's Layout
     :param cloud: a Cloud

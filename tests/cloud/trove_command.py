@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command of Trove's as it is, but for the pauses of its polling.
+"""Run one of Trove's commands unchanged, except for shorter polling pauses.
 
 ``trove_command.py NAME ARGUMENT...``, with the name of a console script such
 as trove-taskmanager.
 """
 
-# Before anything else: it patches Python for eventlet, as Trove has it.
+# Import this first: it patches Python for eventlet, as in Trove's commands.
 import trove.cmd  # noqa: F401
 
 from importlib import metadata
@@ -15,7 +15,7 @@ from tests.cloud import polling
 
 
 def main():
-    """Run what the command line asks for."""
+    """Run the command of the command line."""
     name, *arguments = sys.argv[1:]
     command, = metadata.entry_points(group='console_scripts', name=name)
     run = command.load()

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs all of a Trove deployment in one process.
+"""Run all of a Trove deployment in one process.
 
 ``trove_process.py ROOT CONF DEPLOYMENT HOST PORT [OPTION=VALUE...]`` starts
 the API, the conductor, a task manager under the name of HOST, and the
-deployment's guests, to whom faults come as they are demanded in the state
-directory ROOT. An OPTION is one of [trove_guard]. Several
-of these processes may share the deployment's database; each has a message bus
-of its own, so that what one's API accepts, its own task manager does.
+deployment's guests, which suffer the faults that tests request in the state
+directory ROOT. An OPTION is one of [trove_guard].
+
+Several such processes may share the deployment's database. Each has its own
+message bus, so that its own task manager runs the calls that its API accepts.
 """
 
-# Before anything of Trove.
+# This must run before any import of Trove.
 from tests.cloud import concurrency; concurrency.choose('trove')  # noqa
 
 import pathlib
@@ -53,12 +54,12 @@ def start_services(conf):
                 manager=conf.taskmanager_manager,
                 topic=conf.taskmanager_queue,
                 rpc_api_version=task_api.API.API_LATEST_VERSION)):
-        # They don't return: each runs its periodic tasks.
+        # start() does not return: it runs periodic tasks.
         in_background(one.start)
 
 
 def in_background(function):
-    """Run a function as long as the process lives.
+    """Run a function in a thread until the process ends.
 
     :param function: what to call
     """
@@ -66,12 +67,12 @@ def in_background(function):
 
 
 def main():
-    """Run what the command line asks for."""
+    """Run the services of the command line."""
     root, conf_file, deployment, host, port, *options = sys.argv[1:]
     sqlite.share()
     sqlite.retry(db_api, 'save', 'delete', 'delete_all', 'update_all')
     polling.poll_hastily()
-    # What follows reads the command line.
+    # Trove reads the command line.
     sys.argv[1:] = ['--config-file', conf_file]
     conf = common.initialize()
     conf.set_override('host', host)

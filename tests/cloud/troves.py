@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the processes of Trove deployments."""
+"""Start the processes of Trove deployments."""
 
 from tests.cloud import processes
 
-# Trove takes nothing but an address as the name of a host.
+# Trove accepts only an address as the name of a host.
 FIRST_HOST = '127.0.0.1'
 START_SECONDS = 120
 
 
 def process_name(deployment, host):
-    """Name the process of a deployment on a host.
+    """Return the name of the process of a deployment on a host.
 
     :param deployment: the deployment's name
     :param host: its task manager's host
@@ -19,15 +19,15 @@ def process_name(deployment, host):
 
 
 def start(files, deployment, host, port, options=None):
-    """Start a process of a deployment, and wait until it answers.
+    """Start a process of a deployment, and wait until it responds.
 
     :param files: the cloud's Layout
     :param deployment: the deployment's name
     :param host: the name of its task manager's host, an address
     :param port: the port of its API on 127.0.0.1
-    :param options: (dict) of [trove_guard], where they differ
+    :param options: options of [trove_guard] that differ (dict)
     :returns: its process id
-    :raises processes.Failed: if it ends, or doesn't answer
+    :raises processes.Failed: if it ends, or does not respond
     """
     name = process_name(deployment, host)
     process = processes.spawn(files, name, [
