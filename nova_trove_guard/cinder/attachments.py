@@ -98,7 +98,7 @@ class ServerProof:
 def _asked(call: calls.Call, name: str) -> typing.Any:
     """Return an attribute of a request for an attachment, None for none."""
     try:
-        attachment, = documents.below(call.document, ('attachment',), dict)
+        attachment, = documents.values_at(call.document, ('attachment',), dict)
     except documents.Unreadable:
         return None
     return attachment.get(name)

@@ -51,7 +51,7 @@ def read(environ: documents.Environ) -> calls.Call | None:
         if identifier is None or segments[0] not in operations.UNKNOWN:
             return None
         operation = operations.UNKNOWN[segments[0]]
-    document, is_readable = documents.said(environ, operation.has_body)
+    document, is_readable = documents.read_body(environ, operation.has_body)
     if operation is operations.ACTION:
         operation, is_readable = calls.action(
             document, operations.ACTIONS[segments[0]],

@@ -43,20 +43,20 @@ def ask(application: services.Application, call: calls.Call,
         _replace(environ, identifier or '', target.nonexistent,
                  frozenset(filter(None, call.identifiers(target))))
     elif target.secret is not None:
-        if not documents.lacks(call.document, target.secret):
-            _send(environ, documents.replaced(
+        if not documents.is_absent(call.document, target.secret):
+            _send(environ, documents.with_value(
                 call.document, target.secret, target.nonexistent))
     elif target.where is None:
         segments = environ['PATH_INFO'].split('/')
         segments[call.position] = target.nonexistent
         environ['PATH_INFO'] = '/'.join(segments)
     elif target.query is not None:
-        document = documents.in_query(call.query, target.query)
+        document = documents.from_query(call.query, target.query)
         parameters = webob.Request(environ).GET
-        parameters[target.query] = jsonutils.dumps(documents.replaced(
+        parameters[target.query] = jsonutils.dumps(documents.with_value(
             document, target.where, target.nonexistent))
     else:
-        _send(environ, documents.replaced(
+        _send(environ, documents.with_value(
             call.document, target.where, _without(
                 call.document, target, identifier)))
     response = webob.Request(environ).get_response(application)
@@ -77,7 +77,7 @@ def _without(document: typing.Any, target: calls.Target,
     if target.separator is None:
         return target.nonexistent
     assert target.where is not None
-    text, = documents.below(document, target.where)
+    text, = documents.values_at(document, target.where)
     return target.separator.join(
         target.nonexistent if each == identifier else each
         for each in text.split(target.separator))
@@ -96,7 +96,7 @@ def _replace(environ: documents.Environ, identifier: str, other: str,
         document = documents.parsed(documents.body(environ))
     except documents.Unreadable:
         return  # The service can't read the body, either.
-    _send(environ, documents.exchanged(document, in_body, other))
+    _send(environ, documents.replace_strings(document, in_body, other))
 
 
 def _send(environ: documents.Environ, document: typing.Any) -> None:

@@ -230,19 +230,19 @@ class Call:
         """
         if target.where is None:
             return (self.identifier,)
-        document = (documents.in_query(self.query, target.query)
+        document = (documents.from_query(self.query, target.query)
                     if target.query else self.document)
-        if target.is_optional and documents.lacks(document, target.where):
+        if target.is_optional and documents.is_absent(document, target.where):
             return ()
         if target.separator is not None:
             separator = target.separator
-            return [identifier for text in documents.below(
+            return [identifier for text in documents.values_at(
                         document, target.where) if text
                     for identifier in text.strip(separator).split(separator)]
         if target.split is None:
-            return documents.below(document, target.where)
+            return documents.values_at(document, target.where)
         return itertools.chain.from_iterable(map(
-            target.split, documents.below(document, target.where, object)))
+            target.split, documents.values_at(document, target.where, object)))
 
     def written(self, named: Named) -> str | None:
         """Return an identifier as it is written in the request.

@@ -61,7 +61,7 @@ def body(environ: Environ) -> bytes:
     return content
 
 
-def said(environ: Environ, has_say: bool) -> tuple[typing.Any, bool]:
+def read_body(environ: Environ, parse: bool) -> tuple[typing.Any, bool]:
     """Return the parsed body of a request, and whether it could be parsed.
 
     The body is read even if it is not parsed, because the service reads the
@@ -69,13 +69,13 @@ def said(environ: Environ, has_say: bool) -> tuple[typing.Any, bool]:
     that holds back the last byte could choose how long after the guard's
     lookup the service acts.
 
-    :param has_say: whether to parse it; if not, None is returned for it
+    :param parse: whether to parse it; if not, None is returned for it
     :raises OSError: if the client disconnects before the end
     :raises webob.exc.HTTPException: if a filter in front of the guard limits
         the body
     """
     content = body(environ)
-    if not has_say:
+    if not parse:
         return None, True
     try:
         return parsed(content), True
@@ -96,7 +96,7 @@ def parsed(content: bytes) -> typing.Any:
         raise Unreadable from error
 
 
-def in_query(query: str, parameter: str) -> typing.Any:
+def from_query(query: str, parameter: str) -> typing.Any:
     """Return the JSON document in a query parameter, parsed as Nova does.
 
     See AssistedVolumeSnapshotsController.delete in
@@ -111,8 +111,8 @@ def in_query(query: str, parameter: str) -> typing.Any:
         raise Unreadable from error
 
 
-def below(document: typing.Any, keys: Keys,
-          kind: type = str) -> Iterator[typing.Any]:
+def values_at(document: typing.Any, keys: Keys,
+              kind: type = str) -> Iterator[typing.Any]:
     """Yield the values to which a chain of keys leads in a document.
 
     :param kind: the type that each value must have
@@ -133,10 +133,10 @@ def below(document: typing.Any, keys: Keys,
     else:
         raise Unreadable
     for item in items:
-        yield from below(item, rest, kind)
+        yield from values_at(item, rest, kind)
 
 
-def lacks(document: typing.Any, keys: Keys) -> bool:
+def is_absent(document: typing.Any, keys: Keys) -> bool:
     """Return whether a chain of keys leads to nothing, or to a null."""
     for key in keys:
         if not isinstance(document, dict):
@@ -145,13 +145,13 @@ def lacks(document: typing.Any, keys: Keys) -> bool:
     return document is None
 
 
-def replaced(document: typing.Any, keys: Keys, value: str) -> typing.Any:
+def with_value(document: typing.Any, keys: Keys, value: str) -> typing.Any:
     """Return a copy of a document in which a chain of keys has another value.
     """
     if not keys:
         return value
     key, *rest = keys
-    return document | {key: replaced(document[key], rest, value)}
+    return document | {key: with_value(document[key], rest, value)}
 
 
 def strings(document: typing.Any,
@@ -173,14 +173,14 @@ def strings(document: typing.Any,
             yield value
 
 
-def exchanged(document: typing.Any, some: Collection[str],
-              other: str) -> typing.Any:
+def replace_strings(document: typing.Any, some: Collection[str],
+                    other: str) -> typing.Any:
     """Return a copy of a document in which one string replaces some."""
     if isinstance(document, dict):
-        return {key: exchanged(value, some, other)
+        return {key: replace_strings(value, some, other)
                 for key, value in document.items()}
     if isinstance(document, list):
-        return [exchanged(value, some, other) for value in document]
+        return [replace_strings(value, some, other) for value in document]
     if isinstance(document, str) and document in some:
         return other
     return document

@@ -184,7 +184,7 @@ class TroveGuard:
         if (operation.is_of_services and not operation.needs_proof and
                 judge.may_with_any_resource(operation)):
             return undecided.with_outcome(
-                Outcome.ALLOWED, rules.rule_of(operation))
+                Outcome.ALLOWED, rules.rule_name(operation))
         if self._service.refuses(operation, environ):
             return undecided.with_outcome(Outcome.SERVICE_REFUSES)
         try:
@@ -226,7 +226,7 @@ class TroveGuard:
                     return self._refuse_visibly(
                         faults.forbidden(call.operation, resource), call,
                         each, resource, judge, decision,
-                        rules.rule_of(call.operation))
+                        rules.rule_name(call.operation))
         decisive = opened or allowed
         if decisive is None:
             return undecided
@@ -237,7 +237,7 @@ class TroveGuard:
             return decision.with_outcome(
                 Outcome.BREAK_GLASS, rules.BREAK_GLASS)
         return decision.with_outcome(
-            Outcome.ALLOWED, rules.rule_of(call.operation))
+            Outcome.ALLOWED, rules.rule_name(call.operation))
 
     def _may(self, call: calls.Call, resource: resources.ManagedResource,
              judge: enforcement.Judge, environ: documents.Environ) -> bool:

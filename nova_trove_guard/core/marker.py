@@ -50,7 +50,7 @@ class WritesMetadata:
         """Return whether the body has the marker."""
         try:
             return any(key in metadata for metadata
-                       in documents.below(document, self.where, dict))
+                       in documents.values_at(document, self.where, dict))
         except documents.Unreadable:
             # The service's JSON schema refuses what is not an object.
             return False
@@ -58,7 +58,7 @@ class WritesMetadata:
     def may_change(self, document: typing.Any, item: str, key: str) -> bool:
         """Return whether the body has the marker, or the call replaces all."""
         try:
-            written, = documents.below(document, self.where, object)
+            written, = documents.values_at(document, self.where, object)
         except documents.Unreadable:
             return False
         keys = written if isinstance(written, dict) else ()

@@ -35,7 +35,7 @@ def redact(answer: webob.Response, redactor: services.Redactor,
     found: dict[Outcome, decisions.Decision] = {}
 
     def may_show(resource: resources.ManagedResource) -> bool:
-        rule = rules.rule_of(undecided.operation)
+        rule = rules.rule_name(undecided.operation)
         if judge.may(undecided.operation, resource):
             outcome = Outcome.ALLOWED
         elif judge.breaks_glass(resource):

@@ -16,7 +16,7 @@ from nova_trove_guard.core import services
 
 # The most identifiers in one statement. From 1000 on, MariaDB converts them
 # into a table (in_predicate_conversion_threshold).
-AT_A_TIME = 500
+BATCH_SIZE = 500
 
 # Returns the resources to which some identifiers of a kind lead, in one set.
 LookUp: typing.TypeAlias = Callable[[str, list[str]], services.Found]
@@ -33,8 +33,8 @@ def find(named: Collection[calls.Named], look_up: LookUp,
     for _, there in itertools.groupby(
             named, operator.attrgetter('target')):
         together = list(there)
-        for start in range(0, len(together), AT_A_TIME):
-            yield from _find(together[start:start + AT_A_TIME], look_up)
+        for start in range(0, len(together), BATCH_SIZE):
+            yield from _find(together[start:start + BATCH_SIZE], look_up)
 
 
 def _find(together: Sequence[calls.Named], look_up: LookUp,

@@ -19,7 +19,7 @@ _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 # The most strings in a call that the guard does not know. Neutron most likely
 # does not know it, either, and refuses it at no cost. More strings would make
 # the guard work harder than Neutron.
-MOST = 500
+MAX_STRINGS = 500
 
 
 def may_be_found(text: str | None) -> bool:
@@ -51,6 +51,6 @@ def anything(value: typing.Any) -> Iterable[str]:
     :raises documents.Unreadable: if there are too many
     """
     found = {text for text in documents.strings(value) if may_be_found(text)}
-    if len(found) > MOST:
+    if len(found) > MAX_STRINGS:
         raise documents.Unreadable
     return sorted(found)

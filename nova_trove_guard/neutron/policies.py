@@ -28,7 +28,7 @@ def list_rules() -> list[policy.RuleDefault]:
     """Return the guard's rules."""
     return [*(_SERVICE_API if rule.name == rules.SERVICE_API else rule
               for rule in rules.PRINCIPALS),
-            *rules.of_operations(operations.documented(), KIND)]
+            *rules.from_operations(operations.documented(), KIND)]
 
 
 def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
@@ -45,7 +45,7 @@ def get_enforcer() -> policy.Enforcer:
     The tools read the configuration themselves: run them with ``--config-file
     /etc/neutron/neutron.conf``.
     """
-    return enforcement.registered(policy.Enforcer(cfg.CONF), _defaults())
+    return enforcement.register_rules(policy.Enforcer(cfg.CONF), _defaults())
 
 
 def _defaults() -> list[policy.RuleDefault]:

@@ -61,7 +61,7 @@ def read(environ: documents.Environ) -> calls.Call | None:
         if environ['wsgi.input'] is limited:
             environ['wsgi.input'] = unlimited
         return None
-    document, is_readable = documents.said(environ, operation.has_body)
+    document, is_readable = documents.read_body(environ, operation.has_body)
     if operation is operations.PORT_UPDATE and _is_binding(document):
         operation = operations.PORT_UPDATE_BINDING
     if operation is operations.UNKNOWN:

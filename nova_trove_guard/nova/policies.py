@@ -15,7 +15,7 @@ KIND = 'server'
 def list_rules() -> list[policy.RuleDefault]:
     """Return the guard's rules."""
     return [*rules.PRINCIPALS,
-            *rules.of_operations(operations.documented(), KIND)]
+            *rules.from_operations(operations.documented(), KIND)]
 
 
 def enforcer(conf: cfg.ConfigOpts) -> enforcement.Enforcer:
@@ -32,7 +32,7 @@ def get_enforcer() -> policy.Enforcer:
     The tools read the configuration themselves: run them with ``--config-file
     /etc/nova/nova.conf``.
     """
-    return enforcement.registered(policy.Enforcer(cfg.CONF), _defaults())
+    return enforcement.register_rules(policy.Enforcer(cfg.CONF), _defaults())
 
 
 def _defaults() -> list[policy.RuleDefault]:

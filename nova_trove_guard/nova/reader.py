@@ -52,7 +52,7 @@ def read(environ: documents.Environ) -> calls.Call | None:
         if identifier is None or segments[0] not in _SERVER_COLLECTIONS:
             return None
         operation = operations.UNKNOWN
-    document, is_readable = documents.said(environ, operation.has_body)
+    document, is_readable = documents.read_body(environ, operation.has_body)
     if operation is operations.ACTION:
         operation, is_readable = calls.action(
             document, operations.ACTIONS, operations.UNKNOWN)
@@ -71,7 +71,8 @@ def _volume_update(document: typing.Any, volume_id: str) -> calls.Operation:
     (nova.api.openstack.compute.volume_attachments.VolumeAttachmentController).
     """
     try:
-        new_id, = documents.below(document, ('volumeAttachment', 'volumeId'))
+        new_id, = documents.values_at(
+            document, ('volumeAttachment', 'volumeId'))
     except documents.Unreadable:
         return operations.VOLUME_UPDATE
     return (operations.VOLUME_UPDATE if new_id == volume_id

@@ -69,7 +69,7 @@ def test_each_operation_has_a_rule_but_for_what_is_trove_s_alone():
 @pytest.mark.parametrize('operation', operations.operations().values(),
                          ids=lambda operation: operation.name)
 def test_each_operation_is_judged_by_a_rule_that_is_there(operation):
-    assert rules.rule_of(operation) in RULES
+    assert rules.rule_name(operation) in RULES
 
 
 def test_by_default_all_is_the_trove_admin_s_and_the_services():

@@ -93,7 +93,7 @@ class Verdict:
                 self.call.operation.targets or
                 self.call.operation.is_redacted):
             return None
-        return rules.rule_of(self.call.operation)
+        return rules.rule_name(self.call.operation)
 
     @property
     def why(self) -> str:

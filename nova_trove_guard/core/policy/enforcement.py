@@ -114,7 +114,7 @@ class Enforcer:
             return self._read()
 
     def _start_anew(self) -> None:
-        self._enforcer = registered(_Checked(self._conf), self._defaults)
+        self._enforcer = register_rules(_Checked(self._conf), self._defaults)
         self._enforcer.target_names = frozenset(itertools.chain.from_iterable(
             _target(resources.ManagedResource(kind, '', '', '', ''))
             for kind in self._kinds))
@@ -179,14 +179,14 @@ class Judge:
         A rule that refers to the resource never allows this. Without a
         resource each of its checks is false, and a "not" would make that true.
         """
-        rule = rules.rule_of(operation)
+        rule = rules.rule_name(operation)
         return (rule not in self._enforcer.about_resources and
                 self._allows(rule, {}))
 
     def may(self, operation: calls.Operation,
             resource: resources.ManagedResource) -> bool:
         """Return whether an operation on a resource is allowed."""
-        return self._allows(rules.rule_of(operation), _target(resource))
+        return self._allows(rules.rule_name(operation), _target(resource))
 
     def breaks_glass(self, resource: resources.ManagedResource) -> bool:
         """Return whether break-glass allows the principal to do anything."""
@@ -207,7 +207,7 @@ def _target(resource: resources.ManagedResource) -> dict[str, str]:
 _E = typing.TypeVar('_E', bound=policy.Enforcer)
 
 
-def registered(enforcer: _E, defaults: Iterable[policy.RuleDefault]) -> _E:
+def register_rules(enforcer: _E, defaults: Iterable[policy.RuleDefault]) -> _E:
     """Register rules with an enforcer of oslo.policy, and return it."""
     # The service's own enforcer already warns about its deprecated rules.
     enforcer.suppress_deprecation_warnings = True

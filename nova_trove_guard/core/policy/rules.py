@@ -49,13 +49,13 @@ PRINCIPALS = (
 )
 
 
-def rule_of(operation: calls.Operation) -> str:
+def rule_name(operation: calls.Operation) -> str:
     """Return the name of the rule for an operation."""
     return (TROVE_ADMIN if operation.is_trove_admins else
             PREFIX + operation.name)
 
 
-def of_operations(
+def from_operations(
         documented: Iterable[tuple[calls.Operation, str, str]], kind: str,
         ) -> list[policy.DocumentedRuleDefault]:
     """Return the rules for operations, sorted by name.
@@ -80,7 +80,7 @@ def of_operations(
             check = f'rule:{SERVICE_API}'
             remark = ' The service\'s own rule applies, too.'
         made.append(policy.DocumentedRuleDefault(
-            name=rule_of(operation), check_str=check, operations=where,
+            name=rule_name(operation), check_str=check, operations=where,
             description=f'{operation.description} (managed {kind}s only).'
                         f'{remark}'))
     return sorted(made, key=lambda rule: rule.name)

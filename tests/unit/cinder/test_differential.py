@@ -142,7 +142,7 @@ def test_nothing_guarded_reaches_a_managed_volume(cinder, request):
         assert operation is None or VOLUME not in repr(
             dispatch.arguments).lower() or not {
                 target.kind for target in operation.targets
-                if target.where is None or not documents.lacks(
+                if target.where is None or not documents.is_absent(
                     dispatch.arguments.get('body'), target.where)
             } & {'volume'}
 
