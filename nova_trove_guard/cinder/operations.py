@@ -10,7 +10,7 @@ mutating. Operations have Cinder's names of the calls, behind ``volume:``.
 For Cinder, too, the old consistency groups are groups, and their snapshots are
 group snapshots (``cinder.api.contrib.consistencygroups``).
 
-``is_of_services`` marks the calls that Nova makes for its servers. It never
+``used_by_services`` marks the calls that Nova makes for its servers. It never
 marks a call by which a tenant copies data or gives it away: only the Trove
 admin may make a volume, snapshot, backup, image or transfer from a managed
 volume, with or without a service token.
@@ -50,7 +50,7 @@ _volume = functools.partial(calls.Operation, targets=VOLUME)
 _snapshot = functools.partial(calls.Operation, targets=_SNAPSHOT)
 _backup = functools.partial(calls.Operation, targets=_BACKUP)
 _attachment = functools.partial(
-    calls.Operation, targets=_ATTACHMENT, is_of_services=True)
+    calls.Operation, targets=_ATTACHMENT, used_by_services=True)
 _transfer = functools.partial(calls.Operation, targets=_TRANSFER)
 _group = functools.partial(calls.Operation, targets=_GROUP)
 _group_snapshot = functools.partial(
@@ -75,7 +75,7 @@ UNKNOWN = {
     for collection in collections}
 ATTACHMENT_CREATE = calls.Operation(
     'volume:attachment_create', 'Attach a volume to its server',
-    has_body=True, is_of_services=True, needs_proof=True,
+    has_body=True, used_by_services=True, needs_proof=True,
     targets=(_uuid('volume', ('attachment', 'volume_uuid')),))
 # The body names the action: see nova_trove_guard.cinder.reader.
 ACTION = calls.Operation('volume:action', has_body=True)
@@ -172,7 +172,7 @@ ROUTES = {
         # Nova also deletes volumes, together with their server.
         'DELETE': _volume(
             'volume:delete', 'Delete a volume', _DELETE, action='delete',
-            is_of_services=True),
+            used_by_services=True),
     },
     '/volumes/{id}/action': {'POST': ACTION},
     '/volumes/{volume_id}/metadata': {
@@ -181,7 +181,7 @@ ROUTES = {
             'volume:metadata_create', 'Add metadata, except the marker',
             has_body=True, marker_effect=marker.WritesMetadata(('metadata',))),
         'PUT': _volume(
-            'volume:metadata_update_all', has_body=True, is_trove_admins=True,
+            'volume:metadata_update_all', has_body=True, trove_admin_only=True,
             marker_effect=marker.WritesMetadata(('metadata',), replaces=True)),
     },
     '/volumes/{volume_id}/metadata/{id}': {
@@ -284,7 +284,7 @@ ROUTES = {
         'GET': calls.Operation(
             'volume:attachment_detail',
             'List attachments with their connection information, which the '
-            'guard removes otherwise', action='read', is_of_services=True,
+            'guard removes otherwise', action='read', used_by_services=True,
             is_redacted=True),
     },
     '/attachments/summary': _LISTS,
@@ -385,13 +385,13 @@ ACTIONS = {
     'volumes': {
         'os-attach': _volume(
             'volume:attach', 'Record that a volume is attached',
-            is_of_services=True),
+            used_by_services=True),
         'os-begin_detaching': _volume(
             'volume:begin_detaching', 'Begin to detach a volume',
-            is_of_services=True),
+            used_by_services=True),
         'os-detach': _volume(
             'volume:detach', 'Record that a volume is detached',
-            is_of_services=True),
+            used_by_services=True),
         'os-extend': _volume('volume:extend', 'Extend a volume', _RESIZE),
         'os-extend_volume_completion': _volume(
             'volume:extend_volume_completion',
@@ -404,27 +404,27 @@ ACTIONS = {
         'os-initialize_connection': _volume(
             'volume:initialize_connection',
             'Connect a host to a volume, and show the connection information',
-            is_of_services=True),
+            used_by_services=True),
         'os-migrate_volume': _volume(
             'volume:migrate', 'Migrate a volume to another host'),
         'os-migrate_volume_completion': _volume(
             'volume:migrate_completion',
             'Complete a migration, which gives a volume the data of another',
-            is_of_services=True, targets=(*VOLUME, _uuid(
+            used_by_services=True, targets=(*VOLUME, _uuid(
                 'volume', ('os-migrate_volume_completion', 'new_volume')))),
         'os-reimage': _volume(
             'volume:reimage', 'Overwrite a volume with an image',
-            is_of_services=True),
+            used_by_services=True),
         'os-reserve': _volume(
             'volume:reserve', 'Reserve a volume for a server',
-            is_of_services=True),
+            used_by_services=True),
         'os-reset_status': _volume(
             'volume:reset_status', 'Set the state of a volume'),
         'os-retype': _volume(
             'volume:retype', 'Change the type of a volume'),
         'os-roll_detaching': _volume(
             'volume:roll_detaching', 'Undo the beginning of a detachment',
-            is_of_services=True),
+            used_by_services=True),
         'os-set_bootable': _volume(
             'volume:set_bootable', 'Change whether a volume is bootable'),
         'os-set_image_metadata': _volume(
@@ -432,13 +432,13 @@ ACTIONS = {
         'os-show_image_metadata': routing.PASS,
         'os-terminate_connection': _volume(
             'volume:terminate_connection',
-            'Disconnect a host from a volume', is_of_services=True),
+            'Disconnect a host from a volume', used_by_services=True),
         'os-unmanage': _volume(
             'volume:unmanage', 'Stop managing a volume in Cinder',
             action='delete'),
         'os-unreserve': _volume(
             'volume:unreserve', 'Release a reserved volume',
-            is_of_services=True),
+            used_by_services=True),
         'os-unset_image_metadata': _volume(
             'volume:unset_image_metadata', 'Delete image metadata'),
         'os-update_readonly_flag': _volume(
@@ -461,7 +461,7 @@ ACTIONS = {
             action='delete'),
         'os-update_snapshot_status': _snapshot(
             'volume:snapshot_update_status',
-            'Report the progress of a snapshot', is_of_services=True),
+            'Report the progress of a snapshot', used_by_services=True),
     },
     'backups': {
         'os-force_delete': _backup(

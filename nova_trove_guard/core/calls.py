@@ -16,7 +16,7 @@ from nova_trove_guard.core import documents
 from nova_trove_guard.core import marker
 
 # No resource has this id: services create random UUIDs (RFC 9562, version 4).
-NOWHERE = '00000000-0000-0000-0000-000000000000'
+NIL_UUID = '00000000-0000-0000-0000-000000000000'
 _UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
@@ -90,7 +90,7 @@ class Target:
     is_optional: bool = False
     is_validated: bool = False
     canonical: Callable[[str | None], str | None] = canonical_id
-    nonexistent: str = NOWHERE
+    nonexistent: str = NIL_UUID
 
     @property
     def is_one(self) -> bool:
@@ -118,7 +118,7 @@ class Operation:
     :ivar marker_effect: what it does to the marker, None for nothing
     :ivar action: what it does to the resource, in CADF's taxonomy
     :ivar has_body: whether the guard must parse the JSON body
-    :ivar is_of_services: whether other services use it to drive resources;
+    :ivar used_by_services: whether other services use it to drive resources;
         its rule then allows trove_guard:service_api by default
     :ivar needs_proof: whether a call that a rule allows must also be
         confirmed, for each managed resource; only calls of the Trove admin,
@@ -128,7 +128,7 @@ class Operation:
         managed resources is removed from the response
     :ivar shows_existence: whether the service shows a caller that a resource
         exists which the caller may not see, by a refusal of its policy rule
-    :ivar is_trove_admins: whether the call always writes or removes the
+    :ivar trove_admin_only: whether the call always writes or removes the
         marker, so that only the Trove admin may make it: no rule can allow it
         to others
     """
@@ -140,11 +140,11 @@ class Operation:
     marker_effect: marker.Effect | None = None
     action: str = 'update'
     has_body: bool = False
-    is_of_services: bool = False
+    used_by_services: bool = False
     needs_proof: bool = False
     is_redacted: bool = False
     shows_existence: bool = False
-    is_trove_admins: bool = False
+    trove_admin_only: bool = False
 
 
 def action(document: typing.Any, actions: Mapping[str, Operation],

@@ -181,7 +181,7 @@ class TroveGuard:
             return undecided.with_outcome(Outcome.ALLOWED, rules.TROVE_ADMIN)
         if writes_marker:
             return self._refuse_marker(operation, undecided)
-        if (operation.is_of_services and not operation.needs_proof and
+        if (operation.used_by_services and not operation.needs_proof and
                 judge.may_with_any_resource(operation)):
             return undecided.with_outcome(
                 Outcome.ALLOWED, rules.rule_name(operation))

@@ -9,7 +9,7 @@ call that is not in the table counts as mutating every resource that it names,
 anywhere in path and body. Operations have the names of Neutron's policy rules,
 behind ``network:``.
 
-``is_of_services`` marks the calls that Nova makes with the ports of its
+``used_by_services`` marks the calls that Nova makes with the ports of its
 servers. It never marks a call that opens a security group or adds a floating
 IP: with Nova's old API for these (``os-security-groups``,
 ``os-floating-ips``), tenants make such calls with Nova's service token.
@@ -58,7 +58,7 @@ _PRIVATE = 'openstack database instance update {0} --is-private'
 _DELETE = 'openstack database instance delete {0}'
 
 _of_service = functools.partial(
-    calls.Operation, targets=_PORT, is_of_services=True)
+    calls.Operation, targets=_PORT, used_by_services=True)
 
 # The body decides which of these two it is: see
 # nova_trove_guard.neutron.reader.
@@ -97,11 +97,11 @@ def _tags(singular: str, target: tuple[calls.Target, ...]) -> routing.Routes:
             # This replaces all tags, including the marker.
             'PUT': calls.Operation(
                 all_of_them.format('update'), targets=target, has_body=True,
-                is_trove_admins=True, marker_effect=tags.WritesTags(),
+                trove_admin_only=True, marker_effect=tags.WritesTags(),
                 shows_existence=True),
             'DELETE': calls.Operation(
                 all_of_them.format('delete'), targets=target,
-                is_trove_admins=True, shows_existence=True),
+                trove_admin_only=True, shows_existence=True),
         },
         '/tags/{tag}': {
             'GET': routing.PASS,

@@ -68,7 +68,7 @@ VOLUME_UPDATE = _operation(
 VOLUME_SWAP = _operation(
     'os-volumes-attachments:swap',
     'Swap an attached volume for another, as Cinder does to migrate it',
-    _VOLUME, has_body=True, is_of_services=True)
+    _VOLUME, has_body=True, used_by_services=True)
 
 _CONSOLE = _operation('os-remote-consoles', 'Open a console', _LOGS)
 
@@ -77,7 +77,7 @@ _SERVER_ROUTES = {
         'GET': routing.PASS,
         'POST': calls.Operation(
             'servers:create', instead=_RESTORE, has_body=True,
-            is_trove_admins=True, targets=_BLOCK_DEVICES,
+            trove_admin_only=True, targets=_BLOCK_DEVICES,
             marker_effect=marker.WritesMetadata(('server', 'metadata'))),
     },
     '/{id}': {
@@ -122,7 +122,7 @@ ROUTES = {
             'server-metadata:create', 'Add metadata, except the marker',
             has_body=True, marker_effect=marker.WritesMetadata(('metadata',))),
         'PUT': _operation(
-            'server-metadata:update_all', has_body=True, is_trove_admins=True,
+            'server-metadata:update_all', has_body=True, trove_admin_only=True,
             marker_effect=marker.WritesMetadata(('metadata',), replaces=True)),
     },
     '/servers/{server_id}/metadata/{id}': {
@@ -224,7 +224,7 @@ ROUTES = {
         'POST': _operation(
             'os-server-external-events:create',
             'Report an external event of a server',
-            has_body=True, is_of_services=True,
+            has_body=True, used_by_services=True,
             targets=(calls.Target(
                 'server', ('events', documents.EACH, 'server_uuid'),
                 is_validated=True),)),
@@ -233,19 +233,19 @@ ROUTES = {
         'POST': _operation(
             'os-assisted-volume-snapshots:create',
             'Snapshot an attached volume', has_body=True,
-            is_of_services=True, targets=_VOLUME_OF_SNAPSHOT),
+            used_by_services=True, targets=_VOLUME_OF_SNAPSHOT),
     },
     '/os-assisted-volume-snapshots/{id}': {
         'DELETE': _operation(
             'os-assisted-volume-snapshots:delete',
-            'Delete a snapshot of an attached volume', is_of_services=True,
+            'Delete a snapshot of an attached volume', used_by_services=True,
             targets=(calls.Target('volume', ('volume_id',), 'delete_info'),)),
     },
     '/os-console-auth-tokens/{id}': {
         'GET': _operation(
             'os-console-auth-tokens',
             'Show the address of a console to a console proxy', action='read',
-            is_of_services=True, targets=(calls.Target('console_token'),)),
+            used_by_services=True, targets=(calls.Target('console_token'),)),
     },
     # Nova's proxy APIs to Cinder and Neutron, up to microversion 2.35.
     '/os-floating-ips': {'GET': routing.PASS, 'POST': routing.PASS},

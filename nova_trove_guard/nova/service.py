@@ -58,7 +58,7 @@ class NovaService:
         failure of the rule does not count as a refusal.
         """
         context = environ.get('nova.context')
-        if (context is None or not operation.is_of_services or
+        if (context is None or not operation.used_by_services or
                 all(each.is_one for each in operation.targets)):
             return False
         try:

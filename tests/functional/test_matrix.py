@@ -134,7 +134,7 @@ def test_a_stranger_learns_nothing_but_nova_s_own_words(
 
 @pytest.mark.parametrize(
     'row', [row for row in table.ROWS
-            if OPERATIONS[row.operation].is_of_services],
+            if OPERATIONS[row.operation].used_by_services],
     ids=str)
 def test_services_reach_a_managed_server(scene, witness, unlocked, row):
     facts = scene.facts(unlocked)

@@ -39,9 +39,9 @@ def rows_if(is_wanted):
         'row', [row for row in table.ROWS if is_wanted(row)], ids=str)
 
 
-def is_of_services(row):
+def used_by_services(row):
     """Return whether it is for Nova, too, to ask for a row."""
-    return OPERATIONS[row.operation].is_of_services
+    return OPERATIONS[row.operation].used_by_services
 
 
 def test_the_table_has_every_operation():
@@ -137,7 +137,7 @@ def test_the_network_s_owner_cannot_touch_a_managed_port(
         assert_refused(answer, row, managed_of_trove, neutron_witness)
 
 
-@rows_if(lambda row: not is_of_services(row))
+@rows_if(lambda row: not used_by_services(row))
 def test_a_service_token_opens_nothing_but_what_nova_does(
         networks, neutron_witness, managed, row):
     for who in NOVA:
@@ -179,7 +179,7 @@ def test_trove_is_served_as_without_the_guard(networks, neutron_witness, row):
     assert [row.dispatches] in called
 
 
-@rows_if(is_of_services)
+@rows_if(used_by_services)
 def test_nova_is_served_as_without_the_guard(networks, neutron_witness, row):
     called = [methods for *_, methods in ask_twins(
         networks, neutron_witness, row, NOVA, instance=str(uuid.uuid4()))]
@@ -268,7 +268,7 @@ def test_the_marker_cannot_be_shed_whatever_the_rules(
     policy(''.join(
         f'"trove_guard:{operation.name}": "@"\n'
         for operation in OPERATIONS.values()
-        if not operation.is_trove_admins))
+        if not operation.trove_admin_only))
     for who in (*TENANTS, 'admin', *NOVA):
         answer = ask(networks, who, row, managed)
         assert answer.status_code == 403, answer.text

@@ -105,7 +105,7 @@ def test_tenants_and_admins_cannot_touch_a_managed_volume(
     assert managed.describe() == before
 
 
-@rows_if(lambda operation: not operation.is_of_services)
+@rows_if(lambda operation: not operation.used_by_services)
 def test_a_service_token_opens_nothing_but_what_nova_does(
         volumes, cinder_witness, managed, row):
     before = managed.describe()
@@ -159,7 +159,7 @@ def test_trove_is_served_as_without_the_guard(volumes, cinder_witness, row):
 
 
 @rows_if(lambda operation:
-         operation.is_of_services and not operation.needs_proof)
+         operation.used_by_services and not operation.needs_proof)
 def test_nova_is_served_as_without_the_guard(volumes, cinder_witness, row):
     for _, answer in ask_twins(
             volumes, row, NOVA, instance=str(uuid.uuid4())):

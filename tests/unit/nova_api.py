@@ -43,9 +43,9 @@ SERVERS = (MANAGED, FREE, OTHERS, BROKEN)
 _SERVER_PATH = re.compile(r'/(?:servers|os-volumes_boot)/([^/]+?)\n?(?:/|$)')
 # What Nova says of what the guard puts in place of what a caller may not see.
 _NOWHERE = {
-    ('/os-floating-ips/', calls.NOWHERE):
-        f'Floating IP not found for ID {calls.NOWHERE}',
-    ('/', calls.NOWHERE): f'Volume {calls.NOWHERE} could not be found.',
+    ('/os-floating-ips/', calls.NIL_UUID):
+        f'Floating IP not found for ID {calls.NIL_UUID}',
+    ('/', calls.NIL_UUID): f'Volume {calls.NIL_UUID} could not be found.',
     ('/', '0.0.0.0'): 'floating IP not found'}
 
 # Names of controller methods that read. Everything else that is dispatched

@@ -48,8 +48,8 @@ CALLS = {
 }
 MANAGED = {'server': nova_api.MANAGED, 'volume': nova_api.VOLUME,
            'floating_ip': nova_api.FLOATING_IP, 'address': nova_api.ADDRESS}
-NOWHERE = {'server': calls.NOWHERE, 'volume': calls.NOWHERE,
-           'floating_ip': calls.NOWHERE, 'address': '0.0.0.0'}
+NOWHERE = {'server': calls.NIL_UUID, 'volume': calls.NIL_UUID,
+           'floating_ip': calls.NIL_UUID, 'address': '0.0.0.0'}
 
 
 def fill_in(call, names):
@@ -142,7 +142,7 @@ def test_what_can_t_be_an_identifier_in_a_path_does_not_exist(
     answer = guarded.ask('DELETE', path + urllib.parse.quote(spelt, safe=''),
                          token=guarded.token(*filters.TENANT))
     assert answer.status_int == 404, spelt
-    assert calls.NOWHERE not in answer.text
+    assert calls.NIL_UUID not in answer.text
     assert guarded.dispatched == []
 
 
@@ -203,7 +203,7 @@ def test_it_is_answered_about_a_document_in_a_query():
     def nova(environ, start_response):
         seen.append(environ)
         start_response('404 Not Found', [('Content-Type', 'text/plain')])
-        return [f'no volume {calls.NOWHERE}'.encode()]
+        return [f'no volume {calls.NIL_UUID}'.encode()]
 
     named, = call.named()
     before = dict(environ)
@@ -214,4 +214,4 @@ def test_it_is_answered_about_a_document_in_a_query():
     parameters = urllib.parse.parse_qs(seen[0]['QUERY_STRING'])
     assert parameters['a'] == ['b']
     assert json.loads(parameters['delete_info'][0]) == info | {
-        'volume_id': calls.NOWHERE}
+        'volume_id': calls.NIL_UUID}

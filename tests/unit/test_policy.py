@@ -63,7 +63,7 @@ def test_each_operation_has_a_rule_but_for_what_is_trove_s_alone():
     assert named - {'trove_admin', 'service_api', 'break_glass'} == (
         operations.operations().keys() - {
             operation.name for operation in operations.operations().values()
-            if operation.is_trove_admins})
+            if operation.trove_admin_only})
 
 
 @pytest.mark.parametrize('operation', operations.operations().values(),
@@ -75,7 +75,7 @@ def test_each_operation_is_judged_by_a_rule_that_is_there(operation):
 def test_by_default_all_is_the_trove_admin_s_and_the_services():
     services = {operation.name
                 for operation in operations.operations().values()
-                if operation.is_of_services}
+                if operation.used_by_services}
     documented = {name.removeprefix('trove_guard:'): rule
                   for name, rule in RULES.items()
                   if isinstance(rule, oslo_policy.DocumentedRuleDefault)}

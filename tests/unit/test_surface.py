@@ -80,7 +80,7 @@ def test_only_plain_reads_of_a_server_pass():
 @pytest.mark.parametrize('operation', operations.operations().values(),
                          ids=lambda operation: operation.name)
 def test_a_row_says_all_about_an_operation(operation):
-    assert operation.description or operation.is_trove_admins
+    assert operation.description or operation.trove_admin_only
     assert operation.instead.format('x') == operation.instead.replace(
         '{0}', 'x')
     assert operation.action in ('read', 'update', 'delete')

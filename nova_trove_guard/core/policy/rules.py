@@ -51,7 +51,7 @@ PRINCIPALS = (
 
 def rule_name(operation: calls.Operation) -> str:
     """Return the name of the rule for an operation."""
-    return (TROVE_ADMIN if operation.is_trove_admins else
+    return (TROVE_ADMIN if operation.trove_admin_only else
             PREFIX + operation.name)
 
 
@@ -70,13 +70,13 @@ def from_operations(
     """
     paths: dict[calls.Operation, list[policy.Operation]] = {}
     for operation, method, path in documented:
-        if not operation.is_trove_admins:
+        if not operation.trove_admin_only:
             paths.setdefault(operation, []).append(
                 {'method': method, 'path': path})
     made = []
     for operation, where in paths.items():
         check, remark = f'rule:{TROVE_ADMIN}', ''
-        if operation.is_of_services:
+        if operation.used_by_services:
             check = f'rule:{SERVICE_API}'
             remark = ' The service\'s own rule applies, too.'
         made.append(policy.DocumentedRuleDefault(

@@ -138,9 +138,9 @@ class CinderAPI:
         return self.send(request.environ | principal(**who), app)
 
     def _dispatch(self, method, request, action_args):
-        if calls.NOWHERE in repr(action_args):
+        if calls.NIL_UUID in repr(action_args):
             raise webob.exc.HTTPNotFound(
-                explanation=f'Volume {calls.NOWHERE} could not be found.')
+                explanation=f'Volume {calls.NIL_UUID} could not be found.')
         route = request.environ['wsgiorg.routing_args'][1]
         self.dispatched.append(Dispatch(
             type(route['controller'].controller).__name__, route['action'],

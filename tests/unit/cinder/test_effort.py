@@ -100,7 +100,7 @@ def test_it_is_the_first_managed_volume_that_decides(cinder):
             {'group': {'add_volumes': ','.join(ids)}},
             project_id=api.OTHER_PROJECT)
     assert absent == [','.join(
-        [*UNKNOWN[:7], api.calls.NOWHERE, *UNKNOWN[7:]])]
+        [*UNKNOWN[:7], api.calls.NIL_UUID, *UNKNOWN[7:]])]
 
 
 def manage(ids):

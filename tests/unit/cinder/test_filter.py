@@ -82,7 +82,7 @@ def test_a_guarded_call_on_a_managed_volume_is_refused(
     assert answer.status_int == 403
     assert cinder.dispatched == []
     assert operation.name in answer.json['forbidden']['message'] or (
-        operation.is_trove_admins)
+        operation.trove_admin_only)
 
 
 @pytest.mark.parametrize('operation, target, method, path, number', CASES)
@@ -100,7 +100,7 @@ def test_nova_passes_with_what_it_does_for_its_servers(
         cinder, operation, target, method, path, number):
     answer = sent(
         cinder, operation, method, path, number, api.MANAGED, **NOVA)
-    passes = operation.is_of_services and not operation.needs_proof
+    passes = operation.used_by_services and not operation.needs_proof
     assert len(cinder.dispatched) == passes
     assert (answer.status_int == 403) != passes
 
@@ -152,12 +152,12 @@ def test_a_managed_volume_of_others_joins_no_group_like_one_unheard_of(
     def note(resource, method, request, action_args):
         asked.append(action_args['body']['group'])
         raise webob.exc.HTTPBadRequest(
-            explanation=f'Cannot add volume {api.calls.NOWHERE}.')
+            explanation=f'Cannot add volume {api.calls.NIL_UUID}.')
 
     with mock.patch.object(cinder, '_dispatch', note):
         answer = cinder.ask('PUT', path, {'group': {
             'add_volumes': f'x,{api.MANAGED["volume"]}', 'name': 'y'}}, **own)
-    assert asked == [{'add_volumes': f'x,{api.calls.NOWHERE}', 'name': 'y'}]
+    assert asked == [{'add_volumes': f'x,{api.calls.NIL_UUID}', 'name': 'y'}]
     assert answer.status_int == 400
     assert answer.json['badRequest']['message'] == (
         f'Cannot add volume {api.MANAGED["volume"]}.')
@@ -177,7 +177,7 @@ NOVA_MAY = {
 
 def test_a_service_token_opens_nothing_that_copies_data():
     assert {name for name, operation in operations.operations().items()
-            if operation.is_of_services} == NOVA_MAY
+            if operation.used_by_services} == NOVA_MAY
 
 
 def test_nova_itself_passes_without_a_user(cinder):

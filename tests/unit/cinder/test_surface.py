@@ -83,7 +83,7 @@ def test_only_plain_reads_pass():
 def test_a_row_says_all_about_an_operation(operation):
     assert operation.name.startswith('volume:')
     assert bool(operation.targets) != operation.is_redacted
-    assert operation.description or operation.is_trove_admins
+    assert operation.description or operation.trove_admin_only
     assert operation.instead.format('x') == operation.instead.replace(
         '{0}', 'x')
     assert operation.action in ('read', 'update', 'delete')
@@ -100,7 +100,7 @@ def test_each_operation_has_a_rule():
     assert len(names) == len(set(names))
     assert {f'trove_guard:{operation.name}'
             for operation in operations.operations().values()
-            if not operation.is_trove_admins} < set(names)
+            if not operation.trove_admin_only} < set(names)
 
 
 # By the operation: schemas of Cinder's, for the Targets that they validate.

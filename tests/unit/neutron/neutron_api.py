@@ -136,8 +136,8 @@ class NeutronAPI:
     def _recorder(self, name):
         def record(context, *arguments, **named):
             told = json.dumps([arguments, named], default=repr)
-            if calls.NOWHERE in told:
-                raise exceptions.ObjectNotFound(id=calls.NOWHERE)
+            if calls.NIL_UUID in told:
+                raise exceptions.ObjectNotFound(id=calls.NIL_UUID)
             self.dispatched.append((name, told))
             raise Dispatched
 

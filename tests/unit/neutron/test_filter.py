@@ -47,7 +47,7 @@ def send(neutron, operation, method, path, number):
                          ids=['owner', 'admin', 'for owner'])
 def test_a_guarded_call_on_something_managed_is_refused(send, operation, who):
     answer = send(MANAGED, who)
-    passes = who is FOR_OWNER and operation.is_of_services
+    passes = who is FOR_OWNER and operation.used_by_services
     assert (answer.status == 403) != passes
     if not passes:
         assert answer.dispatched == []
@@ -64,8 +64,8 @@ def test_it_passes_from_the_trove_admin(send):
 @CASES
 def test_nova_binds_ports(send, operation):
     answer = send(MANAGED, NOVA)
-    assert len(answer.dispatched) == operation.is_of_services
-    assert (answer.status == 403) != operation.is_of_services
+    assert len(answer.dispatched) == operation.used_by_services
+    assert (answer.status == 403) != operation.used_by_services
 
 
 @CASES
@@ -80,13 +80,13 @@ def test_others_learn_as_much_as_of_what_is_not_managed(send):
     def answer(which, is_guarded):
         got = send(which, STRANGER, is_guarded=is_guarded)
         body = got.body.decode()
-        for identifier in (*which.values(), calls.NOWHERE):
+        for identifier in (*which.values(), calls.NIL_UUID):
             body = body.replace(identifier, 'ID')
         # Neutron caches the type of an RBAC policy that it has read before.
         body = re.sub('of type \\w+', '', body)
         return got.status, body, got.dispatched
 
-    nothing = dict.fromkeys(FREE, calls.NOWHERE)
+    nothing = dict.fromkeys(FREE, calls.NIL_UUID)
     of_others = answer(FREE, False)
     assert answer(MANAGED, True) == (
         answer(nothing, False) if of_others[-1] else of_others)
