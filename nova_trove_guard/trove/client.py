@@ -60,7 +60,7 @@ def nova_client(context: contexts.TroveContext,
     return nova.Client(
         CONF.nova_client_version,
         session=sessions.WindowedSession(
-            context, windows_of(region_name), settings,
+            context, get_windows(region_name), settings,
             **_identity(context, settings, CONF.nova_api_insecure)),
         **endpoint)
 
@@ -121,7 +121,7 @@ def neutron_client(context: contexts.TroveContext,
         **endpoint)
 
 
-def windows_of(region_name: str | None) -> windows.Windows:
+def get_windows(region_name: str | None) -> windows.Windows:
     """Return the Windows of this process for a region.
 
     :param region_name: None for Trove's own region

@@ -42,7 +42,7 @@ def delete_server(context: contexts.TroveContext, instance_id: str,
         LOG.info('Database instance %s has no server.', instance_id)
         return
     # Check for an operator's lock before the database stops.
-    nova.look(instance.server_id)
+    nova.check_not_held(instance.server_id)
     LOG.info('Deleting server %s of database instance %s.',
              instance.server_id, instance_id)
     _stop_database(instance)

@@ -102,7 +102,8 @@ class WindowedSession(ServiceSession):
             return self._change(operation, server_id, url, method, kwargs)
         response = super().request(url, method, **kwargs)
         if not server['below'] and response.ok:
-            operation.saw(server_id, response.json()['server']['status'])
+            operation.lock_active(
+                server_id, response.json()['server']['status'])
         return response
 
     def _create(self, operation: windows.TroveOperation, url: str,

@@ -119,7 +119,7 @@ def _fail_if_held(context: contexts.TroveContext, instance_id: str,
     try:
         location = instances.location(instance_id)
         if location is not None:
-            client.windows_of(location.region).look(location.server_id)
+            client.get_windows(location.region).check_not_held(location.server_id)
     except windows.ServerHeld as error:
         instances.release_resize(instance_id, arguments)
         instances.end_task(instance_id)
@@ -140,7 +140,7 @@ def _delete_server(context: contexts.TroveContext, instance_id: str) -> None:
         return
     try:
         deletion.delete_server(context, instance_id,
-                               client.windows_of(location.region))
+                               client.get_windows(location.region))
     except Exception as error:
         instances.fail_delete(instance_id)
         deletion.restore_quota(context, instance_id,

@@ -43,7 +43,7 @@ class Windows:
         # When an operation of this process began to work on a server.
         self._since: dict[tuple[TroveOperation, str], float] = {}
 
-    def look(self, server_id: str) -> compute.Server | None:
+    def check_not_held(self, server_id: str) -> compute.Server | None:
         """Return a server that an operation may unlock, None if it is deleted.
 
         If an operator locks the server between this check and the unlock, that
@@ -191,7 +191,7 @@ class TroveOperation:
                  traceback: types.TracebackType | None) -> None:
         with self._mutex:
             # Servers that are still not ACTIVE are left to the reconciler.
-            self.saw(None, None)
+            self.lock_active(None, None)
             for server_id, window in self._created.items():
                 window.windows.end(self, server_id)
             for server_id, window in self._opened.items():
@@ -214,7 +214,7 @@ class TroveOperation:
         :raises keystoneauth1.exceptions.ClientException: if Nova fails
         """
         with self._mutex:
-            server = windows.look(server_id)
+            server = windows.check_not_held(server_id)
             if server is None:
                 # The call that needs the window reports this.
                 return
@@ -234,7 +234,7 @@ class TroveOperation:
                 windows, database_instance, time.monotonic())
             windows.begin(self, server_id)
 
-    def saw(self, server_id: str | None, status: str | None) -> None:
+    def lock_active(self, server_id: str | None, status: str | None) -> None:
         """Lock the servers that the operation has created and are active.
 
         Trove waits for one server after the other. This method checks all

@@ -109,13 +109,13 @@ def test_trove_s_own_calls_go_to_the_configured_url(
 @pytest.mark.parametrize('region, found', [
     (None, 'here'), ('there', 'there')])
 def test_servers_are_locked_in_their_region(configure, region, found):
-    nova = client.windows_of(region)._nova._nova
+    nova = client.get_windows(region)._nova._nova
     assert (nova.region_name, nova.interface) == (found, 'publicURL')
 
 
 def test_the_windows_of_a_process_are_one_set_a_region(configure):
-    assert client.windows_of(None) is client.windows_of('here')
-    assert client.windows_of(None) is not client.windows_of('there')
+    assert client.get_windows(None) is client.get_windows('here')
+    assert client.get_windows(None) is not client.get_windows('there')
 
 
 def test_the_reconciler_runs_in_each_region(monkeypatch, configure, caplog):
@@ -151,7 +151,7 @@ def test_each_call_has_a_time_out(configure, context, name):
     configure(trove_guard={'lock_timeout': 20})
     assert adapter(name, context).session.timeout == 20
     # A look and a lock, and a second try of each.
-    assert client.windows_of(None)._nova._nova.session.timeout == 5
+    assert client.get_windows(None)._nova._nova.session.timeout == 5
 
 
 @pytest.mark.parametrize('owner, is_insecure', [
@@ -163,7 +163,7 @@ def test_certificates_go_unchecked_where_trove_leaves_them_unchecked(
         configure, context, name, option, owner, is_insecure):
     configure(trove_guard={'server_owner': owner}, DEFAULT={option: True})
     assert adapter(name, context).session._insecure is is_insecure
-    locks = client.windows_of(None)._nova._nova.session
+    locks = client.get_windows(None)._nova._nova.session
     assert locks._insecure is (is_insecure and name == 'nova')
 
 

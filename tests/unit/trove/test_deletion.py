@@ -74,9 +74,9 @@ def instance(monkeypatch):
     return instance
 
 
-def delete(look=lambda server_id: None):
+def delete(check=lambda server_id: None):
     deletion.delete_server('context', INSTANCE,
-                           types.SimpleNamespace(look=look))
+                           types.SimpleNamespace(check_not_held=check))
 
 
 @pytest.mark.parametrize('shown', [
@@ -121,11 +121,11 @@ def test_a_database_that_does_not_stop_is_deleted(instance, caplog):
 
 
 def test_an_operator_s_lock_fails_it_before_the_database_stops(instance):
-    def look(server_id):
+    def refuse(server_id):
         raise windows.ServerHeld('new disks')
 
     with pytest.raises(windows.ServerHeld):
-        delete(look)
+        delete(refuse)
     assert instance.done == []
 
 

@@ -135,7 +135,7 @@ def test_a_server_that_is_being_created_here_is_left_alone(
     operation.created(here, SERVER, INSTANCE)
     run()
     assert nova.calls == []
-    operation.saw(SERVER, 'ACTIVE')
+    operation.lock_active(SERVER, 'ACTIVE')
     assert nova.calls == [('lock', SERVER)]
     assert not events.named('relocked')
 

@@ -72,7 +72,7 @@ def nova():
 def here(monkeypatch, settings, nova):
     """Return the windows of this process."""
     here = windows.Windows(nova, made_up_nova.Events(), 0.1, 60)
-    monkeypatch.setattr(client, 'windows_of', lambda region: here)
+    monkeypatch.setattr(client, 'get_windows', lambda region: here)
     monkeypatch.setattr(reconciler, 'keep_running', lambda *arguments: None)
     return here
 

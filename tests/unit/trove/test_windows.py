@@ -270,16 +270,16 @@ def created(here, nova):
 
 
 def test_a_new_server_is_locked_when_it_is_seen_active(nova, created):
-    created.saw(SERVER, 'BUILD')
+    created.lock_active(SERVER, 'BUILD')
     assert nova.calls == []
-    created.saw(SERVER, 'ACTIVE')
-    created.saw(SERVER, 'ACTIVE')
+    created.lock_active(SERVER, 'ACTIVE')
+    created.lock_active(SERVER, 'ACTIVE')
     assert nova.calls == [('lock', SERVER)]
 
 
 def test_its_siblings_are_checked_meanwhile(nova, created):
     nova.change(OTHER, is_locked=False)
-    created.saw(SERVER, 'BUILD')
+    created.lock_active(SERVER, 'BUILD')
     assert nova.calls == [('lock', OTHER)]
 
 
@@ -314,7 +314,7 @@ def test_a_new_server_that_cannot_be_checked_is_not_active(
 def test_a_new_server_that_the_reconciler_has_locked_stays_locked(
         nova, created):
     nova.change(SERVER)
-    created.saw(SERVER, 'ACTIVE')
+    created.lock_active(SERVER, 'ACTIVE')
     assert nova.calls == []
 
 
