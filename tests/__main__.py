@@ -49,7 +49,7 @@ def main():
         help='the checks of style, types, spelling, shell, documentation and '
              'release notes instead (pre-commit)')
     options, arguments = parser.parse_known_args()
-    files = layout.Layout.of_environment()
+    files = layout.Layout.from_environment()
     try:
         with processes.only_one(files):
             report = progress.Progress()

@@ -36,7 +36,7 @@ def pytest_configure(config):
     os.environ['OS_NOVA_DISABLE_EVENTLET_PATCHING'] = 'true'
     worker = os.environ.get('PYTEST_XDIST_WORKER')
     if worker:
-        # Its name is also known to layout.Layout.of_workers().
+        # Its name is also known to layout.Layout.worker_layouts().
         root = os.environ.get('NOVA_TROVE_GUARD_CLOUD') or ROOT / '.cloud'
         os.environ['NOVA_TROVE_GUARD_CLOUD'] = str(
             pathlib.Path(root) / worker)

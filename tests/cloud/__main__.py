@@ -31,7 +31,7 @@ def main():
         help='demo (the default): start afresh, then show what the guard '
              'does; up: start afresh; down: stop; status: what runs, where')
     command = parser.parse_args().command
-    files = layout.Layout.of_environment()
+    files = layout.Layout.from_environment()
     # A proxy can't reach the cloud.
     for name in ('no_proxy', 'NO_PROXY'):
         hosts = os.environ.get(name)

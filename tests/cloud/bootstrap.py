@@ -36,7 +36,7 @@ def prepare(files, progress):
     :raises processes.Failed: if an installation fails, or if the cloud does
         not support the user's release
     """
-    constraints = releases.CONSTRAINTS[releases.of_environment()]
+    constraints = releases.CONSTRAINTS[releases.from_environment()]
     wanted = _digest(REQUIREMENTS, constraints)
     stamp = files.venv / 'cloud-installed'
     if not _says(stamp, wanted):

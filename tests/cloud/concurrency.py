@@ -24,7 +24,7 @@ def choose(service):
 
     :param service: 'cinder', 'nova' or 'trove'
     """
-    if service in ON_EVENTLET.get(releases.of_environment(), ()):
+    if service in ON_EVENTLET.get(releases.from_environment(), ()):
         import eventlet
         eventlet.monkey_patch()
         if service == 'nova':

@@ -14,7 +14,7 @@ def down(files):
     :raises processes.Failed: if processes do not end
     """
     stopped = []
-    for one in files, *files.of_workers():
+    for one in files, *files.worker_layouts():
         stopped += processes.stop(one)
         one.state.unlink(missing_ok=True)
     names = ', '.join(sorted({process.name for process in stopped}))

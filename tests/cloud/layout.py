@@ -19,7 +19,7 @@ class Layout:
     root: pathlib.Path
 
     @classmethod
-    def of_environment(cls):
+    def from_environment(cls):
         """Return the Layout of the state directory in the environment.
 
         :returns: a Layout for $NOVA_TROVE_GUARD_CLOUD, else for .cloud in
@@ -28,7 +28,7 @@ class Layout:
         root = os.environ.get('NOVA_TROVE_GUARD_CLOUD')
         return cls(pathlib.Path(root or REPOSITORY / '.cloud').resolve())
 
-    def of_workers(self):
+    def worker_layouts(self):
         """Return the Layouts of the clouds of pytest-xdist's workers."""
         return [Layout(path) for path in sorted(self.root.glob('gw*'))]
 

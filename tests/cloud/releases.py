@@ -13,7 +13,7 @@ CONSTRAINTS = {path.stem: path for path in sorted(
     (layout.HERE / 'constraints').glob('*.txt'))}
 
 
-def of_environment():
+def from_environment():
     """Return the release in the environment.
 
     :returns: $NOVA_TROVE_GUARD_RELEASE, else the newest release

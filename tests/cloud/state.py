@@ -199,7 +199,7 @@ def load(root=None):
     :raises FileNotFoundError: if no cloud is up
     """
     files = (layout.Layout(pathlib.Path(root).resolve()) if root
-             else layout.Layout.of_environment())
+             else layout.Layout.from_environment())
     state = json.loads(files.state.read_text())
     return Cloud(files.root, state['urls'], state['projects'])
 

@@ -25,13 +25,13 @@ class CinderRows:
         return next((value for value, in self._select(
             f'SELECT {column} FROM {table} WHERE id = ?', identifier)), None)
 
-    def of_server(self, server):
+    def get_attachments(self, server):
         """Return (volume, attachment) of each volume of a server."""
         return self._select(
             'SELECT volume_id, id FROM volume_attachment '
             'WHERE instance_uuid = ? AND deleted = 0', server)
 
-    def of_volume(self, volume):
+    def get_volume(self, volume):
         """Return (status, snapshot) of a volume, for each of its snapshots.
 
         A snapshot is None where there are none; nothing where the volume is

@@ -72,14 +72,14 @@ class Cluster:
     def await_rest(self):
         """Wait until no task of the cluster is under way."""
         databases.await_condition(
-            lambda: self.trove.rows.of_cluster(self.id),
+            lambda: self.trove.rows.get_cluster(self.id),
             lambda row: row.task == trove_rows.NO_CLUSTER_TASK.code,
             databases.SHORT_PAUSE_SECONDS)
 
     def await_end(self):
         """Wait until the cluster is gone."""
         databases.await_condition(
-            lambda: self.trove.rows.of_cluster(self.id),
+            lambda: self.trove.rows.get_cluster(self.id),
             lambda row: row.deleted, databases.SHORT_PAUSE_SECONDS)
         with pytest.raises(exceptions.NotFound):
             self._clusters.get(self.id)
@@ -91,7 +91,7 @@ class Cluster:
         """
         self.await_rest()
         databases.await_condition(
-            lambda: list(map(self.trove.rows.of, self.members)),
+            lambda: list(map(self.trove.rows.get, self.members)),
             lambda rows: all(trove_rows.is_healthy(row) for row in rows),
             databases.SHORT_PAUSE_SECONDS)
         shown = self._clusters.get(self.id).instances

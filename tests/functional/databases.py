@@ -91,7 +91,7 @@ class Trove:
         """
         server = self.server_id(instance)
         self.scene.settle(server)
-        row = self.scene.rows.of(server)
+        row = self.scene.rows.get(server)
         if row is None:
             return
         if row.vm_state == nova_rows.RESIZED:
@@ -99,7 +99,7 @@ class Trove:
             self.scene.ask('admin', 'POST', f'/servers/{server}/action',
                            {'revertResize': None}, region=state.UNGUARDED)
             await_condition(
-                lambda: self.scene.rows.of(server),
+                lambda: self.scene.rows.get(server),
                 lambda row: nova_rows.is_settled(row) and
                 row.vm_state != nova_rows.RESIZED, SHORT_PAUSE_SECONDS)
         if self._is_whole(instance):
@@ -111,7 +111,7 @@ class Trove:
 
     def _is_whole(self, instance):
         """Return whether the server is as Trove has the instance."""
-        row = self.rows.of(instance)
+        row = self.rows.get(instance)
         server = self.server(instance)
         return (
             server.status == 'ACTIVE' and self.is_locked(server.id) and
@@ -156,7 +156,7 @@ class Trove:
 
     def other_flavor(self, instance):
         """Return the id of that of FLAVORS that an instance does not have."""
-        has = self.rows.of(instance).flavor
+        has = self.rows.get(instance).flavor
         return next(flavor for flavor in map(self.flavor, FLAVORS)
                     if flavor != has)
 
@@ -170,7 +170,7 @@ class Trove:
 
     def server_id(self, instance):
         """Return the id of the Nova server of an instance."""
-        return self.rows.of(instance).server
+        return self.rows.get(instance).server
 
     def await_server_id(self, instance):
         """Wait until an instance has a Nova server; return its id."""
@@ -184,7 +184,7 @@ class Trove:
     def volume(self, instance):
         """Return the Cinder volume of an instance as an admin sees it."""
         return self._admin.block_storage.get_volume(
-            self.rows.of(instance).volume)
+            self.rows.get(instance).volume)
 
     def healthy(self, instance):
         """Wait until nothing is under way; the instance must be well.
@@ -226,10 +226,10 @@ class Trove:
         looked = [None, -PATIENCE_SECONDS]
 
         def read():
-            row = self.rows.of(instance)
+            row = self.rows.get(instance)
             if trove_rows.is_busy(row):
                 return NOTHING_NEW
-            server = row.server and self.scene.rows.of(row.server)
+            server = row.server and self.scene.rows.get(row.server)
             seen = row, server and server.vm_state
             now = time.monotonic()
             if seen == looked[0] and now - looked[1] < PATIENCE_SECONDS:
@@ -246,7 +246,7 @@ class Trove:
 
     def is_locked(self, server):
         """Return whether Nova has a server locked."""
-        return bool(self.scene.rows.of(server).locked)
+        return bool(self.scene.rows.get(server).locked)
 
     def await_locked(self, server):
         """Wait until Nova has a server locked; return it (dict)."""
@@ -260,12 +260,12 @@ class Trove:
         The time passes in which an operation may hold it unlocked.
         """
         row = await_condition(
-            lambda: self.scene.rows.of(server), lambda row: row is None or
+            lambda: self.scene.rows.get(server), lambda row: row is None or
             row.vm_state != 'building', SHORT_PAUSE_SECONDS)
         if row is not None and not row.locked:
             self.scene.rows.let_time_pass(server, UNLOCK_TIMEOUT)
         await_condition(
-            lambda: self.scene.rows.of(server),
+            lambda: self.scene.rows.get(server),
             lambda row: row is None or row.locked, SHORT_PAUSE_SECONDS)
 
     def relocks(self, server):

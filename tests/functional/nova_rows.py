@@ -27,11 +27,11 @@ class NovaRows:
     def __init__(self, cloud):
         self._files = layout.Layout(cloud.root)
 
-    def of(self, server):
+    def get(self, server):
         """Return the Row of a server, None where it is gone."""
         return next(iter(self._read('uuid', server)), None)
 
-    def of_reservation(self, reservation):
+    def get_reservation(self, reservation):
         """Return the Rows of the servers of a reservation that are in cells.
 
         :param reservation: its id

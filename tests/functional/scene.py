@@ -142,7 +142,7 @@ class Scene:
                 'networks': [{'uuid': self.network}],
                 'metadata': marker | (metadata or {})}})['reservation_id']
         rows = self._await(
-            lambda: self.rows.of_reservation(reservation),
+            lambda: self.rows.get_reservation(reservation),
             lambda rows: len(rows) == count and all(
                 map(nova_rows.is_settled, rows)))
         assert [row.vm_state for row in rows] == [life.lower()] * count
@@ -176,7 +176,7 @@ class Scene:
     def settle(self, server):
         """Wait until no task of a server is under way."""
         def is_over():
-            row = self.rows.of(server)
+            row = self.rows.get(server)
             # What is in no cell may be on its way there.
             return (self.show(server) is None if row is None else
                     nova_rows.is_settled(row))
@@ -185,14 +185,14 @@ class Scene:
 
     def await_state(self, server, vm_state, is_on_a_host=True):
         """Wait until a server has one of nova.compute.vm_states."""
-        self._await(lambda: self.rows.of(server),
+        self._await(lambda: self.rows.get(server),
                     lambda row: row and row.vm_state == vm_state and
                     row.task_state is None and
                     (row.host is not None) == is_on_a_host)
 
     def await_end(self, server):
         """Wait until a server is gone."""
-        self._await(lambda: self.rows.of(server), lambda row: row is None)
+        self._await(lambda: self.rows.get(server), lambda row: row is None)
 
     def describe(self, server):
         """Return what of a server nobody but Trove may change."""

@@ -96,10 +96,10 @@ class Tenant:
                 self._attack(server, victim)
 
     def _attack(self, server, victim):
-        row = self._scene.rows.of(server)
-        victim.volumes.update(self._volumes.rows.of_server(server))
+        row = self._scene.rows.get(server)
+        victim.volumes.update(self._volumes.rows.get_attachments(server))
         volumes = {volume: found for volume in victim.volumes
-                   if (found := self._volumes.rows.of_volume(volume))}
+                   if (found := self._volumes.rows.get_volume(volume))}
         if row is None and not volumes:
             return
         seen = row, volumes

@@ -73,7 +73,7 @@ def assert_refused(answer, row, facts, witness):
         f'Server {facts.server} is managed by Trove as database instance ')
     assert f': {row.operation} is not allowed.' in text
     assert answer.json()['forbidden']['code'] == 403
-    assert not witness.of(answer.headers['x-openstack-request-id'])
+    assert not witness.dispatches(answer.headers['x-openstack-request-id'])
 
 
 @pytest.mark.parametrize('row, who', list(refusals()))
@@ -128,7 +128,7 @@ def test_a_stranger_learns_nothing_but_nova_s_own_words(
     assert guarded == stock
     assert answers[0].status_code >= 400
     # Nova was asked of what is not there.
-    assert unlocked not in repr(witness.of(
+    assert unlocked not in repr(witness.dispatches(
         answers[0].headers['x-openstack-request-id']))
 
 
@@ -140,7 +140,7 @@ def test_services_reach_a_managed_server(scene, witness, unlocked, row):
     facts = scene.facts(unlocked)
     answer = scene.ask('neutron', row.method, facts.fill_in(row.path),
                        facts.fill_in(row.body), row.since)
-    dispatch, = witness.of(answer.headers['x-openstack-request-id'])
+    dispatch, = witness.dispatches(answer.headers['x-openstack-request-id'])
     assert dispatch['method'] == row.dispatches
 
 
@@ -155,7 +155,7 @@ def test_a_managed_server_s_floating_address_can_t_be_moved_away(
     assert released is None
     assert answer.status_code == 403
     assert scenes.message(answer).startswith(f'Server {unlocked} is managed')
-    assert not witness.of(answer.headers['x-openstack-request-id'])
+    assert not witness.dispatches(answer.headers['x-openstack-request-id'])
 
 
 # The marker.
@@ -171,7 +171,7 @@ def test_the_marker_can_t_be_forged(scene, witness, ordinary, row, who):
     assert scenes.message(answer) == (
         'The server metadata key trove_instance_id marks the servers that '
         'Trove manages: only Trove may write it.')
-    assert not witness.of(answer.headers['x-openstack-request-id'])
+    assert not witness.dispatches(answer.headers['x-openstack-request-id'])
     assert scene.describe(ordinary) == before
 
 
@@ -187,7 +187,7 @@ def test_the_trove_admin_writes_the_marker(scene, witness, row):
     answer = scene.ask('trove', row.method, facts.fill_in(row.path),
                        facts.fill_in(row.body))
     assert answer.ok, answer.text
-    dispatch, = witness.of(answer.headers['x-openstack-request-id'])
+    dispatch, = witness.dispatches(answer.headers['x-openstack-request-id'])
     assert dispatch['method'] == row.dispatches
     created = (answer.json() or {}).get('server', {}).get('id', server)
     assert scene.settled(created)['metadata'] == table.FORGED
@@ -218,7 +218,7 @@ class Twins:
 
     def mend(self):
         """Make both active, and locked or not, as twins are born."""
-        rows = [self._scene.rows.of(server) for server in self.servers]
+        rows = [self._scene.rows.get(server) for server in self.servers]
         if not rows or not all(row and _has_one_address(row) for row in rows):
             self.remove()
             self.servers = [self._scene.make('twin', **self._kind)[0]
@@ -231,7 +231,7 @@ class Twins:
         if row.vm_state in self.WAYS_BACK:
             self._scene.act('trove', row.uuid, self.WAYS_BACK[row.vm_state])
             self._scene.settle(row.uuid)
-            row = self._scene.rows.of(row.uuid)
+            row = self._scene.rows.get(row.uuid)
         if row.vm_state != 'active':
             self._scene.act('trove', row.uuid,
                             {'os-resetState': {'state': 'active'}})
@@ -302,7 +302,7 @@ def ask_twins(scene, twins, row, everybody):
 def test_trove_is_served_as_without_the_guard(
         scene, witness, databases, row):
     for _, answer in ask_twins(scene, databases, row, TROVE):
-        methods = [dispatch['method'] for dispatch in witness.of(
+        methods = [dispatch['method'] for dispatch in witness.dispatches(
             answer.headers['x-openstack-request-id'])]
         assert methods == ([row.dispatches] if row.dispatches else [])
 

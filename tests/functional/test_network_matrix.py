@@ -117,7 +117,7 @@ def assert_refused(answer, row, holding, neutron_witness):
 
 def dispatched(answer, neutron_witness):
     """Return what Neutron has called (list) to answer."""
-    return [dispatch['method'] for dispatch in neutron_witness.of(
+    return [dispatch['method'] for dispatch in neutron_witness.dispatches(
         answer.headers['x-openstack-request-id'])]
 
 

@@ -73,7 +73,7 @@ def test_the_owner_reads_the_console_as_long_as_a_rule_says_so(
     assert act('stranger', CONSOLE_OUTPUT).status_code == 404
     both = act('owner', CONSOLE_OUTPUT | {'os-stop': None})
     assert both.status_code == 400
-    assert not witness.of(both.headers['x-openstack-request-id'])
+    assert not witness.dispatches(both.headers['x-openstack-request-id'])
     policy(STOCK)
     assert act('owner', CONSOLE_OUTPUT).status_code == 403
 
@@ -90,7 +90,7 @@ def test_no_rule_lets_the_owner_shed_the_marker(
     answer = scene.ask('owner', method, f'/servers/{managed}/metadata{path}',
                        body)
     assert answer.status_code == 403
-    assert not witness.of(answer.headers['x-openstack-request-id'])
+    assert not witness.dispatches(answer.headers['x-openstack-request-id'])
 
 
 def test_host_maintenance_is_for_cloud_admins(policy, scene, witness):
@@ -111,7 +111,7 @@ def test_host_maintenance_is_for_cloud_admins(policy, scene, witness):
     for action, method in ((MIGRATE_LIVE, '_migrate_live'),
                            (EVACUATE, '_evacuate')):
         answer = scene.ask('admin', 'POST', path, action, '2.30')
-        assert [dispatch['method'] for dispatch in witness.of(
+        assert [dispatch['method'] for dispatch in witness.dispatches(
             answer.headers['x-openstack-request-id'])] == [method]
         scene.settled(server)
     assert scene.ask('admin', 'POST', path, {'os-stop': None}, VERSION
@@ -126,7 +126,7 @@ def test_instance_ha_is_for_a_role(policy, act, give_role, witness):
     answer = act('admin', EVACUATE)
     # Its host is up, says Nova.
     assert 'is not managed' not in answer.text
-    assert [dispatch['method'] for dispatch in witness.of(
+    assert [dispatch['method'] for dispatch in witness.dispatches(
         answer.headers['x-openstack-request-id'])] == ['_evacuate']
     assert act('admin', MIGRATE_LIVE).status_code == 403
 
@@ -162,7 +162,7 @@ def test_a_mistake_closes_what_is_guarded_and_the_log_says_why(
         answer = scene.ask(who, 'DELETE', f'/servers/{managed}')
         assert answer.status_code == 503
         assert answer.headers['Retry-After'] == '5'
-        assert not witness.of(answer.headers['x-openstack-request-id'])
+        assert not witness.dispatches(answer.headers['x-openstack-request-id'])
     with log.open() as lines:
         lines.seek(before)
         assert complaint in lines.read()

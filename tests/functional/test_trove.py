@@ -119,7 +119,7 @@ def test_nova_lets_nobody_else_at_its_volume(
         # there; it makes a 500 of Cinder's 404 where a snapshot is wanted.
         assert answer.status_code in (403, 404, 500), answer.text
         assert facts['volume'] not in repr(
-            witness.of(answer.headers['x-openstack-request-id']))
+            witness.dispatches(answer.headers['x-openstack-request-id']))
     assert trove.volume(instance).status == 'in-use'
     assert len(trove.volume(instance).attachments) == 1
 

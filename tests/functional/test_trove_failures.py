@@ -25,7 +25,7 @@ def resize_flavor(trove, instance):
 
 
 def resize_volume(trove, instance):
-    trove.instances.resize_volume(instance, trove.rows.of(instance).size + 1)
+    trove.instances.resize_volume(instance, trove.rows.get(instance).size + 1)
 
 
 def reboot(trove, instance):
@@ -387,7 +387,7 @@ def test_an_operation_unlocks_again_what_another_has_locked(case, database):
             trove.await_logged(closed, count=resizes + 1)
             trove.await_locked(server)
             databases.await_condition(
-                lambda: trove.scene.rows.of(server).vm_state,
+                lambda: trove.scene.rows.get(server).vm_state,
                 lambda vm_state: vm_state == 'active',
                 databases.SHORT_PAUSE_SECONDS)
     finally:

@@ -79,7 +79,7 @@ class Restore(Operation):
         """Wait until Trove has given up."""
         # Its API would wait for a guest that there may not be.
         databases.await_condition(
-            lambda: self.trove.rows.of(self.instance), trove_rows.has_failed,
+            lambda: self.trove.rows.get(self.instance), trove_rows.has_failed,
             databases.SHORT_PAUSE_SECONDS)
 
     def clean_up(self):
@@ -113,7 +113,7 @@ class Grow(Operation):
     def await_failure(self):
         """Wait until Trove has given up, and blamed all members for it."""
         databases.await_condition(
-            lambda: {self.trove.rows.of(member).task
+            lambda: {self.trove.rows.get(member).task
                      for member in self._cluster.members},
             lambda tasks: tasks == {trove_rows.GROWING_ERROR.code},
             databases.SHORT_PAUSE_SECONDS)

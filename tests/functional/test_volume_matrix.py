@@ -87,7 +87,8 @@ def assert_refused(answer, row, holding, cinder_witness):
     assert fault['message'].startswith(
         f'Volume {holding.volume} is managed by Trove as database instance '
         f'{holding.instance}: {row.operation} is not allowed.')
-    assert not cinder_witness.of(answer.headers['x-openstack-request-id'])
+    assert not cinder_witness.dispatches(
+        answer.headers['x-openstack-request-id'])
 
 
 def without_right(row, tenants):
@@ -145,7 +146,7 @@ def test_cinder_itself_refuses_tenants_what_is_for_admins(volumes, row):
 
 def assert_dispatched(answer, row, cinder_witness):
     """Check that Cinder itself, and nobody else, has answered."""
-    methods = [dispatch['method'] for dispatch in cinder_witness.of(
+    methods = [dispatch['method'] for dispatch in cinder_witness.dispatches(
         answer.headers['x-openstack-request-id'])]
     assert methods == ([row.dispatches] if row.dispatches else [])
 
@@ -194,7 +195,7 @@ def test_a_stranger_sees_no_attachment_of_a_managed_volume(
     assert scenes.message(answer) == (
         'Volume attachment could not be found with filter: '
         f'attachment_id = {managed.attachment}.')
-    assert managed.attachment not in repr(cinder_witness.of(
+    assert managed.attachment not in repr(cinder_witness.dispatches(
         answer.headers['x-openstack-request-id']))
 
 
@@ -223,7 +224,7 @@ def test_the_marker_cannot_be_forged(volumes, cinder_witness, row):
         assert scenes.message(answer) == (
             'The volume metadata key trove_instance_id marks the volumes '
             'that Trove manages: only Trove may write it.')
-        assert not cinder_witness.of(
+        assert not cinder_witness.dispatches(
             answer.headers['x-openstack-request-id'])
     assert ordinary.describe() == before
 
@@ -252,7 +253,7 @@ def test_the_marker_cannot_be_shed_whatever_the_rules(
     for who in (*TENANTS, 'admin', *NOVA):
         answer = ask(volumes, who, row, managed)
         assert answer.status_code == 403
-        assert not cinder_witness.of(
+        assert not cinder_witness.dispatches(
             answer.headers['x-openstack-request-id'])
     assert managed.describe() == before
 
@@ -297,7 +298,7 @@ def test_a_managed_volume_is_attached_to_its_own_server(
         'instance_uuid': {'database': server, 'ordinary': ordinary,
                           'nobody': str(uuid.uuid4())}[is_of]}})
     assert answer.status_code == status, answer.text
-    assert (status == 200) == bool(cinder_witness.of(
+    assert (status == 200) == bool(cinder_witness.dispatches(
         answer.headers['x-openstack-request-id']))
 
 
@@ -363,15 +364,15 @@ def test_no_server_boots_with_a_managed_volume(volumes, witness):
     managed = volumes.holding(instance=str(uuid.uuid4()))
     answer = boot(volumes, managed, state.GUARDED)
     assert answer.status_code == 403
-    assert not witness.of(answer.headers['x-openstack-request-id'])
+    assert not witness.dispatches(answer.headers['x-openstack-request-id'])
 
 
 def test_nor_is_it_connected_without_the_guard_in_nova(volumes):
     managed = volumes.holding(instance=str(uuid.uuid4()))
     server = boot(volumes, managed, state.UNGUARDED).json()['server']['id']
     volumes.scene.settle(server)
-    vm_state = volumes.scene.rows.of(server).vm_state
-    attachments = volumes.rows.of_server(server)
+    vm_state = volumes.scene.rows.get(server).vm_state
+    attachments = volumes.rows.get_attachments(server)
     volumes.scene.remove([server])
     assert vm_state == 'error'
     assert not any(volumes.rows.get('volume_attachment', attachment,

@@ -68,7 +68,7 @@ TRICKS = (
     # on the way from the alias.
     trick('alias', 'PUT', '/v2.1/os-volumes_boot/$server', JSON,
           body=b'{"server": {"name": "renamed"}}',
-          works=releases.of_environment() in ('2025.1', '2025.2')),
+          works=releases.from_environment() in ('2025.1', '2025.2')),
     trick('legacy API', 'DELETE', f'/v2/servers/$server/metadata/{KEPT}'),
     trick('version in the Accept header', 'DELETE',
           f'/servers/$server/metadata/{KEPT}',
@@ -209,7 +209,7 @@ settings = hypothesis.settings(
 def about(scene, request, server):
     """Return the bytes of a generated request, about a real server."""
     token = scene.connection('owner').auth_token
-    text = wire.of_environ(
+    text = wire.from_environ(
         request.environ | {'HTTP_X_AUTH_TOKEN': token}, request.body)
     real = {nova_api.MANAGED: server,
             nova_api.PROJECT: scene.cloud.projects['demo']}

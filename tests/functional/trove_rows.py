@@ -62,13 +62,13 @@ class TroveRows:
     def __init__(self, url):
         self._engine = sqlalchemy.create_engine(url)
 
-    def of(self, instance):
+    def get(self, instance):
         """Return the Row of an instance; there is one even of deleted ones."""
         with self._engine.connect() as trove:
             return Row._make(trove.execute(
                 READ, {'instance': instance}).one())
 
-    def of_cluster(self, cluster):
+    def get_cluster(self, cluster):
         """Return the Cluster; there is one even of deleted ones."""
         with self._engine.connect() as trove:
             return Cluster._make(trove.execute(

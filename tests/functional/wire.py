@@ -58,7 +58,7 @@ def chunked(body, size=3, trailers=''):
 _NEVER_PLAIN = {chr(code) for code in (*range(33), 127, *b'%?#')}
 
 
-def of_environ(environ, body):
+def from_environ(environ, body):
     """Return the bytes of which a server makes a WSGI environ.
 
     :param environ: dict, see tests.unit.requests

@@ -27,7 +27,7 @@ class Witness:
         """Return the dispatches (list of dict) after a mark."""
         return self._all()[mark:]
 
-    def of(self, request_id):
+    def dispatches(self, request_id):
         """Return the dispatches (list of dict) of a request."""
         return [line for line in self._all()
                 if line['request_id'] == request_id]

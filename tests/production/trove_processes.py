@@ -240,6 +240,6 @@ class Trove(databases.Trove):
     def await_closed(self, server):
         """Wait until a server is locked or gone."""
         databases.await_condition(
-            lambda: self.scene.rows.of(server),
+            lambda: self.scene.rows.get(server),
             lambda row: row is None or row.locked,
             databases.SHORT_PAUSE_SECONDS)

@@ -32,13 +32,13 @@ def test_the_environment_says_which_one(monkeypatch, wanted, release):
     monkeypatch.delenv(releases.VARIABLE, raising=False)
     if wanted is not None:
         monkeypatch.setenv(releases.VARIABLE, wanted)
-    assert releases.of_environment() == release
+    assert releases.from_environment() == release
 
 
 def test_another_one_is_an_error_that_tells_what_there_is(monkeypatch):
     monkeypatch.setenv(releases.VARIABLE, '1999.1')
     with pytest.raises(processes.Failed, match='1999.1.*2025.1, 2025.2, '):
-        releases.of_environment()
+        releases.from_environment()
 
 
 def test_the_package_can_be_installed_with_each(pins):
