@@ -98,9 +98,9 @@ class CinderService:
             action=_RULES.get(operation.name, operation.name))
         return webob.exc.HTTPForbidden(explanation=refusal.msg)
 
-    def answer(self, fault: webob.exc.HTTPException,
-               environ: documents.Environ,
-               start_response: services.StartResponse) -> Iterable[bytes]:
+    def send_fault(self, fault: webob.exc.HTTPException,
+                   environ: documents.Environ,
+                   start_response: services.StartResponse) -> Iterable[bytes]:
         """Send a fault, as a WSGI application does."""
         # Only this header: Cinder would iterate over all of them.
         versioned = wsgi.Request(

@@ -98,7 +98,8 @@ class TroveGuard:
         if decision.absent is not None:
             return self._answer_as_absent(
                 call, decision, decision.absent, environ, start_response)
-        return self._service.answer(decision.fault, environ, start_response)
+        return self._service.send_fault(
+            decision.fault, environ, start_response)
 
     def _answer_as_absent(
             self, call: calls.Call, decision: Decision, absent: calls.Named,
@@ -117,7 +118,7 @@ class TroveGuard:
                            not absent.target.anywhere)
         if (decision.outcome is Outcome.REFUSED and is_not_found and
                 has_other_words):
-            return self._service.answer(
+            return self._service.send_fault(
                 decision.fault, environ, start_response)
         answer: Iterable[bytes] = response(environ, start_response)
         return answer

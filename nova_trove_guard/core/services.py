@@ -93,7 +93,7 @@ class Service(typing.Protocol):
             resource: resources.ManagedResource) -> webob.exc.HTTPException:
         """Return the service's fault for a call that its policy refuses."""
 
-    def answer(self, fault: webob.exc.HTTPException,
-               environ: documents.Environ,
-               start_response: StartResponse) -> Iterable[bytes]:
+    def send_fault(self, fault: webob.exc.HTTPException,
+                   environ: documents.Environ,
+                   start_response: StartResponse) -> Iterable[bytes]:
         """Send a fault in the service's own form, as a WSGI application."""

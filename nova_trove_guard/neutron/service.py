@@ -58,9 +58,9 @@ class NeutronService:
         return PolicyNotAuthorized(
             explanation=f'rule:{rule} is disallowed by policy')
 
-    def answer(self, fault: webob.exc.HTTPException,
-               environ: documents.Environ,
-               start_response: services.StartResponse) -> Iterable[bytes]:
+    def send_fault(self, fault: webob.exc.HTTPException,
+                   environ: documents.Environ,
+                   start_response: services.StartResponse) -> Iterable[bytes]:
         """Send a fault in the form of Neutron's own, as a WSGI application.
 
         See convert_exception_to_http_exc in neutron.api.api_common.

@@ -85,9 +85,9 @@ class NovaService:
             action=f'os_compute_api:{operation.name}')
         return webob.exc.HTTPForbidden(explanation=refusal.format_message())
 
-    def answer(self, fault: webob.exc.HTTPException,
-               environ: documents.Environ,
-               start_response: services.StartResponse) -> Iterable[bytes]:
+    def send_fault(self, fault: webob.exc.HTTPException,
+                   environ: documents.Environ,
+                   start_response: services.StartResponse) -> Iterable[bytes]:
         """Send a fault, as a WSGI application does."""
         # Only these headers: Nova would iterate over all of them.
         versioned = wsgi.Request({name: environ[name] for name

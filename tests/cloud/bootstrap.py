@@ -39,7 +39,7 @@ def prepare(files, progress):
     constraints = releases.CONSTRAINTS[releases.from_environment()]
     wanted = _digest(REQUIREMENTS, constraints)
     stamp = files.venv / 'cloud-installed'
-    if not _says(stamp, wanted):
+    if not _matches(stamp, wanted):
         # Processes of an interrupted run may still be installing.
         processes.stop(files)
         # Remove the stamp first, so that a partly removed environment does not
@@ -57,7 +57,7 @@ def prepare(files, progress):
     # Another checkout may use the same state directory.
     wanted = f'{layout.REPOSITORY} {_digest(*PACKAGE)}'
     stamp = files.venv / 'guard-installed'
-    if not _says(stamp, wanted):
+    if not _matches(stamp, wanted):
         with progress.step('guard installed in place'):
             _pip(files, '--no-deps', '-e', layout.REPOSITORY)
         stamp.write_text(wanted)
@@ -72,7 +72,7 @@ def prepare_gates(files, progress):
     """
     wanted = _digest(*GATES)
     stamp = files.venv / 'gates-installed'
-    if not _says(stamp, wanted):
+    if not _matches(stamp, wanted):
         with progress.step('checks installed'):
             _pip(files, *(argument for path in GATES
                           for argument in ('-r', path)))
@@ -93,5 +93,5 @@ def _digest(*paths):
     return digest.hexdigest()
 
 
-def _says(stamp, wanted):
+def _matches(stamp, wanted):
     return stamp.exists() and stamp.read_text() == wanted

@@ -91,7 +91,7 @@ class Enforcer:
         self._defaults = list(defaults)
         self._kinds = kinds
         self._lock = threading.Lock()
-        self._start_anew()
+        self._reset()
         self._read()
 
     def judge(self, principal: principals.Principal) -> 'Judge':
@@ -113,7 +113,7 @@ class Enforcer:
         with self._lock:
             return self._read()
 
-    def _start_anew(self) -> None:
+    def _reset(self) -> None:
         self._enforcer = register_rules(_Checked(self._conf), self._defaults)
         self._enforcer.target_names = frozenset(itertools.chain.from_iterable(
             _target(resources.ManagedResource(kind, '', '', '', ''))
@@ -132,7 +132,7 @@ class Enforcer:
         except Exception as error:
             # oslo.policy would continue with the old rules. A new enforcer
             # reads the file again, and fails until it is fixed.
-            self._start_anew()
+            self._reset()
             raise PolicyUnreadable(
                 f'{self._conf.oslo_policy.policy_file}, or one of the '
                 f'policy_dirs: {error}') from error
