@@ -2,9 +2,9 @@
 """Find out, in Cinder's database, whether a volume is managed.
 
 One SQL statement, through Cinder's own models and engine, finds the volumes
-from which a snapshot, backup or other resource of the request is made, or of
-which it consists, and their markers. It runs on the primary database, never on
-a ``slave_connection``, which may not have the marker yet.
+behind an identifier, such as the volume of a snapshot or the volumes of a
+group, and their markers. It runs on the primary database, never on a
+``slave_connection``, which may not have the marker yet.
 
 A backup outlives its volume, and so does the marker: Cinder deletes volume and
 metadata softly, and a backup is managed if the deleted volume had the marker.

@@ -2,8 +2,8 @@
 """Find out, in Neutron's database, whether a resource is managed.
 
 One SQL statement, through Neutron's own models and engine, finds the ports and
-security groups to which a resource of the request leads, and their markers. It
-runs on the primary database, which has the marker first.
+security groups behind an identifier, such as the port of a floating IP, and
+their markers. It runs on the primary database, which has the marker first.
 
 A security group is managed if it has the marker, or as long as it is bound to
 a port that has the marker: its rules then protect the database, no matter who
