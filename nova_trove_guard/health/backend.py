@@ -144,7 +144,7 @@ class TroveGuardHealthcheck(pluginbase.HealthcheckBaseExtension):
                 settings.metadata_key, metrics.Off(),
                 deadline.Deadline(SECONDS, threads=1)),
             # No resource has this id.
-            calls.Named(calls.Target(dependencies.kind), calls.NOWHERE))
+            calls.Named(calls.Target(dependencies.kind), calls.NIL_UUID))
 
     def _log(self, problem: Problem | None) -> None:
         """Log a problem when it begins, and when it ends."""

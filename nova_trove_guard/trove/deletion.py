@@ -88,7 +88,8 @@ def _is_gone(instance: models.BuiltInstanceTasks) -> bool:
     # Nova shows a server as DELETED for a moment before it is gone
     # (nova.compute.manager.ComputeManager._delete_instance). Trove would
     # ask Nova to delete it a second time.
-    return server.status == 'SOFT_DELETED'
+    status: str = server.status
+    return status == 'SOFT_DELETED'
 
 
 def restore_quota(context: contexts.TroveContext, instance_id: str,
