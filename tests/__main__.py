@@ -42,8 +42,8 @@ def main():
              'is a failure')
     kind.add_argument(
         '--production', action='store_true',
-        help='only what takes long, or needs MariaDB, RabbitMQ and Prometheus '
-             'from the distribution')
+        help='only what takes long, or needs servers or build tools from the '
+             'distribution')
     kind.add_argument(
         '--gates', action='store_true',
         help='the checks of style, types, spelling, shell, documentation and '

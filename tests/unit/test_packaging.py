@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed with the package, and where its links lead."""
+"""What is installed with the package, and where its links lead.
+
+tests/production/test_packages.py builds the packages.
+"""
 
 import configparser
 import pathlib
@@ -7,6 +10,8 @@ import re
 import subprocess
 import sys
 
+from packaging import requirements
+from packaging import version
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -15,6 +20,8 @@ SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / 'setup.cfg')
 # A link's target, without the part of the page.
 LINK = re.compile(r'\]\(([^)#]+)[^)]*\)')
+# What Debian calls otherwise than python3-<name of the distribution>.
+DEBIAN = {'python-troveclient': 'python3-troveclient'}
 # Imports modules as on a host that has no service.
 SERVICES = ('cinder', 'neutron', 'nova', 'trove')
 IMPORT = f'''
@@ -23,6 +30,36 @@ sys.modules.update(dict.fromkeys({SERVICES}))
 for name in sys.argv[1:]:
     importlib.import_module(name)
 '''
+
+
+def _requirements():
+    """Yield the Requirement of each line of setup.cfg, extras included."""
+    lines = [SETUP['options']['install_requires'],
+             *SETUP['options.extras_require'].values()]
+    for line in '\n'.join(lines).split('\n'):
+        if line and not line.startswith('#'):
+            yield requirements.Requirement(line)
+
+
+def _bound(wanted):
+    """Return the lower bound of a Requirement, which is all that it says."""
+    (bound,) = wanted.specifier
+    assert bound.operator == '>=', wanted
+    return version.Version(bound.version)
+
+
+REQUIREMENTS = {str(wanted): wanted for wanted in _requirements()}
+
+
+@pytest.mark.parametrize('line', REQUIREMENTS)
+def test_debian_s_package_has_the_same_lower_bound(line):
+    wanted = REQUIREMENTS[line]
+    name = DEBIAN.get(wanted.name, f'python3-{wanted.name.lower()}')
+    found = re.findall(
+        # An epoch is Debian's own.
+        rf'^ {re.escape(name)} \(>= (?:\d+:)?([^)]+)\),$',
+        (ROOT / 'debian/control').read_text(), re.M)
+    assert [version.Version(bound) for bound in found] == [_bound(wanted)]
 
 
 @pytest.mark.parametrize('part', ['core', 'cmd'])
