@@ -4,13 +4,16 @@
 tests/production/test_packages.py builds the packages.
 """
 
+import ast
 import configparser
+import importlib.metadata
 import pathlib
 import re
 import subprocess
 import sys
 
 from packaging import requirements
+from packaging import utils
 from packaging import version
 import pytest
 
@@ -32,13 +35,12 @@ for name in sys.argv[1:]:
 '''
 
 
-def _requirements():
-    """Yield the Requirement of each line of setup.cfg, extras included."""
+def _requirements(*extras):
+    """Return the requirements of the package with some extras, by line."""
     lines = [SETUP['options']['install_requires'],
-             *SETUP['options.extras_require'].values()]
-    for line in '\n'.join(lines).split('\n'):
-        if line and not line.startswith('#'):
-            yield requirements.Requirement(line)
+             *(SETUP['options.extras_require'][extra] for extra in extras)]
+    return {line: requirements.Requirement(line)
+            for line in '\n'.join(lines).split('\n') if line}
 
 
 def _bound(wanted):
@@ -48,7 +50,23 @@ def _bound(wanted):
     return version.Version(bound.version)
 
 
-REQUIREMENTS = {str(wanted): wanted for wanted in _requirements()}
+def _imported(path):
+    """Yield the names of the modules that a module imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+def _modules(part):
+    """Return the paths of a part's modules that need no service."""
+    # Those of cmd/wings/ are for the hosts of one service each.
+    return [path for path in (ROOT / 'nova_trove_guard' / part).rglob('*.py')
+            if path.stem not in SERVICES]
+
+
+REQUIREMENTS = _requirements(*SETUP['options.extras_require'])
 
 
 @pytest.mark.parametrize('line', REQUIREMENTS)
@@ -64,15 +82,28 @@ def test_debian_s_package_has_the_same_lower_bound(line):
 
 @pytest.mark.parametrize('part', ['core', 'cmd'])
 def test_a_part_can_be_imported_on_a_host_without_services(part):
-    # Those of cmd/wings/ are for the hosts of one service each.
     modules = ['.'.join(path.relative_to(ROOT).with_suffix('').parts)
-               for path in (ROOT / 'nova_trove_guard' / part).rglob('*.py')
-               if path.stem not in ('__init__', *SERVICES)]
+               for path in _modules(part) if path.stem != '__init__']
     assert modules
     run = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', IMPORT, *modules],
         capture_output=True, text=True, cwd=ROOT, check=False)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize('part, extras', [
+    ('core', ('cadf', 'statsd')), ('cmd', ('cli',))])
+def test_the_extras_have_all_that_a_part_imports(part, extras):
+    distributions = importlib.metadata.packages_distributions()
+    imported = {name.partition('.')[0] for path in _modules(part)
+                for name in _imported(path)}
+    imported -= sys.stdlib_module_names | {'nova_trove_guard'}
+    assert imported
+    declared = {utils.canonicalize_name(wanted.name)
+                for wanted in _requirements(*extras).values()}
+    assert [name for name in sorted(imported) if not declared & {
+        utils.canonicalize_name(distribution)
+        for distribution in distributions[name]}] == []
 
 
 @pytest.mark.parametrize('target', sorted(
