@@ -69,6 +69,9 @@ class Decision:
     :ivar resource_id: its id, None if it is not known
     :ivar database_instance: the marker's value, None if no managed resource
         was found
+    :ivar resource_project_id: the id of the project that owns the resource,
+        None if no managed resource was found
+    :ivar resource_user_id: the id of the user who created the resource
     :ivar outcome: what the guard does with the call
     :ivar rule: the name of the policy rule that decided, None for none
     :ivar fault: the response to a refused call
@@ -82,6 +85,8 @@ class Decision:
     kind: str
     resource_id: str | None
     database_instance: str | None = None
+    resource_project_id: str | None = None
+    resource_user_id: str | None = None
     outcome: Outcome = Outcome.NOT_MANAGED
     rule: str | None = None
     fault: webob.exc.HTTPException | None = None
@@ -91,7 +96,9 @@ class Decision:
         """Return this decision, about a managed resource."""
         return dataclasses.replace(
             self, kind=resource.kind, resource_id=resource.id,
-            database_instance=resource.database_instance)
+            database_instance=resource.database_instance,
+            resource_project_id=resource.project_id,
+            resource_user_id=resource.user_id)
 
     def with_outcome(
             self, outcome: Outcome, rule: str | None = None,

@@ -42,15 +42,20 @@ def test_a_refusal_is_a_line_of_nova_s_log_without_secrets(
     answer = scene.ask(
         who, 'POST', f'/servers/{managed}/action?x={SECRET}', SET_PASSWORD)
     session = scene.connection(who).session
+    roles = session.auth.get_access(session).role_names
+    server = scene.show(managed)
     text = log()
     assert trail(text, answer.headers['x-openstack-request-id']) == {
         'decision': 'refused',
         'request_id': answer.headers['x-openstack-request-id'],
         'user_id': session.get_user_id(),
         'project_id': session.get_project_id(),
-        'service_user_id': '-', 'operation': 'os-admin-password',
-        'server': managed,
-        'database_instance': scene.show(managed)['metadata'][scenes.MARKER],
+        'roles': ','.join(sorted(roles)),
+        'service_user_id': '-', 'service_roles': '-',
+        'operation': 'os-admin-password', 'server': managed,
+        'server_project_id': server['tenant_id'],
+        'server_user_id': server['user_id'],
+        'database_instance': server['metadata'][scenes.MARKER],
         'rule': 'trove_guard:os-admin-password', 'status': status}
     guard_s = [line for line in text.splitlines()
                if 'nova_trove_guard' in line]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit trail: log lines and CADF events, and what is never in them."""
 
+import dataclasses
 import datetime
 import json
 import logging
@@ -59,7 +60,9 @@ def decision(outcome=decisions.Outcome.REFUSED, **values):
         'operation': OPERATIONS['servers:resize'], 'request_id': 'req-1',
         'principal': OWNER, 'kind': policies.KIND,
         'resource_id': nova_api.MANAGED,
-        'database_instance': nova_api.DATABASE_INSTANCE, 'outcome': outcome,
+        'database_instance': nova_api.DATABASE_INSTANCE,
+        'resource_project_id': nova_api.PROJECT,
+        'resource_user_id': nova_api.USER, 'outcome': outcome,
         'rule': 'trove_guard:servers:resize', 'fault': faults.unreadable(),
     } | values)
 
@@ -80,8 +83,11 @@ def test_a_refusal_is_one_line(guarded, caplog):
     assert lines(caplog) == [
         'decision=refused '
         f'request_id={answer.headers["x-openstack-request-id"]} '
-        f'user_id=alice project_id={nova_api.PROJECT} service_user_id=- '
+        f'user_id=alice project_id={nova_api.PROJECT} roles=member,reader '
+        'service_user_id=- service_roles=- '
         f'operation=servers:resize server={nova_api.MANAGED} '
+        f'server_project_id={nova_api.PROJECT} '
+        f'server_user_id={nova_api.USER} '
         f'database_instance={nova_api.DATABASE_INSTANCE} '
         'rule=trove_guard:servers:resize status=403']
     assert caplog.records[-1].levelno == logging.WARNING
@@ -93,22 +99,28 @@ def test_the_service_user_is_told(guarded, caplog):
         service_token=guarded.token('service', user_id='cinder'))
     assert answer.status_int == 403
     line, = lines(caplog)
-    assert ' service_user_id=cinder ' in line
+    assert ' service_user_id=cinder service_roles=service ' in line
 
 
 @pytest.mark.parametrize('method, path, body, fields', [
     ('POST', '/v2.1/servers',
      {'server': {'metadata': {nova_api.METADATA_KEY: 'x'}}},
-     'operation=servers:create server=- database_instance=- '
+     'operation=servers:create server=- server_project_id=- '
+     'server_user_id=- database_instance=- '
      'rule=trove_guard:trove_admin status=403'),
     ('DELETE', f'/v2.1/servers/{nova_api.BROKEN}', None,
      f'operation=servers:delete server={nova_api.BROKEN} '
-     'database_instance=- rule=- status=503'),
+     'server_project_id=- server_user_id=- database_instance=- rule=- '
+     'status=503'),
     ('POST', MANAGED + '/action', {},
      f'operation=unknown server={nova_api.MANAGED} '
+     f'server_project_id={nova_api.PROJECT} '
+     f'server_user_id={nova_api.USER} '
      f'database_instance={nova_api.DATABASE_INSTANCE} rule=- status=400'),
     ('GET', f'/v2.1/os-console-auth-tokens/{nova_api.CONSOLE_TOKEN}', None,
      f'operation=os-console-auth-tokens server={nova_api.MANAGED} '
+     f'server_project_id={nova_api.PROJECT} '
+     f'server_user_id={nova_api.USER} '
      f'database_instance={nova_api.DATABASE_INSTANCE} '
      'rule=trove_guard:os-console-auth-tokens status=403')])
 def test_what_is_not_known_is_a_dash(
@@ -134,6 +146,75 @@ def test_nobody_can_write_a_line_of_the_trail(caplog):
     assert ' database_instance=x%20status%3D200%0Adecision%3Dbreak_glass%20' \
         'a%3Db%25 ' in line
     assert '\n' not in line
+
+
+def test_the_name_of_a_role_cannot_add_a_field_or_another_role(caplog):
+    hostile = 'admin,trove_admin status=200\n'
+    log.report(decision(principal=dataclasses.replace(
+        OWNER, roles=('reader', hostile), service_roles=('-',))))
+    line, = lines(caplog)
+    assert (' roles=admin%2Ctrove_admin%20status%3D200%0A,reader '
+            'service_user_id=- service_roles=%2D ') in line
+    entry = log.read(line)
+    assert (entry.roles, entry.service_roles) == ((hostile, 'reader'), ('-',))
+
+
+TEXT = st.text(st.characters())
+MAYBE = st.none() | TEXT
+NAMES = st.lists(TEXT).map(sorted).map(tuple)
+ANY = {
+    'outcome': st.sampled_from(sorted(decisions.REPORTED)),
+    'request_id': MAYBE, 'user_id': MAYBE, 'project_id': MAYBE,
+    'roles': NAMES, 'service_user_id': MAYBE, 'service_roles': NAMES,
+    'operation': TEXT,
+    'kind': st.sampled_from(('server', 'volume', 'port', 'security_group')),
+    'resource_id': MAYBE, 'resource_project_id': MAYBE,
+    'resource_user_id': MAYBE, 'database_instance': MAYBE, 'rule': MAYBE,
+    'status': st.none() | st.integers(100, 599)}
+
+
+@hypothesis.given(**ANY)
+def test_what_the_writer_writes_the_reader_reads(**values):
+    written = log.Entry(**values)
+    line = log.log_line(written)
+    assert line.isascii() and line.isprintable()
+    assert log.read(line) == written
+
+
+def test_a_line_of_a_release_without_roles_is_read():
+    entry = log.read(
+        'decision=refused request_id=req-1 user_id=u project_id=- '
+        'service_user_id=- operation=servers:delete server=s '
+        'database_instance=d rule=trove_guard:servers:delete status=403')
+    assert (entry.kind, entry.resource_id, entry.status) == (
+        'server', 's', 403)
+    assert entry.roles is entry.service_roles is None
+
+
+PLAIN = ('decision=refused request_id=req-1 user_id=u project_id=p roles=a,b '
+         'service_user_id=- service_roles=- operation=servers:delete '
+         'server=s server_project_id=p server_user_id=u '
+         'database_instance=d rule=r status=403')
+
+
+BROKEN = {
+    'empty': '', 'cut short': 'decision=refused', 'no status': PLAIN[:-3],
+    'a space behind': PLAIN + ' ', 'a line end behind': PLAIN + '\n',
+    'a space in front': ' ' + PLAIN, 'a field twice': PLAIN + ' roles=c',
+    'another form': PLAIN + ' x="y"', 'a status of letters': PLAIN[:-3] + 'x',
+    'a decision that is not logged': PLAIN.replace('refused', 'allowed'),
+    'an escape cut short': PLAIN.replace('roles=a', 'roles=%a'),
+    'no UTF-8': PLAIN.replace('user_id=u', 'user_id=%FF'),
+    'not ASCII': PLAIN.replace('=u', '=\xfc'),
+    'no rule': PLAIN.replace(' rule=r', ''),
+    'markup': PLAIN.replace('rule=r', 'rule=<r>')}
+
+
+@pytest.mark.parametrize('line', BROKEN.values(), ids=BROKEN)
+def test_what_is_no_line_of_the_guard_is_not_read(line):
+    assert log.read(PLAIN).rule == 'r'
+    with pytest.raises(ValueError):
+        log.read(line)
 
 
 @pytest.mark.parametrize('path, server_id', [
@@ -172,10 +253,12 @@ def test_the_event_of_a_refusal():
         'action': 'update/servers:resize', 'outcome': 'failure',
         'initiator': {
             'id': 'owner', 'typeURI': 'service/security/account/user',
-            'project_id': nova_api.PROJECT, 'service_user_id': None,
+            'project_id': nova_api.PROJECT, 'roles': ['member'],
+            'service_user_id': None, 'service_roles': [],
             'request_id': 'req-1'},
         'target': {
             'id': nova_api.MANAGED, 'typeURI': 'compute/machine',
+            'project_id': nova_api.PROJECT, 'user_id': nova_api.USER,
             'attachments': [{
                 'typeURI': 'data/database/instance',
                 'name': 'database_instance',
@@ -204,12 +287,22 @@ def test_the_event_of_a_refusal():
      {'action': 'delete/servers:delete'}),
     ({'operation': OPERATIONS['os-console-output']},
      {'action': 'read/os-console-output'}),
-    ({'resource_id': None, 'database_instance': None},
-     {'target': {'id': 'unknown', 'typeURI': 'compute/machine'}}),
+    ({'resource_id': None, 'database_instance': None,
+      'resource_project_id': None, 'resource_user_id': None},
+     {'target': {'id': 'unknown', 'typeURI': 'compute/machine',
+                 'project_id': None, 'user_id': None}}),
     ({'principal': None},
      {'initiator': {
          'id': 'unknown', 'typeURI': 'service/security/account/user',
-         'project_id': None, 'service_user_id': None,
+         'project_id': None, 'roles': [], 'service_user_id': None,
+         'service_roles': [], 'request_id': 'req-1'}}),
+    ({'principal': dataclasses.replace(
+        OWNER, roles=('reader', 'member'), service_user_id='nova',
+        service_roles=('service', 'admin'))},
+     {'initiator': {
+         'id': 'owner', 'typeURI': 'service/security/account/user',
+         'project_id': nova_api.PROJECT, 'roles': ['member', 'reader'],
+         'service_user_id': 'nova', 'service_roles': ['admin', 'service'],
          'request_id': 'req-1'}})])
 def test_other_events(values, differs):
     plain, told = (event(decision(**each))

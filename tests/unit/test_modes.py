@@ -132,8 +132,10 @@ def test_it_lets_pass_whom_it_names_and_tells(
     line, = told(caplog)
     assert line == {
         'decision': 'break_glass', 'project_id': nova_api.PROJECT,
-        'service_user_id': '-', 'operation': 'servers:stop',
-        'server': nova_api.MANAGED,
+        'roles': 'admin,reader', 'service_user_id': '-', 'service_roles': '-',
+        'operation': 'servers:stop', 'server': nova_api.MANAGED,
+        'server_project_id': nova_api.PROJECT,
+        'server_user_id': nova_api.USER,
         'database_instance': nova_api.DATABASE_INSTANCE,
         'rule': 'trove_guard:break_glass', 'status': '-'}
     assert not stop(api, *TENANT)

@@ -46,11 +46,15 @@ def event(decision: decisions.Decision, moment: datetime.datetime,
         typeURI=cadftaxonomy.ACCOUNT_USER)
     # Beyond CADF, as in keystonemiddleware.audit._api.ClientResource.
     initiator.project_id = who and who.project_id
+    initiator.roles = sorted(who.roles) if who else []
     initiator.service_user_id = who and who.service_user_id
+    initiator.service_roles = sorted(who.service_roles) if who else []
     initiator.request_id = decision.request_id
     target = resource.Resource(
         id=decision.resource_id or cadftaxonomy.UNKNOWN,
         typeURI=resource_type)
+    target.project_id = decision.resource_project_id
+    target.user_id = decision.resource_user_id
     if decision.database_instance:
         target.add_attachment(attachment.Attachment(
             typeURI='data/database/instance', name='database_instance',
