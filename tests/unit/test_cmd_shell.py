@@ -35,7 +35,7 @@ def test_no_command_is_a_call_for_help(arguments):
 
 @pytest.mark.parametrize('command', [
     'bootstrap', 'drift', 'explain', 'paste check', 'paste insert',
-    'paste remove'])
+    'paste remove', 'report'])
 def test_no_command_tells_operators_what_is_for_developers(command):
     done = run(*command.split(), '--help')
     assert (done.returncode, done.stderr) == (0, '')
