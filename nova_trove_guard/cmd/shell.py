@@ -111,3 +111,7 @@ def _quieten_libraries() -> None:
     os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
     # Nova 2025.2 would warn that a service is starting without eventlet.
     logging.getLogger('nova.monkey_patch').setLevel(logging.ERROR)
+    # oslo.policy would log a traceback of its parser (the guard names the rule
+    # that is at fault), and at DEBUG, cliff's level, all that it judges.
+    logging.getLogger('oslo_policy').setLevel(logging.INFO)
+    logging.getLogger('oslo_policy._parser').setLevel(logging.CRITICAL)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``report`` counts what the guard logged, in logs as oslo.log writes them."""
 
+import dataclasses
 import gzip
 import html.parser
 import io
@@ -18,6 +19,7 @@ from oslo_log import log as logging
 import pytest
 
 from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd.report import judgements
 from nova_trove_guard.cmd.report import logs
 from nova_trove_guard.cmd.report import pages
 from nova_trove_guard.cmd.report import plots
@@ -25,9 +27,12 @@ from nova_trove_guard.cmd.report import tally
 from nova_trove_guard.cmd import shell
 from nova_trove_guard.core import decisions
 from nova_trove_guard.core.reports import log
+from tests.unit import nova_api
 from tests.unit import test_audit
+from tests.unit import test_cmd_explain as explaining
 
 Outcome = decisions.Outcome
+Verdict = judgements.PolicyVerdict
 
 HOSTILE = '</code><script>alert(1)</script>\x1b[2J"&\n\u202e'
 FIRST = 1795000000  # 2026-11-18T11:06:40Z
@@ -292,20 +297,19 @@ def test_a_log_without_the_guard_makes_an_empty_list(tmp_path, rows):
     assert rows(tmp_path / 'empty') == []
 
 
-@pytest.mark.parametrize('make, status, why', [
-    (lambda path: None, outcome.USAGE, 'No such file or directory'),
-    (lambda path: path.mkdir(), outcome.USAGE, 'Is a directory'),
-    (lambda path: path.write_bytes(b'no gzip'), outcome.FAILED,
-     'Not a gzipped file'),
+@pytest.mark.parametrize('make, why', [
+    (lambda path: None, 'No such file or directory'),
+    (lambda path: path.mkdir(), 'Is a directory'),
+    (lambda path: path.write_bytes(b'no gzip'), 'Not a gzipped file'),
     (lambda path: path.write_bytes(gzip.compress(b'x' * 1000)[:-9]),
-     outcome.FAILED, 'ended before')],
+     'ended before')],
     ids=['missing', 'a directory', 'not compressed', 'cut short'])
 def test_a_log_that_cannot_be_read_is_one_line(
-        tmp_path, run, make, status, why):
+        tmp_path, run, make, why):
     path = tmp_path / 'nova-api.log.gz'
     make(path)
-    exit_code, output, errors = run(path)
-    assert (exit_code, output) == (status, '')
+    status, output, errors = run(path)
+    assert (status, output) == (outcome.USAGE, '')
     assert errors.startswith(f'{path} can\'t be ') and why in errors
     assert errors.count('\n') == 1
 
@@ -478,3 +482,195 @@ def test_lines_without_a_time_are_in_no_plot_by_time():
     counts = tally.Tally(['hour'])
     counts.add(logs.LoggedEntry(None, entry()))
     assert plots.timeline(counts.groups()) is None
+
+
+# A policy.
+
+@pytest.fixture
+def judge(tmp_path):
+    """Return a function that returns the PolicyJudge of rules, by name."""
+    def judge(**rules):
+        path = tmp_path / 'policy.yaml'
+        path.write_text(json.dumps({
+            'context_is_admin' if name == 'context_is_admin' else
+            f'trove_guard:{name}': check for name, check in rules.items()}))
+        return judgements.create(str(path), 'compute')
+
+    return judge
+
+
+POLICIES = {
+    'default': {},
+    'members': dict.fromkeys((
+        'servers:delete', 'servers:reboot', 'servers:create_image',
+        'server-metadata:update', 'os-server-password:show', 'unknown'),
+        'role:member'),
+    'owners': dict.fromkeys(('servers:delete', 'servers:update'),
+                            'project_id:%(project_id)s and user_id:the-user'),
+    'admins': {'servers:delete': 'is_admin:True or role:trove_admin',
+               'servers:reboot': 'rule:context_is_admin'},
+    'everybody': {'trove_admin': '@'},
+    'an emergency': {
+        'break_glass': 'role:admin and until:3000-01-01T00:00:00Z'},
+    'an emergency of one project': {
+        'break_glass': f'project_id:{nova_api.PROJECT} and '
+                       f'until:3000-01-01T00:00:00Z'},
+    'an emergency that is over': {
+        'break_glass': 'role:admin and until:2020-01-01T00:00:00Z'},
+    'no services': {'service_api': '!'},
+    'system scope': {'servers:delete': 'system_scope:all or role:member'},
+}
+
+
+@pytest.fixture(scope='module')
+def logged_calls(guarded):
+    """Return (who, environ, Entry) of each call that the guard logs."""
+    enforcer = explaining.policies.enforcer(cfg.CONF)
+    found = []
+    for who in explaining.ROLES:
+        for method, path, body in explaining.REQUESTS:
+            for server in explaining.SERVERS:
+                environ = explaining.environ(
+                    method, '/v2.1' + path.format(server), body)
+                decision = explaining.explained(
+                    enforcer, dict(environ), who).decision
+                if decision and decision.outcome in decisions.REPORTED:
+                    found.append((who, environ, log.read(
+                        log.log_line(log.entry(decision)))))
+    return found
+
+
+@pytest.mark.parametrize('policy', POLICIES.values(), ids=POLICIES)
+def test_a_policy_makes_of_a_logged_call_what_the_guard_would(
+        logged_calls, judge, policy):
+    other = judge(**policy)
+    judged = 0
+    for who, environ, each in logged_calls:
+        judgement = other.judge(each)
+        if judgement.verdict is Verdict.NOT_JUDGED:
+            assert judgement.why
+            continue
+        judged += 1
+        decision = explaining.explained(
+            other._enforcer, dict(environ), who).decision
+        assert (judgement.verdict is Verdict.REFUSES) == (
+            decision.outcome is Outcome.REFUSED), each
+    assert judged > 50
+
+
+@pytest.mark.parametrize('rules, values, verdict', [
+    ({}, {}, Verdict.REFUSES),
+    ({}, {'roles': ('trove_admin',)}, Verdict.PASSES),
+    ({}, {'service_roles': ('trove_admin',)}, Verdict.PASSES),
+    ({'servers:delete': 'role:member'}, {}, Verdict.PASSES),
+    ({'servers:delete': 'project_id:%(project_id)s'}, {}, Verdict.PASSES),
+    ({'servers:delete': 'project_id:%(project_id)s'},
+     {'resource_project_id': 'other'}, Verdict.REFUSES),
+    ({'servers:delete': "'d1':%(database_instance)s"}, {}, Verdict.PASSES),
+    ({'servers:delete': 'user_id:%(user_id)s and user_id:alice'}, {},
+     Verdict.PASSES),
+    ({'servers:delete': 'role:member'}, {'status': 400, 'rule': None},
+     Verdict.REFUSES),
+    # Malformed, and the caller may not see the server.
+    ({'servers:delete': 'role:member'}, {'status': 404, 'rule': None},
+     Verdict.REFUSES),
+    ({'servers:delete': 'role:member'}, {'user_id': None}, Verdict.REFUSES),
+    ({'servers:create': 'role:member'},
+     {'operation': 'servers:create', 'rule': 'trove_guard:trove_admin',
+      'database_instance': None}, Verdict.REFUSES),
+    ({'service_api': 'role:member'},
+     {'operation': 'os-server-external-events:create', 'status': 503,
+      'database_instance': None, 'rule': None}, Verdict.PASSES),
+])
+def test_what_the_line_has_is_enough_to_judge(judge, rules, values, verdict):
+    known = [each for each in rules if each != 'servers:create']
+    made = judge(**{each: rules[each] for each in known})
+    assert made.judge(entry(**values)) == judgements.Judgement(verdict)
+
+
+@pytest.mark.parametrize('rules, values, why', [
+    ({}, {'roles': None, 'service_roles': None}, 'no roles in the line'),
+    ({}, {'kind': 'volume'}, 'not a call to Nova'),
+    ({}, {'operation': 'servers:fly'}, 'does not know'),
+    ({}, {'status': 503, 'database_instance': None, 'rule': None},
+     'whether the server is managed'),
+    ({'servers:delete': 'role:member or system_scope:all'}, {},
+     'trove_guard:servers:delete depends on system_scope, which'),
+    ({'trove_admin': 'domain_id:x or is_admin_project:True'}, {},
+     'trove_guard:trove_admin depends on domain_id, is_admin_project, which'),
+    ({'servers:delete': 'is_admin:True',
+      'context_is_admin': 'role:admin and user_domain_id:default'}, {},
+     'depends on user_domain_id, which'),
+    ({'servers:delete': 'http://127.0.0.1:1/judge'}, {},
+     'depends on http://127.0.0.1:1/judge'),
+    ({'break_glass': 'system_scope:all and until:3000-01-01T00:00:00Z'}, {},
+     'trove_guard:break_glass depends on system_scope'),
+    ({'server-metadata:update': 'role:member'},
+     {'operation': 'server-metadata:update'}, 'changes the marker'),
+    ({'os-volumes-attachments:create': 'project_id:%(project_id)s'},
+     {'operation': 'os-volumes-attachments:create'},
+     'more than the line shows'),
+])
+def test_what_the_line_lacks_is_not_guessed(judge, rules, values, why):
+    judgement = judge(**rules).judge(entry(**values))
+    assert judgement.verdict is Verdict.NOT_JUDGED
+    assert why in judgement.why
+
+
+@pytest.mark.parametrize('break_glass, verdict', [
+    ('!', Verdict.NOT_JUDGED),
+    ('role:member and until:3000-01-01T00:00:00Z', Verdict.PASSES)])
+def test_what_the_service_must_confirm_is_not_guessed(
+        judge, break_glass, verdict):
+    made = judge(**{'servers:delete': 'role:member',
+                    'break_glass': break_glass})
+    delete = dataclasses.replace(
+        explaining.WING.operations()['servers:delete'], needs_proof=True)
+    made._operations = {'servers:delete': delete}
+    assert made.judge(entry()).verdict is verdict
+
+
+def test_the_list_has_the_verdicts_of_a_policy(a_log, rows, tmp_path):
+    path = a_log(
+        (0, entry()), (0, entry(Outcome.WOULD_REFUSE, roles=('reader',))),
+        (0, entry(roles=None, service_roles=None)), (0, entry(kind='port')))
+    path.write_bytes(path.read_bytes().replace(
+        b'project_id=sales roles=- service_user_id=- service_roles=-',
+        b'project_id=sales service_user_id=-'))
+    policy = tmp_path / 'policy.yaml'
+    policy.write_text('"trove_guard:servers:delete": "role:member"')
+    row, = rows('--policy', policy, path)
+    assert (row['policy_passes'], row['policy_refuses'],
+            row['not_judged']) == (1, 1, 2)
+    assert row['why_not_judged'] == (
+        'no roles in the line, which an earlier release wrote; '
+        'not a call to Nova')
+
+
+def test_the_page_has_the_verdicts_of_a_policy(run, a_log, tmp_path):
+    policy, made = tmp_path / 'p&l.yaml', tmp_path / 'report.html'
+    policy.write_text('"trove_guard:servers:delete": "system_scope:all"')
+    assert run(a_log((0, entry())), '--policy', policy, '--html', made)[0] == (
+        outcome.OK)
+    text = ' '.join(Page(made.read_text()).text.split())
+    assert (f'The policy in {policy} lets 0 of these calls pass and refuses '
+            f'0.') in text
+    assert 'Not judged: trove_guard:servers:delete depends on' in text
+
+
+@pytest.mark.parametrize('policy, why', [
+    ('"trove_guard:servers:delet": "@"',
+     'there is no rule trove_guard:servers:delet; '
+     'trove_guard:servers:delete?'),
+    ('"trove_guard:servers:delete": "role:member or"', 'can\'t be understood'),
+    ('"trove_guard:servers:delete": "rule:nowhere"', 'there is none'),
+    ('}', ''), ('\xff', 'UTF-8'), (None, 'No such file or directory')])
+def test_a_mistake_in_the_policy_file_is_a_usage_error(
+        a_log, run, tmp_path, policy, why):
+    path = tmp_path / 'policy.yaml'
+    if policy is not None:
+        path.write_bytes(policy.encode('latin-1'))
+    status, output, errors = run(a_log((0, entry())), '--policy', path)
+    assert (status, output) == (outcome.USAGE, '')
+    assert errors.startswith(str(path)) and why in errors
+    assert 'Traceback' not in errors and 'policy_dirs' not in errors

@@ -10,19 +10,17 @@ import typing
 from cliff import lister
 
 from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd.report import judgements
 from nova_trove_guard.cmd.report import logs
 from nova_trove_guard.cmd.report import pages
 from nova_trove_guard.cmd.report import plots
 from nova_trove_guard.cmd.report import tally
+from nova_trove_guard.cmd import wings
 from nova_trove_guard.core.reports import log
 
 _DEFAULT = ['operation', 'principal']
 # What the page has plots of.
 _PLOTTED = ('hour', 'operation', 'principal', 'database_instance')
-
-
-class NotWritten(Exception):
-    """The page can't be written where it was asked for."""
 
 
 class Report(lister.Lister):
@@ -46,47 +44,58 @@ class Report(lister.Lister):
         parser.add_argument(
             '--html', metavar='<file>',
             help='also write a page with plots, for a browser')
+        parser.add_argument(
+            '--policy', metavar='<file>',
+            help='also judge each call by this policy file, with the rules '
+                 'of the installed service for what it does not have')
+        parser.add_argument(
+            '--service', choices=tuple(wings.PACKAGES), default='compute',
+            help='whose policy file that is (default: %(default)s)')
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Print the list, and return the exit code."""
         try:
             super().run(parsed_args)
-        except (logs.LogUnreadable, NotWritten) as error:
+        except outcome.Refused as error:
             self.app.LOG.error('%s', error)
             return outcome.USAGE
-        except logs.LogBroken as error:
-            self.app.LOG.error('%s', error)
-            return outcome.FAILED
         return outcome.OK
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[
             tuple[str, ...], Iterator[tuple[typing.Any, ...]]]:
         """Read the logs, and return columns and rows."""
+        judge = (judgements.create(parsed_args.policy, parsed_args.service)
+                 if parsed_args.policy else None)
         listed = tally.Tally(parsed_args.by or _DEFAULT)
         plotted = {dimension: tally.Tally([dimension])
                    for dimension in _PLOTTED if parsed_args.html}
         total = tally.Group({}, collections.Counter())
         reader = logs.Reader()
         for logged in reader.read(parsed_args.log, self.app.stdin.buffer):
-            total.add(logged)
+            judgement = judge.judge(logged.entry) if judge else None
+            total.add(logged, judgement)
             for each in (listed, *plotted.values()):
-                each.add(logged)
+                each.add(logged, judgement)
         if reader.unreadable:
             self.app.LOG.warning(
                 'Lines that look like the guard\'s, but can\'t be read: %d. '
                 'They are not in one of oslo.log\'s formats, or cut short, '
                 'and are not counted.', reader.unreadable)
-        groups, counters = listed.groups(), tuple(map(str, plots.STACK))
+        groups = listed.groups()
+        counters = [*plots.STACK, *(judgements.PolicyVerdict if judge else ())]
         if parsed_args.html:
             _write(parsed_args.html, pages.page(
                 total, {dimension: each.groups()
                         for dimension, each in plotted.items()},
-                groups, counters, reader.unreadable))
-        return (*listed.columns, *counters, 'first', 'last'), (
+                groups, counters, reader.unreadable, parsed_args.policy))
+        columns = (*listed.columns, *map(str, counters), 'first', 'last',
+                   *(('why_not_judged',) if judge else ()))
+        return columns, (
             (*group.values.values(),
              *(group.counts[counter] for counter in counters),
-             group.first or log.NONE, group.last or log.NONE)
+             group.first or log.NONE, group.last or log.NONE,
+             *(('; '.join(sorted(group.why)),) if judge else ()))
             for group in groups)
 
 
@@ -94,5 +103,5 @@ def _write(path: str, text: str) -> None:
     try:
         pathlib.Path(path).write_text(text, encoding='utf-8')
     except OSError as error:
-        raise NotWritten(
+        raise outcome.Refused(
             f'{path} can\'t be written: {error.strerror}') from error

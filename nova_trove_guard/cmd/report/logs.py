@@ -16,6 +16,7 @@ import re
 import typing
 import zlib
 
+from nova_trove_guard.cmd import outcome
 from nova_trove_guard.core.reports import log
 
 STANDARD_INPUT = '-'
@@ -30,14 +31,6 @@ _LOGGER = re.compile(
 _TIME = re.compile(r'(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)')
 # DevStack's log is in colours.
 _COLOUR = re.compile('\x1b\\[[0-9;]*m')
-
-
-class LogUnreadable(Exception):
-    """A log can't be opened."""
-
-
-class LogBroken(Exception):
-    """A log can't be read to its end."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,8 +61,7 @@ class Reader:
 
         :param paths: of logs; STANDARD_INPUT is one, and what ends in ``.gz``
             is compressed
-        :raises LogUnreadable: if one can't be opened
-        :raises LogBroken: if one can't be read to its end
+        :raises outcome.Refused: if one can't be read
         """
         for path in paths:
             with _opened(path, stdin) as stream:
@@ -78,7 +70,7 @@ class Reader:
                         if _LOOKS_LIKE_OURS.search(line):
                             yield from self._entries(line)
                 except (OSError, EOFError, zlib.error) as error:
-                    raise LogBroken(
+                    raise outcome.Refused(
                         f'{path} can\'t be read to its end: '
                         f'{getattr(error, "strerror", None) or error}'
                     ) from error
@@ -105,7 +97,7 @@ def _opened(path: str, stdin: typing.BinaryIO) -> Iterator[typing.BinaryIO]:
         stream = typing.cast(typing.BinaryIO, (
             gzip.open(path) if path.endswith('.gz') else open(path, 'rb')))
     except OSError as error:
-        raise LogUnreadable(
+        raise outcome.Refused(
             f'{path} can\'t be opened: {error.strerror}') from error
     with stream:
         yield stream

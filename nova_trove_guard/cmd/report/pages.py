@@ -16,7 +16,7 @@ MOST_GROUPS = 500
 
 def page(total: tally.Group, by: dict[str, Sequence[tally.Group]],
          details: Sequence[tally.Group], counters: Sequence[str],
-         unreadable: int) -> str:
+         unreadable: int, policy: str | None = None) -> str:
     """Return the page.
 
     :param total: all lines
@@ -24,6 +24,7 @@ def page(total: tally.Group, by: dict[str, Sequence[tally.Group]],
     :param details: the groups in the table
     :param counters: the columns with numbers in the table
     :param unreadable: how many lines could not be read
+    :param policy: the policy file by which calls were judged
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined,
@@ -34,7 +35,7 @@ def page(total: tally.Group, by: dict[str, Sequence[tally.Group]],
     return template.render(
         total=total, details=details[:MOST_GROUPS],
         left_out=len(details[MOST_GROUPS:]), counters=counters,
-        unreadable=unreadable, stack=plots.STACK,
+        unreadable=unreadable, policy=policy, stack=plots.STACK,
         timeline=plots.timeline(by['hour']),
         charts={dimension: _chart(groups) for dimension, groups in by.items()
                 if dimension != 'hour'})

@@ -5,6 +5,7 @@ import collections
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 
+from nova_trove_guard.cmd.report import judgements
 from nova_trove_guard.cmd.report import logs
 from nova_trove_guard.core import decisions
 from nova_trove_guard.core.reports import log
@@ -37,7 +38,8 @@ class Group:
     """Lines that have the same values.
 
     :ivar values: by column
-    :ivar counts: how many lines, by decision and by what a policy makes of it
+    :ivar counts: how many lines, by decision and by a policy's verdict
+    :ivar why: why some are not judged by that policy
     :ivar first: when the first one was logged, None where that is not known
     :ivar last: the same of the last one
     """
@@ -46,6 +48,7 @@ class Group:
     counts: collections.Counter[str]
     first: str | None = None
     last: str | None = None
+    why: set[str] = dataclasses.field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -57,9 +60,13 @@ class Group:
         """Its values, in one line."""
         return ' '.join(self.values.values())
 
-    def add(self, logged: logs.LoggedEntry, *counters: str) -> None:
+    def add(self, logged: logs.LoggedEntry,
+            judgement: judgements.Judgement | None = None) -> None:
         """Count a line."""
-        self.counts.update((logged.entry.outcome.value, *counters))
+        self.counts[logged.entry.outcome] += 1
+        if judgement is not None:
+            self.counts[judgement.verdict] += 1
+            self.why.update(filter(None, (judgement.why,)))
         if logged.time:
             self.first = min(self.first or logged.time, logged.time)
             self.last = max(self.last or logged.time, logged.time)
@@ -78,7 +85,8 @@ class Tally:
             for column, value in DIMENSIONS[dimension].items()}
         self._groups: dict[tuple[str, ...], Group] = {}
 
-    def add(self, logged: logs.LoggedEntry, *counters: str) -> None:
+    def add(self, logged: logs.LoggedEntry,
+            judgement: judgements.Judgement | None = None) -> None:
         """Count a line in its group."""
         values = tuple(value(logged) for value in self.columns.values())
         group = self._groups.get(values)
@@ -86,7 +94,7 @@ class Tally:
             group = self._groups[values] = Group(
                 dict(zip(self.columns, values, strict=True)),
                 collections.Counter())
-        group.add(logged, *counters)
+        group.add(logged, judgement)
 
     def groups(self) -> list[Group]:
         """Return the groups, the one with most lines first."""

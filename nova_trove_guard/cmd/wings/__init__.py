@@ -19,6 +19,7 @@ from oslo_config import cfg
 from oslo_policy import policy
 
 from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import principals
@@ -103,6 +104,7 @@ class Wing:
     :ivar api: its API
     :ivar package: its Python package, and its name for oslo.config
     :ivar kind: what it calls the resources that are managed
+    :ivar operations: what it can be asked that the guard can refuse, by name
     :ivar enforcer: what enforces the guard's rules in it
     :ivar get_enforcer: the same for oslo.policy's tools
     :ivar paste_config: the option that names its api-paste.ini
@@ -131,6 +133,7 @@ class Wing:
     api: pipelines.Api
     package: str
     kind: str
+    operations: Callable[[], Mapping[str, calls.Operation]]
     enforcer: Callable[[cfg.ConfigOpts], enforcement.Enforcer]
     get_enforcer: Callable[[], policy.Enforcer]
     paste_config: Callable[[cfg.ConfigOpts], str]

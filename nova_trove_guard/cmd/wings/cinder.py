@@ -12,6 +12,7 @@ import paste.urlmap
 
 from nova_trove_guard.cinder import attachments
 from nova_trove_guard.cinder import lookup
+from nova_trove_guard.cinder import operations
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import service
 from nova_trove_guard.cinder import surface
@@ -60,6 +61,7 @@ WING = wings.Wing(
     api=pipelines.CINDER,
     package='cinder',
     kind=policies.KIND,
+    operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
     paste_config=_paste_config,

@@ -17,6 +17,7 @@ from nova_trove_guard.core import documents
 from nova_trove_guard.core import principals
 from nova_trove_guard.core import resources
 from nova_trove_guard.core import services
+from nova_trove_guard.neutron import operations
 from nova_trove_guard.neutron import policies
 from nova_trove_guard.neutron import service
 from nova_trove_guard.neutron import tags
@@ -107,6 +108,7 @@ WING = wings.Wing(
     api=pipelines.NEUTRON,
     package='neutron',
     kind=policies.KIND,
+    operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
     paste_config=_paste_config,

@@ -12,6 +12,7 @@ from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import documents
 from nova_trove_guard.core import principals
+from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import policies
 from nova_trove_guard.nova import service
 from nova_trove_guard.nova import surface
@@ -26,6 +27,7 @@ WING = wings.Wing(
     api=pipelines.NOVA,
     package='nova',
     kind=policies.KIND,
+    operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
     paste_config=lambda conf: str(conf.wsgi.api_paste_config),

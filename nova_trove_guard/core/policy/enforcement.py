@@ -14,6 +14,7 @@ from oslo_log import log as logging
 from oslo_policy import policy
 
 from nova_trove_guard.core import calls
+from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core.policy import validation
 from nova_trove_guard.core import principals
@@ -164,6 +165,10 @@ class Judge:
             validation.CONTEXT_IS_ADMIN, {
                 'project_id': principal.project_id,
                 'user_id': principal.user_id})
+
+    def checks(self, rule: str) -> dict[str, references.Check]:
+        """Return a rule, and those that it refers to, by name."""
+        return references.reached(self._enforcer.rules, rule)
 
     def is_trove_admin(self) -> bool:
         """Return whether the principal is the Trove admin."""

@@ -48,6 +48,15 @@ class Entry:
     rule: str | None
     status: int | None
 
+    @property
+    def is_malformed(self) -> bool:
+        """Whether the guard could not read the request.
+
+        The answer does not say so to a caller who may not see the resource.
+        """
+        return (self.rule is None and self.user_id is not None and
+                self.status != 503)
+
 
 def report(decision: decisions.Decision) -> None:
     """Write the log line of a decision."""
@@ -85,9 +94,9 @@ def log_line(entry: Entry) -> str:
         'request_id': quoted(entry.request_id),
         'user_id': quoted(entry.user_id),
         'project_id': quoted(entry.project_id),
-        'roles': _list(entry.roles),
+        'roles': listed(entry.roles),
         'service_user_id': quoted(entry.service_user_id),
-        'service_roles': _list(entry.service_roles),
+        'service_roles': listed(entry.service_roles),
         'operation': quoted(entry.operation),
         entry.kind: quoted(entry.resource_id),
         f'{entry.kind}_project_id': quoted(entry.resource_project_id),
@@ -149,7 +158,8 @@ def quoted(value: str | None) -> str:
     return urllib.parse.quote(value, safe=':-', errors='surrogatepass')
 
 
-def _list(values: Collection[str] | None) -> str:
+def listed(values: Collection[str] | None) -> str:
+    """Return values as they are in a log line: one word, of ASCII."""
     return ','.join(map(quoted, values)) if values else NONE
 
 
