@@ -6,11 +6,13 @@ nova_trove_guard.cli`` of setup.cfg. A command that connects to a cloud is a
 clouds.Command.
 """
 
+import argparse
 import importlib.metadata
 import io
 import logging
 import os
 import sys
+import typing
 import warnings
 
 from cliff import app
@@ -50,6 +52,20 @@ class Shell(app.App):
             deferred_help=True)
         self.arguments: list[str] = []
         self._error: BaseException | None = None
+
+    def build_option_parser(
+            self, description: str | None, version: str | None,
+            argparse_kwargs: dict[str, typing.Any] | None = None,
+            ) -> argparse.ArgumentParser:
+        """Return the parser of the options of all commands.
+
+        It reads the options of the command, too: without abbreviations, it
+        does not take --log for --log-file.
+        """
+        parser: argparse.ArgumentParser = super().build_option_parser(
+            description, version,
+            {'allow_abbrev': False, **(argparse_kwargs or {})})
+        return parser
 
     def initialize_app(self, argv: list[str]) -> None:
         """Show the help if no command is named."""

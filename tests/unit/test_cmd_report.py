@@ -18,6 +18,7 @@ from oslo_log import formatters
 from oslo_log import log as logging
 import pytest
 
+from nova_trove_guard.cmd.explain import from_log
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.report import judgements
 from nova_trove_guard.cmd.report import logs
@@ -674,3 +675,110 @@ def test_a_mistake_in_the_policy_file_is_a_usage_error(
     assert (status, output) == (outcome.USAGE, '')
     assert errors.startswith(str(path)) and why in errors
     assert 'Traceback' not in errors and 'policy_dirs' not in errors
+
+
+# A request.
+
+@pytest.fixture
+def explain(monkeypatch, capsys):
+    """Return a function that runs ``explain``: (exit code, dict, errors)."""
+    monkeypatch.setattr(cfg, 'CONF', cfg.ConfigOpts())
+
+    def explain(*arguments):
+        status = shell.main(['explain', '-f', 'json', *map(str, arguments)])
+        output, errors = capsys.readouterr()
+        return status, json.loads(output) if output else None, errors
+
+    return explain
+
+
+def test_a_request_in_a_log_is_explained(a_log, explain, tmp_path):
+    path = a_log((0, entry(request_id='req-0')), (1, entry()),
+                 (2, entry(request_id='req-2')))
+    before = path.read_bytes()
+    status, told, errors = explain('--request-id', 'req-1', '--log', path)
+    assert status == 0, errors
+    assert told == told | {
+        'request_id': 'req-1', 'operation': 'servers:delete',
+        'rule': 'trove_guard:servers:delete', 'decision': 'refused',
+        'roles': 'member,reader', 'service_roles': '-', 'server': 's1',
+        'database_instance': 'd1', 'status': 403,
+        'why': 'the rule does not let the principal pass',
+        'policy_now': 'refuses it, too'}
+    assert told['check'].startswith(
+        'trove_guard:servers:delete: rule:trove_guard:trove_admin')
+    assert 'trove_guard:servers:delete in the policy file of Nova' in (
+        told['passes_if'])
+    assert 'openstack database instance delete' in told['passes_if']
+    # cliff would have taken --log for its --log-file, and written there.
+    assert path.read_bytes() == before
+
+
+def test_a_request_is_judged_by_the_policy_as_it_is_now(
+        a_log, explain, tmp_path):
+    (tmp_path / 'policy.yaml').write_text(
+        '"trove_guard:servers:delete": "role:member"')
+    (tmp_path / 'nova.conf').write_text(
+        f'[oslo_policy]\npolicy_file = {tmp_path}/policy.yaml\n')
+    status, told, errors = explain(
+        '--request-id', 'req-1', '--log', a_log((0, entry())),
+        '--config-file', tmp_path / 'nova.conf')
+    assert status == 0, errors
+    assert told['policy_now'] == 'lets it pass'
+    assert told['check'] == 'trove_guard:servers:delete: role:member'
+
+
+@pytest.mark.parametrize('values, why, passes_if', [
+    ({'rule': 'trove_guard:trove_admin', 'operation': 'servers:create'},
+     'only the Trove admin may', 'no other rule opens the marker'),
+    ({'status': 400, 'rule': None}, 'does not say what it asks',
+     'in a form that Nova reads'),
+    ({'status': 503, 'rule': None, 'database_instance': None},
+     'can\'t be told whether the server is managed', 'has a traceback'),
+    ({'status': 404, 'rule': None}, 'does not say what it asks',
+     'in a form that Nova reads'),
+    ({'status': 404}, 'answers as if it were not', 'the Trove admin, or'),
+    ({'user_id': None, 'rule': None}, 'nobody is verified', 'paste check'),
+    ({'outcome': Outcome.BREAK_GLASS, 'status': None,
+      'rule': 'trove_guard:break_glass'}, 'nothing but break-glass',
+     'the Trove admin, or trove_guard:servers:delete in'),
+    ({'operation': HOSTILE}, 'the rule does not', '%3Cscript%3E'),
+    ({'roles': None, 'service_roles': None}, 'the rule does not',
+     'the Trove admin, or')])
+def test_why_and_what_lets_a_request_pass(
+        a_log, explain, values, why, passes_if):
+    status, told, errors = explain(
+        '--request-id', 'req-1', '--log', a_log((0, entry(**values))))
+    assert status == 0, errors
+    assert why in told['why'] and passes_if in told['passes_if']
+    assert all(str(value).replace('\n', '').isprintable()
+               for value in told.values())
+
+
+def test_a_request_that_is_not_in_the_log_is_one_line(a_log, explain):
+    path = a_log((0, entry()))
+    status, told, errors = explain('--request-id', 'req-9', '--log', path)
+    assert (status, told) == (outcome.NOT_OK, None)
+    assert errors.startswith(
+        f'the guard has logged nothing about req-9 in {path}. ')
+    assert errors.count('\n') == 1
+
+
+@pytest.mark.parametrize('arguments, why', [
+    (('--request-id', 'req-1'), 'needs --log'),
+    ((), 'give METHOD and PATH'), (('GET',), 'give METHOD and PATH')])
+def test_explain_names_the_options_that_it_lacks(explain, arguments, why):
+    status, told, errors = explain(*arguments)
+    assert (status, told) == (outcome.NOT_OK, None)
+    assert why in errors
+
+
+def test_an_entry_is_of_the_service_that_has_its_kind():
+    assert explaining.WING.shown.find.keys() == {
+        kind for kind, service in from_log.SERVICES.items()
+        if service == 'compute'}
+    assert {from_log.service_of(entry(kind=kind))
+            for kind in ('volume', 'port', 'security_group')} == {
+                'volume', 'network'}
+    with pytest.raises(outcome.Refused, match='does not know'):
+        from_log.service_of(entry(kind='share'))

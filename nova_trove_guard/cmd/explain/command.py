@@ -18,6 +18,7 @@ from oslo_config import cfg
 import webob
 
 from nova_trove_guard.cmd import clouds
+from nova_trove_guard.cmd.explain import from_log
 from nova_trove_guard.cmd.explain import lookups
 from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import files
@@ -46,10 +47,10 @@ class Explain(clouds.Command, show.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('method', metavar='METHOD',
+        parser.add_argument('method', metavar='METHOD', nargs='?',
                             help='the HTTP method')
         parser.add_argument(
-            'path', metavar='PATH',
+            'path', metavar='PATH', nargs='?',
             help='the path and query, with or without the version, such as '
                  '/v2.1/servers/<id>/action')
         parser.add_argument(
@@ -66,6 +67,7 @@ class Explain(clouds.Command, show.ShowOne):
         parser.add_argument(
             '--paste-file', metavar='<file>',
             help='its api-paste.ini, where that has options of the guard')
+        from_log.add_options(parser)
         who = parser.add_argument_group('who asks')
         who.add_argument('--user-id', metavar='<id>')
         who.add_argument('--project-id', metavar='<id>')
@@ -104,6 +106,15 @@ class Explain(clouds.Command, show.ShowOne):
     def take_action(self, parsed_args: argparse.Namespace,
                     ) -> tuple[tuple[str, ...], tuple[typing.Any, ...]]:
         """Have it judged, and return the columns."""
+        if parsed_args.request_id is not None:
+            logged = from_log.find(parsed_args.request_id, parsed_args.log,
+                                   self.app.stdin.buffer)
+            wing = wings.load(from_log.service_of(logged.entry))
+            _configure(parsed_args, wing)
+            return from_log.explain(logged, wing)
+        if parsed_args.path is None:
+            raise outcome.Refused('give METHOD and PATH, or --request-id and '
+                                  '--log')
         environ, authenticate = self._who(parsed_args)
         wing = wings.load(parsed_args.service)
         settings = _configure(parsed_args, wing)
