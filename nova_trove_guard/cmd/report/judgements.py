@@ -86,7 +86,7 @@ class PolicyJudge:
         self._lacking = {
             rule: sorted(set(_not_logged(judge, rule)))
             for rule in (rules.TROVE_ADMIN, rules.BREAK_GLASS,
-                         *map(rules.rule_of, self._operations.values()))}
+                         *map(rules.rule_name, self._operations.values()))}
 
     def judge(self, entry: log.Entry) -> Judgement:
         """Return what the policy makes of a call."""
@@ -114,12 +114,12 @@ class PolicyJudge:
 
     def _judge_operation(self, entry: log.Entry, operation: calls.Operation,
                          judge: enforcement.Judge) -> Judgement:
-        rule = rules.rule_of(operation)
+        rule = rules.rule_name(operation)
         why_not = self._why_not(rule)
         if why_not:
             return why_not
         for_any = judge.may_with_any_resource(operation)
-        if for_any and operation.is_of_services and not operation.needs_proof:
+        if for_any and operation.used_by_services and not operation.needs_proof:
             return PASSES
         if entry.is_malformed:
             return REFUSES
