@@ -11,9 +11,9 @@ import typing
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import identity as plugins
-from keystoneauth1 import session as sessions
 from openstack import exceptions as openstack_exceptions
 
+from nova_trove_guard.cmd import clouds
 from nova_trove_guard.cmd import outcome
 
 
@@ -233,7 +233,7 @@ class Accounts:
         :param auth_url: Keystone's URL
         """
         admin = self._keystone.session
-        session = sessions.Session(
+        session = clouds.Session(
             auth=plugins.V3Password(
                 auth_url=auth_url, user_id=self.user.id, password=password,
                 unscoped=True),

@@ -32,7 +32,7 @@ def read(path: Path) -> str:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise outcome.Refused(
-            f'{path} can\'t be decoded as UTF-8: {error}') from error
+            f'{path} is not text in UTF-8 (byte {error.start})') from error
 
 
 def understood(function: abc.Callable[[str], Result],
@@ -53,7 +53,8 @@ def read_secret(path: Path) -> str:
     """Return the first line of a file that only its owner can read.
 
     :param path: may be a pipe
-    :raises outcome.Refused: if others can read the file, or it is empty
+    :raises outcome.Refused: if others can read the file, it is empty, or it
+        is not text in UTF-8
     :raises OSError: if it can't be read
     """
     with open(path, encoding='utf-8') as file:
@@ -62,7 +63,10 @@ def read_secret(path: Path) -> str:
             raise outcome.Refused(
                 f'others than its owner can read {path}: run chmod 600, and '
                 f'choose another password')
-        secret = file.readline().rstrip('\r\n')
+        try:
+            secret = file.readline().rstrip('\r\n')
+        except UnicodeDecodeError as error:
+            raise outcome.Refused(f'{path} is not text in UTF-8') from error
     if not secret:
         raise outcome.Refused(f'{path} has no password in its first line')
     return secret

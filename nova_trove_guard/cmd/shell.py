@@ -12,16 +12,59 @@ import io
 import logging
 import os
 import sys
+import textwrap
 import typing
 import warnings
 
 from cliff import app
 from cliff import command
 from cliff import commandmanager
+from oslo_config import cfg
 
 from nova_trove_guard.cmd import outcome
 
 COMMANDS = 'nova_trove_guard.cli'
+
+
+# What these log is for developers, or is in the error that follows.
+_VERBOSE_LIBRARIES = {'keystoneauth': logging.ERROR,
+                      'stevedore': logging.CRITICAL}
+
+
+class _UnknownCommand(outcome.Refused, ValueError):
+    """There is no such command; cliff expects a ValueError."""
+
+
+class _Unusable(command.Command):
+    """A command that cannot be imported."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Refuse to run."""
+        raise outcome.Refused(self.get_description())
+
+
+class _Entry(commandmanager.EntryPointWrapper):
+    """An entry point with a command, which may need a missing package."""
+
+    def __init__(self, entry: importlib.metadata.EntryPoint) -> None:
+        super().__init__(entry.name, _Unusable)
+        self._entry = entry
+
+    @property
+    def value(self) -> str:
+        """What the entry point leads to."""
+        return self._entry.value
+
+    def load(self) -> type[command.Command]:
+        """Return the command, or one that says what is missing."""
+        try:
+            loaded: type[command.Command] = self._entry.load()
+        except ImportError as error:
+            return type('_Unusable', (_Unusable,), {
+                '__module__': __name__, '_description': (
+                    f'Not usable: {outcome.describe(error)} (pip install '
+                    f'"nova-trove-guard[cli]")')})
+        return loaded
 
 
 class _Commands(commandmanager.CommandManager):
@@ -35,7 +78,19 @@ class _Commands(commandmanager.CommandManager):
         """Record the commands in a group of entry points."""
         self.group_list.append(namespace)
         for entry in importlib.metadata.entry_points(group=namespace):
-            self.commands[entry.name.replace('_', ' ')] = entry
+            self.commands[entry.name.replace('_', ' ')] = _Entry(entry)
+
+    def find_command(self, argv: list[str]) -> tuple[
+            type[command.Command], str, list[str]]:
+        """Return a command with its name and arguments."""
+        try:
+            found: tuple[type[command.Command], str, list[str]] = (
+                super().find_command(argv))
+        except ValueError as error:
+            raise _UnknownCommand(
+                f'there is no command {" ".join(argv)}: see nova-trove-guard '
+                f'--help') from error
+        return found
 
 
 class Shell(app.App):
@@ -43,6 +98,7 @@ class Shell(app.App):
 
     # Libraries log at INFO: -v shows that.
     DEFAULT_VERBOSE_LEVEL = 0
+    LOG = logging.getLogger(__name__)
 
     def __init__(self) -> None:
         super().__init__(
@@ -52,6 +108,7 @@ class Shell(app.App):
             deferred_help=True)
         self.arguments: list[str] = []
         self._error: BaseException | None = None
+        self.LOG.addFilter(_described)
 
     def build_option_parser(
             self, description: str | None, version: str | None,
@@ -63,33 +120,59 @@ class Shell(app.App):
         does not take --log for --log-file.
         """
         parser: argparse.ArgumentParser = super().build_option_parser(
-            description, version,
-            {'allow_abbrev': False, **(argparse_kwargs or {})})
+            description, version, {
+                'allow_abbrev': False,
+                'formatter_class': argparse.RawDescriptionHelpFormatter,
+                'epilog': _exit_codes(), **(argparse_kwargs or {})})
         return parser
+
+    def configure_logging(self) -> None:
+        """Log to standard error, and to a file if --log-file names one."""
+        try:
+            super().configure_logging()
+        except OSError as error:
+            self.parser.error(f'argument --log-file: '
+                              f'{outcome.describe(error)}')
+        if not self.options.verbose_level:
+            for name, level in _VERBOSE_LIBRARIES.items():
+                logging.getLogger(name).setLevel(level)
 
     def initialize_app(self, argv: list[str]) -> None:
         """Show the help if no command is named."""
         self.options.deferred_help |= not argv
 
+    def prepare_to_run_command(self, cmd: command.Command) -> None:
+        """Refuse a command that cannot be imported, whatever its options."""
+        if isinstance(cmd, _Unusable):
+            cmd.take_action(argparse.Namespace())
+
     def run_subcommand(self, argv: list[str]) -> int:
         """Run a command, and return its exit code."""
         # Some options depend on others: commands read them before parsing.
         self.arguments = argv
-        try:
-            status: int = super().run_subcommand(argv)
-        except ModuleNotFoundError as error:
-            self.LOG.error('%s needs the Python package %s, which is not '
-                           'installed here', argv[0],
-                           (error.name or '').partition('.')[0])
-            return outcome.FAILED
-        if self._error is None or isinstance(self._error, outcome.Refused):
-            return status
-        return outcome.FAILED
+        status: int = super().run_subcommand(argv)
+        return (status if self._error is None
+                else outcome.exit_code(self._error))
 
     def clean_up(self, cmd: command.Command, result: int,
                  err: BaseException | None) -> None:
         """Record the exception that a command raised."""
         self._error = err
+
+
+def _described(record: logging.LogRecord) -> bool:
+    """Describe an exception, which cliff logs as it is."""
+    if isinstance(record.msg, BaseException):
+        record.msg = outcome.describe(record.msg)
+    return True
+
+
+def _exit_codes() -> str:
+    """Return the table of exit codes for the help."""
+    return '\n'.join(('exit codes:', *(
+        textwrap.fill(meaning, 79, initial_indent=f'  {code:<5} ',
+                      subsequent_indent=' ' * 8)
+        for code, meaning in outcome.MEANINGS.items())))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -115,7 +198,13 @@ def status() -> int:
     _quieten_libraries()
     # Not at the top: importing it takes seconds.
     from nova_trove_guard.cmd import upgrade_check
-    return upgrade_check.main()
+    try:
+        return upgrade_check.main()
+    except (cfg.Error, OSError, UnicodeDecodeError) as error:
+        # oslo.upgradecheck reads --config-file before it catches errors.
+        print(f'nova-trove-guard-status: {outcome.describe(error)}',
+              file=sys.stderr)
+        return upgrade_check.CHECK_FAILED
 
 
 def _quieten_libraries() -> None:

@@ -227,7 +227,7 @@ def test_another_password_than_the_user_s_is_refused(operator, tmp_path):
     before = operator.password
     done = operator.run('--password-file',
                         secret(tmp_path / 'password', 'another'))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'exists and has another password' in done.stderr
     assert operator.password == before
 
@@ -235,14 +235,14 @@ def test_another_password_than_the_user_s_is_refused(operator, tmp_path):
 def test_a_password_that_others_can_read_is_refused(operator, tmp_path):
     done = operator.run('--password-file',
                         secret(tmp_path / 'password', 'known', 0o644))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'others than its owner can read' in done.stderr
     assert not list(operator.keystone.users(name=operator.name))
 
 
 def test_a_generated_password_must_go_somewhere(operator):
     done = operator.run(write=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'is written to a file: give --write' in done.stderr
     assert not list(operator.keystone.projects(name=operator.name))
 
@@ -259,7 +259,7 @@ def test_files_that_others_could_read_are_mended(operator):
     (), ('--rotate-password',), ('--dry-run',)])
 def test_a_user_who_was_there_gets_no_rights(operator, bystander, arguments):
     done = operator.run(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'trove_admin, admin' in done.stderr
     assert '--grant-existing' in done.stderr
     assert operator.roles() == {'member'}
@@ -291,19 +291,19 @@ def test_a_role_that_comes_with_a_group_is_there(operator, bystander):
 def test_a_user_who_is_disabled_is_refused(operator, bystander):
     operator.keystone.update_user(bystander, is_enabled=False)
     done = operator.run('--grant-existing')
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f'{operator.name} is disabled' in done.stderr
 
 
 def test_a_missing_domain_is_refused(operator):
     done = operator.run('--domain', 'nowhere')
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'there is no domain nowhere' in done.stderr
 
 
 def test_who_is_no_admin_of_keystone_s_can_t(operator):
     done = operator.run(user='owner')
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert 'HTTP 403' in done.stderr or 'Forbidden' in done.stderr
     assert not operator.directory.exists()
 
@@ -399,7 +399,7 @@ def test_a_service_user_without_the_role_stops_it(
         operator, scene, service_user):
     arguments = ('--service-user', 'nova', '--service-user', service_user)
     done = operator.run(*arguments)
-    assert done.returncode == 1
+    assert done.returncode == 2
     command = (f'openstack role add --user {service_user} --user-domain '
                'Default --project service --project-domain Default service')
     assert command in done.stderr
@@ -415,6 +415,6 @@ def test_a_service_user_without_the_role_stops_it(
 
 def test_a_service_user_who_is_not_there_is_asked_for(operator):
     done = operator.run('--service-user', 'nova', '--service-user', 'quantum')
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert 'there is no user quantum in the domain Default' in done.stderr
     assert '--service-user' in done.stderr

@@ -293,7 +293,7 @@ def test_a_lock_of_the_tenant_s(fleet):
 
 def test_credentials_that_may_not_list_everything_are_refused(fleet):
     done = fleet.run('drift', user='owner')
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert 'admin privileges' in done.stderr
 
 

@@ -42,6 +42,8 @@ class Fleet:
     :ivar requests: Counter of (service, method, kind of path)
     :ivar trouble: function of a request's number that returns a status and
         headers to answer with instead, or None
+    :ivar keystone_fault: the status with which Keystone refuses a token, or
+        None
     :ivar on_page: function that is called after each page of Trove's
     :ivar on_volumes: function that is called with the ids of each page of
         Cinder's after it
@@ -61,6 +63,7 @@ class Fleet:
         self.elsewhere = {}
         self.requests = collections.Counter()
         self.trouble = lambda number: None
+        self.keystone_fault = None
         self.on_page = lambda: None
         self.on_volumes = lambda ids: None
         self.on_networking = lambda ids: None
@@ -358,8 +361,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         url = urllib.parse.urlsplit(self.path)
         if url.path.endswith('/auth/tokens'):
             host = self.headers['Host']
+            if fleet.keystone_fault:
+                self._answer(fleet.keystone_fault,
+                             {'error': {'message': 'Not now.\nNot you.'}})
+                return
             self._answer(201, fleet.catalog(f'http://{host}'),
                          {'X-Subject-Token': 'token'})
+            return
+        if url.path == '/v3':
+            # It has no discovery document.
+            self._answer(404, {'error': {'message': 'No such path.'}})
             return
         trouble = fleet.trouble(next(fleet.numbers))
         if trouble:

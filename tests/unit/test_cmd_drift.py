@@ -8,6 +8,7 @@ import email.utils
 import io
 import itertools
 import re
+import threading
 import types
 
 from keystoneauth1 import exceptions
@@ -58,14 +59,16 @@ def fleet():
 def compare(fleet):
     """Return a function that makes a Comparison of the Fleet."""
     with fleet.served() as url:
-        session = retries.PatientSession(sessions.Session(
-            identity.V3Password(
-                auth_url=f'{url}/v3', username='trove', password='secret',
-                user_domain_id='default', project_name='trove',
-                project_domain_id='default')))
+        admin = sessions.Session(identity.V3Password(
+            auth_url=f'{url}/v3', username='trove', password='secret',
+            user_domain_id='default', project_name='trove',
+            project_domain_id='default'))
 
         def make(owner='trove', tagged_only=False, others=(), ignored=(),
-                 ledger=None):
+                 ledger=None, stderr=None):
+            progress = progress_bar.Progress(stderr or io.StringIO())
+            session = retries.PatientSession(admin, progress)
+
             def trove(region):
                 return sources.Trove(session, 'One',
                                            region_name=region)
@@ -78,8 +81,7 @@ def compare(fleet):
                 discrepancies.Expectation(
                     MARKER, owner, TROVE_PROJECT, 'trove_sg'),
                 ledger or store.Ledger('', 'a test'),
-                progress_bar.Progress(io.StringIO()), frozenset(ignored),
-                jobs=3)
+                progress, frozenset(ignored), jobs=3)
 
         yield make
 
@@ -259,7 +261,7 @@ def test_credentials_that_may_not_filter_by_locked_by_are_refused(
         fleet, compare):
     """Nova ignores a filter that it does not allow."""
     fleet.filters = False
-    with pytest.raises(outcome.Refused, match='allow_all_filters'):
+    with pytest.raises(outcome.Denied, match='allow_all_filters'):
         compare().run()
 
 
@@ -386,7 +388,7 @@ def test_the_target_of_a_migration_is_not_forged(
 def test_credentials_that_see_one_project_s_volumes_are_refused(
         fleet, compare):
     fleet.is_cinder_admin = False
-    with pytest.raises(outcome.Refused, match='context_is_admin'):
+    with pytest.raises(outcome.Denied, match='context_is_admin'):
         compare().run()
 
 
@@ -537,7 +539,7 @@ def test_credentials_that_see_one_project_s_ports_are_refused(
         fleet.add_port('theirs', OTHER_PROJECT, '', None)
     if is_empty:
         fleet.networking['ports'].clear()
-    with pytest.raises(outcome.Refused, match='context_is_admin of Neutron'):
+    with pytest.raises(outcome.Denied, match='context_is_admin of Neutron'):
         compare().run()
 
 
@@ -553,7 +555,7 @@ def test_an_empty_cloud_has_no_discrepancies(fleet, compare):
 def test_an_answer_that_is_not_understood_is_a_refusal(
         fleet, compare, answer):
     fleet.create_network = lambda body: answer
-    with pytest.raises(outcome.Refused, match='may not list the ports'):
+    with pytest.raises(outcome.Denied, match='may not list the ports'):
         compare().run()
 
 
@@ -977,7 +979,7 @@ def test_fixing_asks_for_confirmation(fleet, compare, answer, result):
                                     stderr=io.StringIO())
     asking._fix(fixes.Fix(one, TROVE_PROJECT, True),
                 argparse.Namespace(yes=False))
-    assert asking.app.stderr.getvalue() == 'Fix 1 discrepancies? [y/N] '
+    assert asking.app.stderr.getvalue() == 'Fix 1 discrepancy? [y/N] '
     assert [now for _, now in one.ledger.results()] == [result]
 
 
@@ -1010,15 +1012,45 @@ def test_other_errors_are_not_retried(fleet, compare, no_pauses):
     assert no_pauses == []
 
 
-def test_connection_failures_are_retried(fleet, no_pauses, caplog):
-    caplog.set_level('INFO', retries.__name__)
+def test_connection_failures_are_retried(fleet, no_pauses):
+    stderr = io.StringIO()
     with fleet.served() as url:
-        session = retries.PatientSession(sessions.Session())
-    with pytest.raises(exceptions.ConnectFailure):
+        session = retries.PatientSession(
+            sessions.Session(), progress_bar.Progress(stderr))
+    with pytest.raises(outcome.Unavailable, match='Connection refused'):
         session.get(url, authenticated=False)
     assert len(no_pauses) == retries.ATTEMPTS - 1
-    assert [message.partition(' in ')[0] for message in caplog.messages] == (
-        ['No response yet, retrying'] * len(no_pauses))
+    first = stderr.getvalue().splitlines()[0]
+    assert re.fullmatch(
+        rf'{url}/ is unreachable: Connection refused: waiting for \d+ s '
+        rf'\(attempt 1 of {retries.ATTEMPTS}\)', first)
+
+
+def test_a_pause_is_shown_with_its_reason_and_length(fleet, compare):
+    stderr = io.StringIO()
+    one = compare(stderr=stderr)
+    fleet.trouble = lambda number: (
+        None if stderr.getvalue() else (503, {'Retry-After': '17'}))
+    one.nova.show('x')
+    assert re.fullmatch(
+        r'HTTP 503 from http://\S+/servers/x: waiting for 1\d s \(attempt 1 '
+        r'of \d\)\n', stderr.getvalue())
+
+
+def test_of_pauses_at_the_same_time_one_is_shown():
+    stderr = io.StringIO()
+    progress = progress_bar.Progress(stderr)
+    progress.waiting('the first', 60)
+    progress.waiting('the second', 60)
+    assert stderr.getvalue() == 'the first\n'
+
+
+def test_every_later_pause_is_shown():
+    stderr = io.StringIO()
+    progress = progress_bar.Progress(stderr)
+    progress.waiting('the first', 0)
+    progress.waiting('the second', 0)
+    assert stderr.getvalue() == 'the first\nthe second\n'
 
 
 @pytest.mark.parametrize('text, seconds', [
@@ -1083,6 +1115,30 @@ def test_a_failing_job_stops_the_others():
     with pytest.raises(ZeroDivisionError):
         list(workers.each(work, range(1000), 3))
     assert len(begun) <= 3
+
+
+@pytest.mark.parametrize('where', ['caller', 'job'])
+def test_an_interrupt_waits_for_no_job(where):
+    begun, over, waits = threading.Event(), threading.Event(), []
+
+    def work(number):
+        if number:
+            begun.set()
+            waits.append(over.wait(10))
+            return
+        begun.wait()
+        if where == 'job':
+            raise KeyboardInterrupt
+
+    jobs = workers.each(work, range(2), 2)
+    if where == 'job':
+        with pytest.raises(KeyboardInterrupt):
+            next(jobs)
+    else:
+        next(jobs)
+        jobs.close()
+    assert waits == []
+    over.set()
 
 
 # Where it was cut off

@@ -162,7 +162,7 @@ def test_who_owns_the_network_sees_the_guard(process, project, is_told):
 def test_what_leads_to_a_port_or_group_must_be_told(
         process, path, kind, message):
     status, _, errors = process(explain, 'DELETE', path, *OWNER)
-    assert status == 1
+    assert status == 2
     assert (f'names no port or security group itself ({kind}): say with '
             f'--managed or --unmanaged') in errors
     told = process(explain, 'DELETE', path, *OWNER, '--managed', INSTANCE)[1]
@@ -202,7 +202,7 @@ def test_the_api_paste_ini_is_of_neutron(process):
         explain, *arguments, str(pastes.INSTALLED['neutron']))[0] == 0
     status, _, errors = process(
         explain, *arguments, str(pastes.INSTALLED['cinder']))
-    assert status == 1
+    assert status == 2
     assert 'is not of Neutron' in errors
 
 

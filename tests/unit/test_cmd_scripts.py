@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands where what they need is not installed."""
 
+import os
 import sys
 
 import pytest
@@ -27,3 +28,20 @@ def test_the_commands_are_run(monkeypatch, script, name):
     from nova_trove_guard.cmd import shell
     monkeypatch.setattr(shell, name, lambda: 7)
     assert script() == 7
+
+
+@pytest.mark.parametrize('interrupted', [KeyboardInterrupt, None])
+def test_ctrl_c_ends_the_process_at_once(monkeypatch, interrupted):
+    """Threads that wait for a service do not keep it."""
+    from nova_trove_guard.cmd import shell
+
+    def main():
+        if interrupted:
+            raise interrupted
+        return 130
+
+    monkeypatch.setattr(shell, 'main', main)
+    monkeypatch.setattr(os, '_exit', sys.exit)
+    with pytest.raises(SystemExit) as ended:
+        scripts.guard()
+    assert ended.value.code == 130

@@ -9,6 +9,7 @@ import os
 import typing
 
 import openstack
+from troveclient import exceptions as trove_exceptions
 
 from nova_trove_guard.cmd import clouds
 from nova_trove_guard.cmd.drift import comparisons
@@ -36,10 +37,13 @@ class Drift(clouds.Command, listers.CheckLister):
     Trove admin's credentials: any admin can run the comparison, but where
     the guard is on, only the Trove admin can fix markers. The exit code is 0
     if there are no discrepancies, 1 if some are left, and 3 if a service
-    fails; with --state, the next run then continues where this one stopped.
+    stays down; with --state, the next run then continues where this one
+    stopped.
     """
 
     need_sort_by_cliff = False
+    whose = 'the Trove admin\'s or a cloud admin\'s'
+    errors = (*clouds.Command.errors, trove_exceptions.ClientException)
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
@@ -147,8 +151,9 @@ class Drift(clouds.Command, listers.CheckLister):
 
     def _fix(self, fix: fixes.Fix, parsed_args: argparse.Namespace) -> None:
         if fix.for_real and fix.count and not parsed_args.yes:
-            print(f'Fix {fix.count} discrepancies? [y/N] ', end='',
-                  flush=True, file=self.app.stderr)
+            what = outcome.count(fix.count, 'discrepancy', 'discrepancies')
+            print(f'Fix {what}? [y/N] ', end='', flush=True,
+                  file=self.app.stderr)
             if self.app.stdin.readline().strip().lower() != 'y':
                 return
         with fix.comparison.progress.shown():
@@ -181,7 +186,8 @@ def _where(connection: openstack.connection.Connection, service: str,
 def _comparison(connection: openstack.connection.Connection,
                 parsed_args: argparse.Namespace, ledger: store.Ledger,
                 stderr: typing.TextIO) -> comparisons.Comparison:
-    session = retries.PatientSession(connection.session)
+    progress = progress_bar.Progress(stderr)
+    session = retries.PatientSession(connection.session, progress)
     compute = _where(connection, 'compute')
 
     def trove(region: str | None) -> sources.Trove:
@@ -200,7 +206,7 @@ def _comparison(connection: openstack.connection.Connection,
             parsed_args.metadata_key, parsed_args.server_owner,
             parsed_args.trove_project or connection.current_project_id,
             parsed_args.security_group_prefix),
-        ledger=ledger, progress=progress_bar.Progress(stderr),
+        ledger=ledger, progress=progress,
         ignored=frozenset(map(discrepancies.Code, parsed_args.ignore)),
         jobs=parsed_args.jobs)
 
@@ -223,6 +229,7 @@ def _subject(connection: openstack.connection.Connection,
 def _summary(ledger: store.Ledger, left: int) -> str:
     tally = ledger.tally()
     codes = ', '.join(f'{code} {count}' for code, count in tally.items())
-    return (f'{ledger.size("instances")} database instances: '
-            f'{sum(tally.values())} discrepancies'
-            f'{f" ({codes})" if codes else ""}, {left} left')
+    instances = outcome.count(ledger.size('instances'), 'database instance')
+    found = outcome.count(sum(tally.values()), 'discrepancy', 'discrepancies')
+    return (f'{instances}: {found}{f" ({codes})" if codes else ""}, '
+            f'{left} left')

@@ -6,6 +6,7 @@ import dataclasses
 
 from keystoneauth1 import exceptions
 
+from nova_trove_guard.cmd import clouds
 from nova_trove_guard.cmd.drift import comparisons
 from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import sources
@@ -98,7 +99,7 @@ class Fix:
         try:
             return fix(discrepancy)
         except exceptions.HttpError as error:
-            return f'failed: {_message(error)}'
+            return f'failed: {clouds.message(error)}'
 
     def _fix_server(self, discrepancy: discrepancies.Discrepancy) -> str:
         nova, expectation = self.comparison.nova, self.comparison.expectation
@@ -180,14 +181,3 @@ class Fix:
             neutron.add_tag(kind, shown['id'],
                             expectation.right_tags(instance.id, shown)[-1])
         return FIXED
-
-
-def _message(error: exceptions.HttpError) -> str:
-    """Return the service's message, which keystoneauth1 does not parse."""
-    if error.response is None:
-        return str(error)
-    try:
-        fault, = error.response.json().values()
-        return str(fault['message'])
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return str(error)

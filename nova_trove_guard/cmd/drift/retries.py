@@ -4,14 +4,15 @@
 from collections import abc
 import datetime
 import email.utils
-import logging
 import typing
 
 from keystoneauth1 import exceptions
 from keystoneauth1 import session as sessions
 import tenacity
 
-LOG = logging.getLogger(__name__)
+from nova_trove_guard.cmd import clouds
+from nova_trove_guard.cmd.drift import progress_bar
+from nova_trove_guard.cmd import outcome
 
 TOO_BUSY = frozenset((429, 503))
 ATTEMPTS = 8
@@ -29,20 +30,23 @@ class Response(typing.Protocol):
     def headers(self) -> abc.Mapping[str, str]: ...
 
 
-class PatientSession(sessions.Session):
+class PatientSession(clouds.Session):
     """A session that retries calls when a service is busy or unreachable.
 
     Use it only for calls that are safe to repeat.
 
     :param behind: the session whose credentials and settings it uses
+    :param progress: where it shows that it waits, and for how long
     """
 
-    def __init__(self, behind: sessions.Session) -> None:
+    def __init__(self, behind: sessions.Session,
+                 progress: progress_bar.Progress) -> None:
         super().__init__(
             auth=behind.auth, session=behind.session, verify=behind.verify,
             cert=behind.cert, timeout=behind.timeout,
             app_name=behind.app_name, app_version=behind.app_version,
             additional_headers=behind.additional_headers)
+        self._progress = progress
 
     def request(self, url: str, method: str, *args: typing.Any,
                 **kwargs: typing.Any) -> typing.Any:
@@ -50,19 +54,28 @@ class PatientSession(sessions.Session):
         raise_exc = kwargs.pop('raise_exc', True)
         response = tenacity.Retrying(
             retry=(tenacity.retry_if_result(is_too_busy) |
-                   tenacity.retry_if_exception_type(
-                       exceptions.RetriableConnectionFailure)),
+                   tenacity.retry_if_exception_type(outcome.Unavailable)),
             wait=pause,
             stop=tenacity.stop_after_attempt(ATTEMPTS),
-            before_sleep=lambda state: LOG.info(
-                'No response yet, retrying in %.1f s: %s %s',
-                state.upcoming_sleep, method, url),
+            before_sleep=self._show,
             # After the last attempt: its response or its exception.
             retry_error_callback=lambda state: _outcome(state).result(),
         )(super().request, url, method, *args, raise_exc=False, **kwargs)
         if raise_exc and response.status_code >= 400:
             raise exceptions.from_response(response, method, url)
         return response
+
+    def _show(self, state: tenacity.RetryCallState) -> None:
+        """Show why there is a pause, and how long it is."""
+        last = _outcome(state)
+        if last.failed:
+            reason = str(last.exception())
+        else:
+            response = last.result()
+            reason = f'HTTP {response.status_code} from {response.url}'
+        self._progress.waiting(
+            f'{reason}: waiting for {state.upcoming_sleep:.0f} s (attempt '
+            f'{state.attempt_number} of {ATTEMPTS})', state.upcoming_sleep)
 
 
 def is_too_busy(response: Response) -> bool:

@@ -116,11 +116,11 @@ class Nova:
         Nova's API does not show who locked a server, but admins can filter
         its list by ``locked_by``: ``owner`` or ``admin``.
 
-        :raises outcome.Refused: if Nova ignores the filter
+        :raises outcome.Denied: if Nova ignores the filter
         """
         if next(self._pages('/servers', None,
                             {'locked_by': 'nobody', 'limit': 1}))[0]:
-            raise outcome.Refused(
+            raise outcome.Denied(
                 'these credentials may not list servers by locked_by: the '
                 'policy os_compute_api:servers:allow_all_filters allows '
                 'that, by default to an admin')
@@ -210,7 +210,7 @@ class Cinder:
         Cinder sorts by the time of creation, latest first.
 
         :param last: as _in_pages()
-        :raises outcome.Refused: if Cinder shows only one project's
+        :raises outcome.Denied: if Cinder shows only one project's
         """
         self._require_all()
         return _in_pages(self._page, last)
@@ -234,7 +234,7 @@ class Cinder:
                 'all_tenants': '1', 'limit': '1', 'host': 'none'},
                 microversion=_FILTERS_MICROVERSION)
         except exceptions.BadRequest:
-            raise outcome.Refused(
+            raise outcome.Denied(
                 'these credentials may not list the volumes of all projects: '
                 'the rule context_is_admin of Cinder\'s policy allows that, '
                 'by default to an admin') from None
@@ -280,7 +280,7 @@ class Neutron:
 
         :param kind: PORT or SECURITY_GROUP
         :param last: as _in_pages()
-        :raises outcome.Refused: if Neutron shows only one project's
+        :raises outcome.Denied: if Neutron shows only one project's
         """
         self._require_all()
         return _in_pages(functools.partial(self._page, kind), last)
@@ -316,7 +316,7 @@ class Neutron:
                 return
         except exceptions.Forbidden:
             pass
-        raise outcome.Refused(
+        raise outcome.Denied(
             'these credentials may not list the ports of all projects: the '
             'rule context_is_admin of Neutron\'s policy allows that, by '
             'default to an admin')

@@ -23,16 +23,21 @@ def each(function: abc.Callable[[Item], Result], items: abc.Iterable[Item],
     :param jobs: the number of threads
     """
     left = iter(items)
-    with futures.ThreadPoolExecutor(jobs) as pool:
+    pool = futures.ThreadPoolExecutor(jobs)
+    is_interrupted = False
+    try:
         waiting = collections.deque(
             (item, pool.submit(function, item))
             for item in itertools.islice(left, jobs))
-        try:
-            while waiting:
-                item, future = waiting.popleft()
-                yield item, future.result()
-                waiting.extend((item, pool.submit(function, item))
-                               for item in itertools.islice(left, 1))
-        finally:
-            for _, future in waiting:
-                future.cancel()
+        while waiting:
+            item, future = waiting.popleft()
+            yield item, future.result()
+            waiting.extend((item, pool.submit(function, item))
+                           for item in itertools.islice(left, 1))
+    except (KeyboardInterrupt, GeneratorExit):
+        # Ctrl-C, here or in the caller. A thread that waits for a service
+        # can't be stopped.
+        is_interrupted = True
+        raise
+    finally:
+        pool.shutdown(wait=not is_interrupted, cancel_futures=True)

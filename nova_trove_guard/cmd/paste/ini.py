@@ -24,6 +24,18 @@ _ENDS_BEFORE = re.compile(r'((\r\n|\r|\n)(\r\n|\r|\n)?)?\Z')
 _LINE_BEFORE = re.compile(r'[^\r\n]*\Z')
 
 
+# What configparser complains of: the kinds of errors that it raises when it
+# reads, those of which others are a kind last.
+_COMPLAINTS: dict[type[configparser.Error], str] = {
+    configparser.DuplicateSectionError:
+        'the section [{0.section}] appears twice',
+    configparser.DuplicateOptionError:
+        'the option {0.option} appears twice in [{0.section}]',
+    configparser.MissingSectionHeaderError:
+        'text before the first section',
+    configparser.ParsingError: 'neither a section nor an option',
+}
+
 Edit = tuple[int, int, str]
 
 
@@ -168,10 +180,20 @@ def _as_paste_reads(text: str) -> dict[str, dict[str, str]]:
     try:
         parser.read_file(io.StringIO(text, newline=None))
     except configparser.Error as error:
-        raise ParseError(' '.join(str(error).split())) from error
+        raise ParseError(_complaint(error)) from error
     return {name: {option: ' '.join(value.split())
                    for option, value in parser.items(name)}
             for name in parser.sections()}
+
+
+def _complaint(error: configparser.Error) -> str:
+    """Return what configparser complains of, which has no name of the file."""
+    complaint = next((text for kind, text in _COMPLAINTS.items()
+                      if isinstance(error, kind)), str(error))
+    line = getattr(error, 'lineno', None)
+    if line is None and isinstance(error, configparser.ParsingError):
+        line = error.errors[0][0]
+    return f'line {line}: {complaint.format(error)}'
 
 
 def _sections(text: str) -> abc.Iterator[Section]:

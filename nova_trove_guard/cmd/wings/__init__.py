@@ -18,6 +18,7 @@ from keystoneauth1 import exceptions
 from oslo_config import cfg
 from oslo_policy import policy
 
+from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.core import calls
 from nova_trove_guard.core import documents
@@ -152,7 +153,7 @@ class Wing:
     advice: Mapping[str, Callable[[cfg.ConfigOpts], str | None]]
 
 
-class NotInstalled(Exception):
+class NotInstalled(outcome.Refused):
     """The service is not installed."""
 
 
