@@ -75,15 +75,17 @@ def read_secret(path: Path) -> str:
 def rewrite(path: Path, text: str) -> str:
     """Replace the text of a file, and keep the original file as a backup.
 
-    Owner, mode, extended attributes and symbolic links are kept.
+    A backup that exists already is kept: it is what the file was before the
+    first change. Owner, mode, extended attributes and symbolic links are kept.
 
     :returns: the path of the backup
     :raises OSError: if that fails; the file is not changed then
     """
     path = os.path.realpath(path)
     backup = path + BACKUP_SUFFIX
-    with open(path, 'rb') as file:
-        _replace(backup, file.read(), like=path)
+    if not os.path.lexists(backup):
+        with open(path, 'rb') as file:
+            _replace(backup, file.read(), like=path)
     _replace(path, text.encode(), like=path)
     return backup
 

@@ -559,12 +559,23 @@ def test_mode_and_owner_stay(run, paste):
             before.st_mode, before.st_uid, before.st_gid)
 
 
-def test_the_backup_is_what_was_right_before(run, paste):
-    run('paste', 'insert', paste)
+def test_the_backup_is_the_file_before_the_first_insert(run, paste):
     backup = pathlib.Path(f'{paste}.bak')
-    assert backup.read_text() == SMALL
-    run('paste', 'remove', paste)
-    assert backup.read_text() == pipelines.insert(SMALL)
+    run('paste', 'insert', paste)
+    before = written(backup)
+    for command in ('remove', 'insert', 'remove'):
+        status, output, _ = run('paste', command, paste)
+        assert status == 0
+        assert f'kept as {backup}' in output
+        assert backup.read_text() == SMALL
+    assert written(backup) == before
+
+
+def test_a_backup_that_is_a_broken_link_is_kept(run, paste):
+    backup = pathlib.Path(f'{paste}.bak')
+    backup.symlink_to('missing')
+    run('paste', 'insert', paste)
+    assert backup.is_symlink()
 
 
 def test_a_symbolic_link_goes_on_leading_to_the_file(run, paste, tmp_path):
