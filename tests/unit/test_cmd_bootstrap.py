@@ -4,6 +4,7 @@
 import argparse
 import functools
 import getpass
+import json
 import os
 import stat
 import types
@@ -20,6 +21,7 @@ from nova_trove_guard.cmd.bootstrap import snippets
 from nova_trove_guard.cmd import files
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.cmd import shell
 from nova_trove_guard.core import options
 from nova_trove_guard.trove import opts as trove_opts
 from tests.unit import pastes
@@ -201,11 +203,57 @@ class Keystone:
         if name in self._users:
             yield types.SimpleNamespace(id=name)
 
+    def find_domain(self, name):
+        """Return the one domain."""
+        assert name == 'default'
+        return types.SimpleNamespace(
+            id='default', name='Default', is_enabled=True)
+
+    def projects(self, name, domain_id):
+        """Yield no project."""
+        yield from ()
+
     def role_assignments(self, user_id, effective):
         """Yield the assignments of a user, groups' included."""
         assert effective
         for role in self._users[user_id]:
             yield types.SimpleNamespace(role={'id': role})
+
+
+PLAN = {'role trove_admin': 'would be created',
+        'project trove': 'would be created', 'user trove': 'would be created',
+        'assignment trove_admin': 'would be granted',
+        'assignment admin': 'would be granted',
+        'password trove': 'would be generated'}
+
+
+@pytest.mark.parametrize('writes', [False, True])
+def test_a_dry_run_shows_the_whole_plan_for_a_new_user(
+        monkeypatch, capsys, tmp_path, writes):
+    """Keystone is asked, but has no method here that would change it."""
+    keystone = Keystone(**dict.fromkeys(accounts.SERVICE_USERS, ['service']))
+    keystone.roles = lambda name: [types.SimpleNamespace(id=name)] * (
+        name != 'trove_admin')
+    monkeypatch.setattr(
+        command.Bootstrap, 'connect', lambda *_: types.SimpleNamespace(
+            identity=keystone, config=types.SimpleNamespace(
+                get_auth_args=lambda: {'auth_url': 'http://keystone/v3'},
+                get_region_name=lambda: 'RegionOne')))
+    directory = tmp_path / 'written'
+    write = ['--write', str(directory)] if writes else []
+    assert shell.main(['bootstrap', '--dry-run', '-f', 'json', *write]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    plan = {f'{row["What"]} {row["Name"]}': row['Result'] for row in rows
+            if row['What'] not in ('configuration', 'file')}
+    assert plan == PLAN
+    shown = {row['Name']: row['Result'] for row in rows
+             if row['What'] in ('configuration', 'file')}
+    if writes:
+        assert set(shown.values()) == {'would be written'}
+        assert str(directory / 'trove.conf') in shown
+    else:
+        assert 'project_id = <id of the new project>' in shown['trove.conf']
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize('users, roles, lacking, missing', [

@@ -26,6 +26,10 @@ ROTATED = 'rotated'
 DONE = {'role': 'created', 'project': 'created', 'user': 'created',
         'assignment': 'granted', 'file': 'written'}
 TROVE_CONF = 'trove.conf'
+# Instead of an id that a dry run does not know.
+NEW_PROJECT = '<id of the new project>'
+NOWHERE = ('a generated password is written to a file: give --write DIR or '
+           '--password-file FILE')
 UNKNOWN = ('it is not known here: set it in trove.conf, or create a new one '
            'with --rotate-password')
 
@@ -121,7 +125,8 @@ class Bootstrap(clouds.Command, lister.Lister):
                 'auth_url': auth_url,
                 'username': parsed_args.user,
                 'password': password if parsed_args.write else None,
-                'project_id': admin.project and admin.project.id,
+                'project_id': (
+                    admin.project.id if admin.project else NEW_PROJECT),
                 'project_name': parsed_args.project,
                 'user_domain_name': admin.domain.name,
                 'project_domain_name': admin.domain.name,
@@ -141,7 +146,7 @@ class Bootstrap(clouds.Command, lister.Lister):
               for step in steps),
             ('password', parsed_args.user,
              fate if fate == UNCHANGED else _result(fate, for_real),
-             UNKNOWN if parsed_args.write and password is None else ''),
+             _advice(parsed_args, password, fate)),
             *(('file', str(path),
                _result(DONE['file'], for_real) if path in stale
                else UNCHANGED, '') for path in paths)]
@@ -209,10 +214,8 @@ def _password(admin: accounts.Accounts, auth_url: str,
     """
     given = _given_password(parsed_args)
     if admin.user is None or parsed_args.rotate_password:
-        if given is None and parsed_args.write is None:
-            raise outcome.Refused(
-                'a generated password is written to a file: give --write DIR '
-                'or --password-file FILE')
+        if given is None and not (parsed_args.write or parsed_args.dry_run):
+            raise outcome.Refused(NOWHERE)
         fate = ('set' if given else 'generated') if (
             admin.user is None) else ROTATED
         return given or secrets.token_urlsafe(PASSWORD_BYTES), fate
@@ -225,6 +228,15 @@ def _password(admin: accounts.Accounts, auth_url: str,
             f'Give the right one with --password-file, or set a new one with '
             f'--rotate-password.')
     return known, UNCHANGED
+
+
+def _advice(parsed_args: argparse.Namespace, password: str | None,
+            fate: str) -> str:
+    """Return what to do about the password, if anything."""
+    if parsed_args.write:
+        return UNKNOWN if password is None else ''
+    is_known = parsed_args.password_file or parsed_args.password_prompt
+    return '' if is_known or fate == UNCHANGED else NOWHERE
 
 
 def _given_password(parsed_args: argparse.Namespace) -> str | None:
