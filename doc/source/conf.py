@@ -26,6 +26,13 @@ html_theme = 'furo'
 html_title = project
 html_static_path = ['_static']
 html_css_files = ['pages.css']
+# sphinx-build -b man
+man_pages = [
+    ('reference/cli', 'nova-trove-guard',
+     'install and operate nova-trove-guard', '', 1),
+    ('reference/status', 'nova-trove-guard-status',
+     'check whether Nova, Cinder and Neutron are ready', '', 1),
+]
 
 # What every command of cliff's has, or every client of OpenStack's.
 autoprogram_cliff_application = 'nova-trove-guard'

@@ -21,6 +21,7 @@ from cliff import command
 from cliff import commandmanager
 from oslo_config import cfg
 
+from nova_trove_guard.cmd import completion
 from nova_trove_guard.cmd import outcome
 
 COMMANDS = 'nova_trove_guard.cli'
@@ -99,6 +100,8 @@ class Shell(app.App):
     # Libraries log at INFO: -v shows that.
     DEFAULT_VERBOSE_LEVEL = 0
     LOG = logging.getLogger(__name__)
+    # Not the name of a script that runs it otherwise.
+    NAME = 'nova-trove-guard'
 
     def __init__(self) -> None:
         super().__init__(
@@ -106,6 +109,7 @@ class Shell(app.App):
             version=importlib.metadata.version('nova-trove-guard'),
             command_manager=_Commands(COMMANDS),
             deferred_help=True)
+        self.command_manager.add_command('complete', completion.Complete)
         self.arguments: list[str] = []
         self._error: BaseException | None = None
         self.LOG.addFilter(_described)

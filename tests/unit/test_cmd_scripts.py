@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands where what they need is not installed."""
 
+import ast
+import importlib.metadata
 import os
+import pathlib
 import sys
 
 import pytest
@@ -45,3 +48,17 @@ def test_ctrl_c_ends_the_process_at_once(monkeypatch, interrupted):
     with pytest.raises(SystemExit) as ended:
         scripts.guard()
     assert ended.value.code == 130
+
+
+def test_each_script_has_a_man_page():
+    source = pathlib.Path(__file__).parents[2] / 'doc/source'
+    pages = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse((source / 'conf.py').read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == 'man_pages')
+    assert {name for _, name, *_ in pages} == {
+        entry.name for entry in importlib.metadata.distribution(
+            'nova-trove-guard').entry_points
+        if entry.group == 'console_scripts'}
+    for document, *_ in pages:
+        assert (source / f'{document}.rst').is_file()
