@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 import typing
 
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from nova_trove_guard.core import options
 from nova_trove_guard.core import services
+
+LOG = logging.getLogger(__name__)
 
 # paste.deploy calls it with the application behind the filter.
 Filter: typing.TypeAlias = Callable[
@@ -29,6 +32,10 @@ def create(conf: cfg.ConfigOpts, local_conf: Mapping[str, str], service: str,
     :raises ValueError: for an option that does not exist or has a bad value
     """
     settings = options.settings(conf, local_conf, service)
+    # No reason not to start: after a return to an older version of the guard,
+    # the files may have options of the newer one.
+    for mistake in options.unknown(conf):
+        LOG.warning('The guard ignores an option. %s', mistake)
 
     def wrap(application: services.Application) -> services.Application:
         if not settings.trove_managed_instances:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard's options, group ``[trove_guard]``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dataclasses
+import difflib
+import glob
+import os
+import typing
 
 from oslo_config import cfg
 
@@ -103,14 +107,14 @@ def settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str],
         value, so that a typing error keeps the service from starting, and
         does not leave the guard off
     """
-    conf.register_opts(GUARD_OPTS, GROUP)
-    values = {opt.dest: conf[GROUP][opt.dest] for opt in GUARD_OPTS}
+    values = read(conf, GUARD_OPTS)
     types = {opt.dest: opt.type for opt in GUARD_OPTS}
     for name, text in overrides.items():
         if name not in types:
             raise ValueError(
                 f'api-paste.ini sets {name!r} for the trove_guard filter, '
-                f'which has no such option; it has {", ".join(types)}')
+                f'which has no such option{_guess(name, types)}; it has '
+                f'{", ".join(types)}')
         try:
             values[name] = types[name](text)
         except ValueError as error:
@@ -120,6 +124,89 @@ def settings(conf: cfg.ConfigOpts, overrides: Mapping[str, str],
     if values['statsd_prefix'] is None:
         values['statsd_prefix'] = f'{service}.{GROUP}'
     return Settings(**values | {'mode': decisions.Mode(values['mode'])})
+
+
+def read(conf: cfg.ConfigOpts,
+         opts: Sequence[cfg.Opt]) -> dict[str, typing.Any]:
+    """Return the values of options in the section, by name.
+
+    :raises ValueError: for a value that is not valid
+    """
+    conf.register_opts(opts, GROUP)
+    values = {}
+    for opt in opts:
+        try:
+            values[opt.dest] = conf[GROUP][opt.dest]
+        except cfg.ConfigSourceValueError as error:
+            # Its message has the repr of oslo.config's LocationInfo.
+            path, = [path for path, section, names in _sections(conf)
+                     if section == GROUP and opt.dest in names
+                     ][-1:] or ['the configuration']
+            raise ValueError(f'{path}: [{GROUP}] {opt.dest} is not valid: '
+                             f'{error.__context__ or error}') from error
+    return values
+
+
+# How alike a section and ours must be: less than that, and it is [trove].
+_ALIKE = 0.8
+
+
+def unknown(conf: cfg.ConfigOpts,
+            known: Iterable[cfg.Opt] = GUARD_OPTS) -> Iterator[str]:
+    """Yield the options that the configuration files set to no effect.
+
+    oslo.config reads only the options that it is asked for. So a misspelt
+    option keeps its default value, and nothing reports it.
+
+    :param conf: has read the files
+    :param known: the options that the section has
+    :returns: sentences, without the values, which may be secrets
+    """
+    known_names = [opt.dest for opt in known]
+    for path, section, names in _sections(conf):
+        if section == GROUP:
+            for name in names:
+                if name not in known_names:
+                    yield (f'{path}: [{GROUP}] has no option {name}'
+                           f'{_guess(name, known_names)}')
+        elif difflib.get_close_matches(section, (GROUP,), cutoff=_ALIKE):
+            yield (f'{path}: [{section}] is no section that the guard reads'
+                   f'{_guess(section, (GROUP,))}')
+
+
+def _sections(conf: cfg.ConfigOpts) -> Iterator[
+        tuple[str, str, Iterable[str]]]:
+    """Yield path, section and names of options of the configuration files.
+
+    A file that can't be read has changed since the service read it.
+    """
+    for path in _files(conf):
+        sections: dict[str, dict[str, list[str]]] = {}
+        try:
+            cfg.ConfigParser(path, sections).parse()
+        except (OSError, cfg.ParseError):
+            continue
+        for section, values in sections.items():
+            # As oslo.config compares them.
+            yield path, section.lower(), values
+
+
+def _files(conf: cfg.ConfigOpts) -> Iterator[str]:
+    """Yield the paths of all configuration files, as oslo.config reads them.
+
+    config_dirs has the directories on the command line, config_dir the last
+    of them; without any, config_dir has the default directories.
+    """
+    yield from map(os.path.expanduser, conf.config_file)
+    for directory in conf.config_dirs or conf.config_dir:
+        yield from sorted(glob.glob(
+            os.path.join(os.path.expanduser(directory), '*.conf')))
+
+
+def _guess(name: str, names: Iterable[str]) -> str:
+    """Return which name was meant, as the end of a sentence, or nothing."""
+    meant = difflib.get_close_matches(name.lower(), list(names), 1)
+    return f', did you mean {meant[0]}?' if meant else ''
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
