@@ -2,7 +2,7 @@
 """Run all of Cinder in one process.
 
 ``cinder_process.py ROOT CONF PASTE PORT PORT`` starts a volume service, the
-scheduler, an API with the paste file PASTE, and an API with that of CONF. The
+scheduler, an API with the paste file of CONF, and an API with PASTE. The
 first API suffers the faults that tests request in the state directory ROOT.
 """
 
@@ -55,9 +55,9 @@ def main():
     extend_volumes()
     # Cinder reads the command line.
     sys.argv[1:] = ['--config-file', conf]
-    stock = wsgi.initialize_application()
+    guarded = wsgi.initialize_application()
     cfg.CONF.set_override('api_paste_config', paste)
-    guarded = service_wsgi.Loader(cfg.CONF).load_app('osapi_volume')
+    stock = service_wsgi.Loader(cfg.CONF).load_app('osapi_volume')
     recorder.record_to(files.dispatches('cinder'), openstack_wsgi.Resource,
                        'cinder.context')
     start_services()

@@ -62,6 +62,8 @@ def _common(files, urls):
         'run': files.run,
         # Wheels install their configuration files there.
         'stock': files.venv / 'etc',
+        # The APIs with the guard have these.
+        'samples': layout.REPOSITORY / 'paste',
         'auth_url': urls['keystone'],
         'image_url': urls['glance'],
     }

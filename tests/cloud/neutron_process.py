@@ -2,7 +2,7 @@
 """Run Neutron's API twice in one process.
 
 ``neutron_process.py ROOT PASTE PORT PORT`` starts an API with the paste file
-PASTE, and an API with that of the configuration, which the environment names.
+of the configuration, which the environment names, and an API with PASTE.
 Both have the same plugins. The first API suffers the faults that tests request
 in the state directory ROOT.
 """
@@ -30,13 +30,13 @@ def main():
     del sys.argv[1:]
     from neutron.wsgi import api
     cfg.CONF.set_override('api_paste_config', paste)
-    guarded = config.load_paste_app('neutron')
+    stock = config.load_paste_app('neutron')
     neutron_recorder.record_to(files.dispatches('neutron'),
                                directory.get_unique_plugins())
     strikes = faults.Faults(files)
     serve.serve_all([
         serve.server(application, int(port)) for application, port in zip(
-            (strikes.strike_api('neutron', guarded), api.application),
+            (strikes.strike_api('neutron', api.application), stock),
             ports)])
 
 

@@ -100,7 +100,7 @@ class Services:
             process = processes.spawn(
                 self.files, 'neutron',
                 [self.files.python, '-m', 'tests.cloud.neutron_process',
-                 self.files.root, SAMPLES / 'neutron-api-paste.ini',
+                 self.files.root, self._stock_paste('neutron'),
                  *(self.ports[name] for name in names)], {
                     'OS_NEUTRON_CONFIG_DIR': str(self.files.conf('neutron')),
                     'OS_NEUTRON_CONFIG_FILES': 'neutron.conf'})
@@ -120,7 +120,7 @@ class Services:
             process = processes.spawn(
                 self.files, 'cinder',
                 [self.files.python, '-m', 'tests.cloud.cinder_process',
-                 self.files.root, conf, SAMPLES / 'cinder-api-paste.ini',
+                 self.files.root, conf, self._stock_paste('cinder'),
                  *(self.ports[name] for name in names)])
             for name in names:
                 self._wait('cinder', process, self.ports[name])
@@ -165,7 +165,7 @@ class Services:
     def nova(self):
         """Start Nova; Keystone, Placement and Neutron must be up."""
         endpoints = {'nova': SAMPLES / 'api-paste.ini',
-                     'nova-unguarded': self._stock_paste}
+                     'nova-unguarded': self._stock_paste('nova')}
         with self.progress.step('nova is up'):
             process = processes.spawn(
                 self.files, 'nova',
@@ -181,9 +181,8 @@ class Services:
     def _nova_conf(self):
         return self.files.conf('nova') / 'nova.conf'
 
-    @property
-    def _stock_paste(self):
-        return self.files.venv / 'etc' / 'nova' / 'api-paste.ini'
+    def _stock_paste(self, service):
+        return self.files.venv / 'etc' / service / 'api-paste.ini'
 
     def _tool(self, name, *options):
         """Return a function that runs a command line tool."""
