@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``nova-trove-guard-status upgrade check``: are the services ready?
 
-Reads the configuration of nova-api, cinder-api and neutron-api: of those which
-are installed here, or of the one that is asked for. Ends with the greatest of
-its results: 0 for success, 1 for a warning, 2 for a failure; with 255 if a
-check itself fails.
+Reads the configuration of nova-api, cinder-api and neutron-api, of those that
+are installed here, and of Trove; or of the one that is asked for. Ends with
+the greatest of its results: 0 for success, 1 for a warning, 2 for a failure;
+with 255 if a check itself fails.
 """
 
+import argparse
 from collections.abc import Callable, Iterator, Mapping, Set
 import functools
+import importlib
 import json
-import os
 import subprocess
 import sys
 import typing
@@ -27,6 +28,7 @@ from oslo_upgradecheck import upgradecheck
 
 from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import host
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.cmd import wings
@@ -34,6 +36,7 @@ from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
+from nova_trove_guard.trove import opts
 
 # Where a service has credentials that can ask Keystone, best first.
 CREDENTIALS = ('keystone', 'keystone_authtoken')
@@ -42,10 +45,20 @@ SERVICE_DOMAIN, SERVICE_PROJECT = 'default', 'service'
 # The exit code of a check that fails itself.
 CHECK_FAILED = 255
 
+# The type of Trove, in the words of OpenStack's clients.
+DATABASE = 'database'
 SERVICE_OPT = cfg.StrOpt(
-    'service', choices=tuple(wings.PACKAGES),
+    'service', choices=(*wings.PACKAGES, DATABASE),
     help='The service to check. Default: all that are installed here, each '
          'with its own configuration; with --config-file, compute.')
+
+_USAGE = (
+    f'%(prog)s [--service {"|".join((*wings.PACKAGES, DATABASE))}] '
+    f'[--config-file <file>] [--config-dir <directory>] '
+    f'upgrade check [--json]')
+# As results name the services.
+_NAMES = {**dict(zip(wings.PACKAGES, (
+    api.service for api in pipelines.APIS))), DATABASE: host.TROVE}
 
 Keystone: typing.TypeAlias = typing.Any  # openstacksdk's identity proxy, v3
 Named: typing.TypeAlias = tuple[str, upgradecheck.Result]
@@ -76,21 +89,52 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
     def _results(self) -> Iterator[Named]:
         """Yield the results of the services that are to be checked."""
         conf = self._conf
-        chosen = ([conf.service] if conf.service else
-                  ['compute'] if conf.config_file else wings.installed())
-        if not chosen:
+        if conf.service:
+            yield from self._of_service(conf.service)
+        elif conf.config_file or conf.config_dirs:
+            yield from self._of_service('compute')
+        else:
+            yield from self._of_host()
+
+    def _of_host(self) -> Iterator[Named]:
+        """Yield the results of all services that are here."""
+        found = list(host.sides())
+        services = {side.service for side in found}
+        here = [] if services == {host.TROVE} else wings.installed()
+        if host.TROVE in services:
+            here.append(DATABASE)
+        if not here:
             yield 'Services', _failure(
-                'None of Nova, Cinder and Neutron is installed here.')
-        elif len(chosen) == 1:
-            wing = wings.load(chosen[0])
+                'Neither Nova, Cinder nor Neutron is installed here, and '
+                'there is no trove.conf.')
+        # No process can have the options of two services.
+        results = (self._of_service if len(here) == 1 else _of_process)
+        for service in here:
+            yield from results(service)
+        if found:
+            complaints = list(host.incomplete(found))
+            yield 'Deployment', (
+                _warning(' '.join(complaints)) if complaints else _success())
+
+    def _of_service(self, service: str) -> Iterator[Named]:
+        """Yield the results of one service, checked in this process."""
+        conf = self._conf
+        try:
+            if service == DATABASE:
+                yield from trove_results(host.read(
+                    'trove', conf.config_file, conf.config_dirs))
+                return
+            wing = wings.load(service)
+            # Before oslo.config has read anything.
+            for module in wing.options:
+                importlib.import_module(module)
             cfg.CONF([], project=wing.package,
                      default_config_files=conf.config_file or None,
-                     default_config_dirs=conf.config_dir or None)
-            yield from Checks(wing).results()
-        else:
-            # No process can have the options of two services.
-            for service in chosen:
-                yield from _of_process(service)
+                     default_config_dirs=conf.config_dirs or None)
+        except (cfg.Error, wings.NotInstalled) as error:
+            yield _NAMES[service], _failure(f'It can\'t be checked: {error}.')
+            return
+        yield from Checks(wing).results()
 
 
 class Checks:
@@ -130,10 +174,13 @@ class Checks:
     def pipelines(self) -> upgradecheck.Result:
         """Look for the guard in the pipelines that the service loads."""
         try:
-            path = paste_path(self._wing)
+            path = host.paste_path(cfg.CONF, self._wing.package)
             text, findings = files.understood(pipelines.check, path)
-        except (outcome.Refused, OSError) as error:
-            return _failure(str(error))
+        except outcome.Refused as error:
+            return _failure(f'{error}.')
+        except OSError as error:
+            return _failure(f'Could not read {error.filename}: '
+                            f'{error.strerror}.')
         if pipelines.api_of(text) is not self._api:
             return _failure(f'{path} is not of {self._api.service}. Choose '
                             f'the service with --service.')
@@ -146,19 +193,21 @@ class Checks:
 
     def options(self) -> upgradecheck.Result:
         """Read the guard's options."""
+        package = self._wing.package
+        overrides: dict[str, str] | None = None
         try:
             _, overrides = files.understood(
-                pipelines.settings, paste_path(self._wing))
-            settings = options.settings(
-                cfg.CONF, overrides, self._wing.package)
+                pipelines.settings, host.paste_path(cfg.CONF, package))
         except (outcome.Refused, OSError):
-            return _warning('See above: the api-paste.ini can\'t be read.')
-        except ValueError as error:
-            return _failure(str(error))
-        if not settings.trove_managed_instances:
-            return _warning('The guard is off: [trove_guard] '
-                            'trove_managed_instances is false.')
-        return _success()
+            pass  # The check of the pipelines says why.
+        result = _judge_options(
+            lambda: options.settings(
+                cfg.CONF, overrides or {}, package).trove_managed_instances,
+            options.unknown(cfg.CONF), 'The guard')
+        if overrides is None and result.code is upgradecheck.Code.SUCCESS:
+            return _warning('See above: the api-paste.ini can\'t be read, and '
+                            'may have options, too.')
+        return result
 
     def policy(self) -> upgradecheck.Result:
         """Read the service's policy file, as the guard does."""
@@ -314,17 +363,56 @@ class Checks:
 ROLE_CHECKS = frozenset(('role', 'service_roles'))
 
 
-def paste_path(wing: wings.Wing) -> str:
-    """Return the path of the api-paste.ini that a service loads.
+def trove_results(conf: cfg.ConfigOpts) -> Iterator[Named]:
+    """Yield the results of Trove, which need not be installed here.
 
-    :raises outcome.Refused: if there is none
+    :param conf: has read trove.conf
     """
-    name = wing.paste_config(cfg.CONF)
-    # As nova.api.wsgi.Loader and oslo_service.wsgi.Loader have it.
-    path = name if os.path.isabs(name) else cfg.CONF.find_file(name)
-    if not path:
-        raise outcome.Refused(f'there is no {name}')
-    return str(path)
+    yield 'Trove: options', _judge_options(
+        lambda: options.read(conf, opts.TROVE_OPTS)[
+            'trove_managed_instances'],
+        options.unknown(conf, opts.TROVE_OPTS), 'Trove\'s module')
+    yield 'Trove: server owner', _advise_on_owner(conf)
+
+
+def _judge_options(is_on: Callable[[], bool], unknown: Iterator[str],
+                   what: str) -> upgradecheck.Result:
+    """Judge the options in [trove_guard].
+
+    :param is_on: reads them, and returns whether they turn something on;
+        raises ValueError for one that is not valid
+    :param unknown: those that do not exist
+    :param what: what they turn on
+    """
+    try:
+        on = is_on()
+    except ValueError as error:
+        return _failure(f'{error}.')
+    mistakes = list(unknown)
+    if mistakes:
+        return _failure(f'What does not exist has no effect: '
+                        f'{"; ".join(mistakes)}')
+    if not on:
+        return _warning(f'{what} is off: [trove_guard] '
+                        f'trove_managed_instances is false.')
+    return _success()
+
+
+def _advise_on_owner(conf: cfg.ConfigOpts) -> upgradecheck.Result:
+    """Recommend servers in Trove's own project, as advice: a success.
+
+    The default of Trove since Ussuri (run_trove_in_production.rst of Trove).
+    """
+    try:
+        by = host.users_own(conf)
+    except ValueError:
+        return _warning('See above: the options can\'t be read.')
+    return upgradecheck.Result(
+        upgradecheck.Code.SUCCESS, by and (
+            f'New servers are in the project of the user ({by}). Recommended '
+            f'is Trove\'s own project, the default of Trove since Ussuri: '
+            f'there, Nova and Cinder themselves keep tenants away from '
+            f'servers and volumes.'))
 
 
 def named_roles(checks: Mapping[str, references.Check], rule: str,
@@ -421,7 +509,28 @@ def main() -> int:
     """
     conf = cfg.ConfigOpts()
     conf.register_cli_opt(SERVICE_OPT)
-    # It is the services that have configuration files.
-    return upgradecheck.main(
-        conf, project='nova-trove-guard', upgrade_command=UpgradeCheck(conf),
-        argv=sys.argv[1:], default_config_files=[])
+    try:
+        # It is the services that have configuration files.
+        return upgradecheck.main(
+            conf, project='nova-trove-guard',
+            upgrade_command=UpgradeCheck(conf),
+            argv=_options_first(sys.argv[1:]), default_config_files=[])
+    except cfg.Error as error:
+        print(error, file=sys.stderr)
+        return CHECK_FAILED
+
+
+def _options_first(arguments: list[str]) -> list[str]:
+    """Return a command line with its options in front of the command.
+
+    oslo.config knows them only there; "nova-status upgrade check
+    --config-file" is what operators of oslo.upgradecheck's commands try.
+    """
+    parser = argparse.ArgumentParser(
+        'nova-trove-guard-status', usage=_USAGE, add_help=False,
+        allow_abbrev=False)
+    for option in ('--config-file', '--config-dir', '--service'):
+        parser.add_argument(option, dest='first', action='append', default=[],
+                            type=f'{option}={{}}'.format)
+    parsed, others = parser.parse_known_args(arguments)
+    return [*parsed.first, *others]

@@ -15,7 +15,6 @@ from tests.cloud import layout
 COMMAND = pathlib.Path(sys.prefix, 'bin', 'nova-trove-guard-status')
 STOCK = pathlib.Path(sys.prefix, 'etc', 'nova', 'api-paste.ini')
 GUARDED = layout.REPOSITORY / 'paste' / 'api-paste.ini'
-GUARDED_CINDER = layout.REPOSITORY / 'paste' / 'cinder-api-paste.ini'
 STOCK_CINDER = pathlib.Path(sys.prefix, 'etc', 'cinder', 'api-paste.ini')
 GUARDED_NEUTRON = layout.REPOSITORY / 'paste' / 'neutron-api-paste.ini'
 STOCK_NEUTRON = pathlib.Path(sys.prefix, 'etc', 'neutron', 'api-paste.ini')
@@ -183,6 +182,28 @@ def test_all_is_well_in_cinder(check_cinder):
         'service tokens', 'credentials for Nova', 'surface')]
 
 
+def test_an_option_that_does_not_exist_is_a_failure(check):
+    status, results = check('[trove_guard]\nmoode = audit')
+    assert status == FAILURE
+    assert results['Nova: options'][0] == FAILURE
+    assert ('[trove_guard] has no option moode, did you mean mode?' in
+            results['Nova: options'][1])
+
+
+@pytest.mark.parametrize('service, name, options', [
+    ('compute', 'nova', ()), ('volume', 'cinder', ('--service', 'volume')),
+    ('network', 'neutron', ('--service', 'network'))])
+def test_the_demo_cloud_passes_with_options_behind(
+        cloud, service, name, options):
+    conf = layout.Layout(cloud.root).conf(name) / f'{name}.conf'
+    done = subprocess.run(
+        [COMMAND, 'upgrade', 'check', '--config-file', conf, *options,
+         '--json'], text=True, capture_output=True,
+        env=os.environ | {'no_proxy': '127.0.0.1'})
+    assert set(of_json(done.stdout).values()) == {(SUCCESS, None)}
+    assert done.returncode == SUCCESS
+
+
 def test_cinder_s_stock_pipelines_are_a_failure(check_cinder):
     status, results = check_cinder(paste=STOCK_CINDER)
     assert status == FAILURE
@@ -238,14 +259,10 @@ def test_nova_without_the_role_is_a_failure(check_cinder, tmp_path):
 def test_all_services_that_are_here_are_checked(cloud, tmp_path):
     # As in /etc, where oslo.config looks for them.
     files = layout.Layout(cloud.root)
-    for name, section, paste in (
-            ('nova', 'wsgi', GUARDED),
-            ('cinder', 'DEFAULT', GUARDED_CINDER),
-            ('neutron', 'DEFAULT', GUARDED_NEUTRON)):
+    for name in ('nova', 'cinder', 'neutron', 'trove'):
         (tmp_path / f'.{name}').mkdir()
         (tmp_path / f'.{name}' / f'{name}.conf').write_text(
-            (files.conf(name) / f'{name}.conf').read_text() +
-            f'[{section}]\napi_paste_config = {paste}\n')
+            (files.conf(name) / f'{name}.conf').read_text())
     done = subprocess.run(
         [COMMAND, 'upgrade', 'check', '--json'], text=True,
         capture_output=True,
@@ -253,7 +270,7 @@ def test_all_services_that_are_here_are_checked(cloud, tmp_path):
     results = of_json(done.stdout)
     assert done.returncode == SUCCESS
     assert {result for result, _ in results.values()} == {SUCCESS}
-    assert len(results) == 23
+    assert len(results) == 26
 
 
 # Neutron

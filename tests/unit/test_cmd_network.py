@@ -245,21 +245,3 @@ def test_ml2_should_store_the_tags_of_new_ports(
 
 def test_without_a_configuration_nothing_is_known_of_ml2(process):
     assert process(advice) is None
-
-
-def paste_config(*files):
-    """Return where Neutron looks for its api-paste.ini."""
-    from oslo_config import cfg
-
-    from nova_trove_guard.cmd import wings
-    conf = cfg.ConfigOpts()
-    conf([], project='neutron', default_config_files=files,
-         default_config_dirs=[])
-    return wings.load('network').paste_config(conf)
-
-
-def test_the_api_paste_ini_is_neutron_s(process, tmp_path):
-    assert process(paste_config) == 'api-paste.ini'
-    path = tmp_path / 'neutron.conf'
-    path.write_text('[DEFAULT]\napi_paste_config = /etc/paste.ini\n')
-    assert process(paste_config, str(path)) == '/etc/paste.ini'

@@ -12,6 +12,8 @@ from oslo_policy import policy
 from oslo_upgradecheck import upgradecheck
 import pytest
 
+from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import host
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.cmd import upgrade_check
 from nova_trove_guard.cmd import wings
@@ -109,17 +111,20 @@ def chosen(monkeypatch):
     monkeypatch.setattr(upgrade_check, '_of_process', of_process)
     monkeypatch.setattr(wings, 'load', {
         'compute': types.SimpleNamespace(
-            api=pipelines.NOVA, package='nova'),
+            api=pipelines.NOVA, package='nova', options=()),
         'volume': types.SimpleNamespace(
-            api=pipelines.CINDER, package='cinder')}.__getitem__)
+            api=pipelines.CINDER, package='cinder', options=()),
+    }.__getitem__)
 
-    def chosen(*arguments, here=('compute', 'volume')):
+    def chosen(*arguments, here=('compute', 'volume'),
+               behind=('--json',)):
         checked.clear()
         monkeypatch.setattr(wings, 'installed', lambda: list(here))
+        monkeypatch.setattr(host, 'sides', lambda: ())
         monkeypatch.setattr(cfg, 'CONF', cfg.ConfigOpts())
         monkeypatch.setattr(sys, 'argv', [
             'nova-trove-guard-status', *map(str, arguments), 'upgrade',
-            'check', '--json'])
+            'check', *map(str, behind)])
         return upgrade_check.main(), checked
 
     return chosen
@@ -133,7 +138,7 @@ def test_all_that_is_here_is_checked(chosen):
 
 def test_without_a_service_there_is_nothing_to_check(chosen, capsys):
     assert chosen(here=[]) == (FAILURE, [])
-    assert 'None of Nova, Cinder and Neutron is ' in capsys.readouterr().out
+    assert 'Neither Nova, Cinder nor Neutron is ' in capsys.readouterr().out
 
 
 def test_a_configuration_is_of_the_service_that_is_named(chosen, tmp_path):
@@ -142,6 +147,56 @@ def test_a_configuration_is_of_the_service_that_is_named(chosen, tmp_path):
     assert chosen('--config-file', path)[1] == [('Nova', [str(path)])]
     assert chosen('--service', 'volume', '--config-file', path)[1] == [
         ('Cinder', [str(path)])]
+
+
+def test_options_may_stand_behind_the_command_as_well(chosen, tmp_path):
+    first, second = tmp_path / 'a.conf', tmp_path / 'b.conf'
+    first.touch()
+    second.touch()
+    for arguments, behind in (
+            ((), ('--config-file', first, f'--config-file={second}',
+                  '--service', 'volume')),
+            (('--config-file', first, '--service', 'volume'),
+             ('--config-file', second)),
+            (('--config-file', first, '--config-file', second), (
+                '--json', '--service=volume'))):
+        assert chosen(*arguments, behind=behind)[1] == [
+            ('Cinder', [str(first), str(second)])]
+
+
+@pytest.mark.parametrize('text, complaint', [
+    (None, 'Failed to find some config files: {}\n'),
+    ('[trove_guard', 'Failed to parse {}: at {}:1, Invalid section')])
+@pytest.mark.parametrize('behind', [True, False])
+def test_a_configuration_that_can_t_be_read_is_one_line(
+        chosen, capsys, tmp_path, text, complaint, behind):
+    path = tmp_path / 'nova.conf'
+    if text:
+        path.write_text(text)
+    option = '--config-file', path
+    status, checked = chosen(*(() if behind else option),
+                             behind=option if behind else ())
+    output, errors = capsys.readouterr()
+    assert (status, checked, output) == (255, [], '')
+    assert errors.startswith(complaint.format(path, path))
+    assert errors.count('\n') == 1
+
+
+@pytest.mark.parametrize('service, name', [
+    ('compute', 'Nova'), ('volume', 'Cinder'), ('network', 'Neutron')])
+def test_a_service_that_is_not_installed_is_named(
+        monkeypatch, capsys, service, name):
+    def load(service_type):
+        raise wings.NotInstalled('the Python package is not installed here')
+
+    monkeypatch.setattr(wings, 'load', load)
+    monkeypatch.setattr(sys, 'argv', [
+        'x', '--service', service, 'upgrade', 'check', '--json'])
+    assert upgrade_check.main() == FAILURE
+    result, = json.loads(capsys.readouterr().out)['checks']
+    assert result == {
+        'check': name, 'result': FAILURE, 'details':
+        'It can\'t be checked: the Python package is not installed here.'}
 
 
 @pytest.fixture
@@ -188,8 +243,9 @@ interface = internal
 
 @pytest.fixture
 def checks(monkeypatch, tmp_path):
-    """Return f(more of the configuration, **of the Wing): Checks."""
-    def checks(more='', **wing):
+    """Return f(more of the configuration, api-paste.ini, **of Wing): Checks.
+    """
+    def checks(more='', paste='api-paste.ini', **wing):
         conf = cfg.ConfigOpts()
         conf.register_opts([
             cfg.ListOpt('service_token_roles', default=['service']),
@@ -200,7 +256,7 @@ def checks(monkeypatch, tmp_path):
         conf.register_opts(
             [cfg.BoolOpt('send_service_user_token')], 'service_user')
         path = tmp_path / 'cinder.conf'
-        path.write_text(f'{CONF}{more}')
+        path.write_text(f'[DEFAULT]\napi_paste_config = {paste}\n{CONF}{more}')
         conf([], default_config_files=[str(path)])
         monkeypatch.setattr(cfg, 'CONF', conf)
         return upgrade_check.Checks(types.SimpleNamespace(**{
@@ -213,10 +269,216 @@ def checks(monkeypatch, tmp_path):
 @pytest.mark.parametrize('name, state', [
     ('installed', 'is not of Cinder'), ('cinder', 'missing')])
 def test_the_file_is_that_of_the_service(checks, name, state):
-    result = checks(paste_config=lambda conf: str(
-        pastes.INSTALLED[name])).pipelines()
+    result = checks(paste=pastes.INSTALLED[name]).pipelines()
     assert result.code is FAILURE
     assert state in result.details
+
+
+def test_the_filter_in_one_pipeline_only_is_a_failure(checks, tmp_path):
+    path = tmp_path / 'api-paste.ini'
+    path.write_text(pipelines.insert(
+        pastes.INSTALLED['cinder'].read_text()).replace(
+            'keystonecontext trove_guard', 'keystonecontext', 1))
+    result = checks(paste=path).pipelines()
+    assert result.code is FAILURE
+    assert ': missing. Fix it with' in result.details
+    assert result.details.count('missing') == 1
+
+
+@pytest.mark.parametrize('name, where', [
+    ('x.ini', ', neither beside {}/cinder.conf nor in a standard directory '
+              'such as /etc/cinder'),
+    ('/x/y.ini', '')])
+def test_which_api_paste_ini_is_not_there_is_reported(
+        checks, tmp_path, name, where):
+    result = checks(paste=name).pipelines()
+    assert (result.code, result.details) == (
+        FAILURE, f'there is no {name}{where.format(tmp_path)}; [DEFAULT] '
+                 f'api_paste_config of cinder.conf names it.')
+
+
+def test_an_api_paste_ini_that_can_t_be_read_is_reported(
+        checks, monkeypatch, tmp_path):
+    def unreadable(path):
+        raise PermissionError(13, 'Permission denied', path)
+
+    monkeypatch.setattr(files, 'read', unreadable)
+    path = tmp_path / 'api-paste.ini'
+    path.touch()
+    result = checks(paste=path).pipelines()
+    assert (result.code, result.details) == (
+        FAILURE, f'Could not read {path}: Permission denied.')
+
+
+ON = '[trove_guard]\ntrove_managed_instances = true\n'
+
+
+@pytest.mark.parametrize('more, code, complaint', [
+    (ON, SUCCESS, None),
+    (f'{ON}moode = audit', FAILURE,
+     '[trove_guard] has no option moode, did you mean mode?'),
+    (f'{ON}mode = adit', FAILURE, '[trove_guard] mode is not valid: '),
+    ('', WARNING, 'The guard is off')])
+@pytest.mark.parametrize('paste', [pastes.INSTALLED['cinder'], '/missing'])
+def test_options(checks, more, code, complaint, paste):
+    result = checks(more, paste=paste).options()
+    if paste == '/missing' and code is SUCCESS:
+        code, complaint = WARNING, 'the api-paste.ini can\'t be read'
+    assert result.code is code
+    assert (complaint or '') in (result.details or '')
+
+
+def test_an_unknown_option_in_api_paste_ini_is_a_failure(checks, tmp_path):
+    path = tmp_path / 'api-paste.ini'
+    path.write_text(pipelines.insert(
+        pastes.INSTALLED['cinder'].read_text()).replace(
+            '#trove_guard_cinder\n',
+            '#trove_guard_cinder\nmoode = audit\n'))
+    result = checks(ON, paste=path).options()
+    assert result.code is FAILURE
+    assert 'no such option, did you mean mode?' in result.details
+
+
+# Trove
+
+@pytest.mark.parametrize('text, code, complaint', [
+    (ON, SUCCESS, None),
+    ('', WARNING, 'Trove\'s module is off'),
+    (f'{ON}servr_owner = user', FAILURE,
+     'has no option servr_owner, did you mean server_owner?'),
+    (f'{ON}server_owner = usr', FAILURE, 'server_owner is not valid')])
+def test_the_options_of_trove(tmp_path, text, code, complaint):
+    result, _ = trove(tmp_path, text)
+    assert result.code is code
+    assert (complaint or '') in (result.details or '')
+
+
+@pytest.mark.parametrize('text, by', [
+    (f'{ON}server_owner = user', '[trove_guard] server_owner = user'),
+    (f'{ON}[DEFAULT]\nremote_nova_client = trove.common.clients.nova_client',
+     '[DEFAULT] remote_nova_client = trove.common.clients.nova_client'),
+    (f'{ON}server_owner = trove', None), (ON, None)])
+def test_servers_of_the_user_s_are_advised_against(tmp_path, text, by):
+    _, result = trove(tmp_path, text)
+    assert result.code is SUCCESS
+    assert (by and f'in the project of the user ({by}).') == (
+        result.details and result.details[12:].partition('are ')[2].partition(
+            ' Recommended')[0] or None)
+
+
+def trove(tmp_path, text):
+    """Return the results of a trove.conf: options and server owner."""
+    path = tmp_path / 'trove.conf'
+    path.write_text(text)
+    results = dict(upgrade_check.trove_results(
+        host.read('trove', [str(path)])))
+    assert list(results) == ['Trove: options', 'Trove: server owner']
+    return results.values()
+
+
+def test_trove_s_host_needs_no_other_service(chosen, tmp_path, capsys):
+    path = tmp_path / 'trove.conf'
+    path.write_text(ON)
+    assert chosen('--service', 'database', '--config-file', path) == (
+        SUCCESS, [])
+    assert 'Trove: server owner' in capsys.readouterr().out
+
+
+# What is on the host.
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """Return f(**configurations): the complaints about this host.
+
+    By service: the text of its configuration, and whether its api-paste.ini
+    has the filter.
+    """
+    monkeypatch.setenv('HOME', str(tmp_path))
+
+    def home(**configurations):
+        for name, (text, has_filter) in configurations.items():
+            directory = tmp_path / f'.{name}'
+            directory.mkdir()
+            (directory / f'{name}.conf').write_text(text)
+            if name != 'trove':
+                stock = pastes.INSTALLED[
+                    'installed' if name == 'nova' else name].read_text()
+                (directory / 'api-paste.ini').write_text(
+                    pipelines.insert(stock) if has_filter else stock)
+        return list(host.incomplete(list(host.sides())))
+
+    return home
+
+
+OFF = ''
+MINE = f'{ON}metadata_key = mine\n'
+
+
+@pytest.mark.parametrize('configurations, complaint', [
+    ({}, None),
+    ({'nova': (ON, True)}, None),
+    ({'nova': (OFF, False), 'cinder': (OFF, False)}, None),
+    ({'nova': (ON, True), 'cinder': (ON, True), 'neutron': (ON, True),
+      'trove': (ON, None)}, None),
+    ({'nova': (ON, True), 'trove': (OFF, None)}, None),
+    ({'trove': (ON, None)}, None),
+    ({'nova': (ON, True), 'cinder': (OFF, True)},
+     'The guard is on in Nova, but not in Cinder (trove_managed_instances is '
+     'false): there, managed resources are not protected.'),
+    ({'nova': (ON, True), 'cinder': (ON, True), 'neutron': (ON, False)},
+     'The guard is on in Nova and Cinder, but not in Neutron (the filter is '
+     'not in every pipeline): there, managed resources are not protected.'),
+    ({'nova': (OFF, True), 'trove': (ON, None)},
+     'Trove locks its servers, but the guard is not on in Nova '
+     '(trove_managed_instances is false): nothing but these locks protects '
+     'managed servers.'),
+    ({'cinder': (ON, True), 'trove': (OFF, None)},
+     'The guard is on in Cinder, but not in Trove (trove_managed_instances '
+     'is false): Trove marks no volumes, ports and security groups, so that '
+     'the guard does not recognize them.'),
+])
+def test_a_partial_deployment_is_reported(home, configurations, complaint):
+    assert home(**configurations) == ([complaint] if complaint else [])
+
+
+def test_a_marker_that_differs_is_reported(home):
+    complaint, = home(nova=(ON, True), trove=(MINE, None))
+    assert complaint.startswith(
+        '[trove_guard] metadata_key must be the same everywhere: '
+        'trove_instance_id in ')
+    assert 'nova.conf, mine in ' in complaint
+    assert complaint.endswith('trove.conf')
+
+
+@pytest.mark.parametrize('text, why', [
+    ('[trove_guard', 'Failed to parse '),
+    ('[trove_guard]\nmode = x', '[trove_guard] mode is not valid: ')])
+def test_what_can_t_be_read_there_is_reported(home, text, why):
+    complaint, = home(nova=(ON, True), cinder=(text, True))
+    assert 'but not in Cinder (' in complaint
+    assert why in complaint
+
+
+def test_an_option_in_the_paste_section_takes_precedence(home, tmp_path):
+    home(nova=(ON, True), cinder=(OFF, True))
+    path = tmp_path / '.cinder' / 'api-paste.ini'
+    path.write_text(path.read_text().replace(
+        '#trove_guard_cinder\n',
+        '#trove_guard_cinder\ntrove_managed_instances = true\n'))
+    assert list(host.incomplete(list(host.sides()))) == []
+
+
+def test_a_whole_host_is_reported_at_its_end(
+        home, monkeypatch, capsys):
+    home(nova=(OFF, True), trove=(ON, None))
+    monkeypatch.setattr(upgrade_check, '_of_process', lambda service: [
+        (service, upgradecheck.Result(SUCCESS))])
+    monkeypatch.setattr(sys, 'argv', ['x', 'upgrade', 'check', '--json'])
+    assert upgrade_check.main() == WARNING
+    results = json.loads(capsys.readouterr().out)['checks']
+    assert [result['check'] for result in results] == [
+        'compute', 'database', 'Deployment']
+    assert results[-1]['details'].startswith('Trove locks its servers, but')
 
 
 SENT = 'service_user', 'send_service_user_token'

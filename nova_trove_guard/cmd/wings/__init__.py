@@ -5,6 +5,7 @@ A module describes one service, as plain data and functions. It imports the
 service, which is not installed on every host; and no process can import two,
 as they register options of one name with the one ConfigOpts of oslo.config.
 So a module is imported by load(), when it is known which service it is about.
+What few commands need, and takes a second to import, functions of it import.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ from nova_trove_guard.core import services
 # The Python packages of the services, and modules here, by the service's type
 # in the words of OpenStack's clients.
 PACKAGES = {'compute': 'nova', 'volume': 'cinder', 'network': 'neutron'}
+# The group of the option api_paste_config of each.
+PASTE_GROUPS = {'nova': 'wsgi', 'cinder': 'DEFAULT', 'neutron': 'DEFAULT'}
 
 # Asks an API for a resource, by its id: see services.Found. The last argument
 # is the marker.
@@ -104,11 +107,12 @@ class Wing:
 
     :ivar api: its API
     :ivar package: its Python package, and its name for oslo.config
+    :ivar options: the modules that register the options which the checks
+        read; the description does not import them, as that takes a while
     :ivar kind: what it calls the resources that are managed
     :ivar operations: what it can be asked that the guard can refuse, by name
     :ivar enforcer: what enforces the guard's rules in it
     :ivar get_enforcer: the same for oslo.policy's tools
-    :ivar paste_config: the option that names its api-paste.ini
     :ivar unknown: what the installed one can be asked that the guard does not
         know; None where that makes no difference
     :ivar service_users: the users of services that drive managed resources
@@ -123,7 +127,9 @@ class Wing:
     :ivar versions: where its API is in a path; the first is for paths without
     :ivar urlmap: its own map of versions, empty
     :ivar service: the service as the guard needs to know it
-    :ivar context: what keystonecontext leaves in an environ
+    :ivar context: what keystonecontext leaves in an environ; the service as
+        the guard needs to know it looks at it only for calls that need proof,
+        or that may name any number of resources
     :ivar confirm: what confirms a call that needs proof, by the marker's key;
         None where no call does
     :ivar shown: how its API shows managed resources
@@ -133,11 +139,11 @@ class Wing:
 
     api: pipelines.Api
     package: str
+    options: tuple[str, ...]
     kind: str
     operations: Callable[[], Mapping[str, calls.Operation]]
     enforcer: Callable[[cfg.ConfigOpts], enforcement.Enforcer]
     get_enforcer: Callable[[], policy.Enforcer]
-    paste_config: Callable[[cfg.ConfigOpts], str]
     unknown: Callable[[], list[str]] | None
     service_users: tuple[str, ...]
     service_checks: frozenset[str]

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard in Cinder, for the commands."""
 
-import cinder.service  # noqa: F401 - its options, before all else of Cinder
-
-from cinder import context
-from cinder import objects
-from cinder import rpc
+import cinder.common.config  # noqa: F401 - options of its command line
 from oslo_config import cfg
-from oslo_service import wsgi
 import paste.urlmap
 
-from nova_trove_guard.cinder import attachments
-from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import operations
 from nova_trove_guard.cinder import policies
 from nova_trove_guard.cinder import service
-from nova_trove_guard.cinder import surface
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import deadline
@@ -25,13 +17,12 @@ from nova_trove_guard.core.reports import metrics
 from nova_trove_guard.core import services
 
 
-def _paste_config(conf: cfg.ConfigOpts) -> str:
-    # As oslo_service.wsgi.Loader does.
-    wsgi.register_opts(conf)
-    return str(conf.api_paste_config)
-
-
 def _unknown() -> list[str]:
+    from cinder import objects
+    from cinder import rpc
+
+    from nova_trove_guard.cinder import surface
+
     # As cinder-api does before it imports and makes its router.
     objects.register_all()
     rpc.init(cfg.CONF)
@@ -44,6 +35,8 @@ def _service(application: services.Application) -> services.Service:
 
 
 def _context(principal: principals.Principal) -> documents.Environ:
+    from cinder import context
+
     # Whether it is an admin's, Cinder's policy says.
     return {'cinder.context': context.RequestContext(
         principal.user_id, principal.project_id,
@@ -51,6 +44,9 @@ def _context(principal: principals.Principal) -> documents.Environ:
 
 
 def _confirm(metadata_key: str) -> services.Confirm:
+    from nova_trove_guard.cinder import attachments
+    from nova_trove_guard.cinder import lookup
+
     bound = deadline.Deadline()
     return attachments.ServerProof(
         metadata_key, lookup.CinderLookup(metadata_key, metrics.Off(), bound),
@@ -60,11 +56,11 @@ def _confirm(metadata_key: str) -> services.Confirm:
 WING = wings.Wing(
     api=pipelines.CINDER,
     package='cinder',
+    options=('cinder.service', 'cinder.compute.nova'),
     kind=policies.KIND,
     operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
-    paste_config=_paste_config,
     unknown=_unknown,
     service_users=('nova',),
     # Nova's service token goes with the user's token.

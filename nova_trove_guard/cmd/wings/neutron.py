@@ -6,9 +6,7 @@ import typing
 
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions
-from neutron.conf.plugins.ml2 import config as ml2
 from oslo_config import cfg
-from oslo_service import wsgi
 import paste.urlmap
 
 from nova_trove_guard.cmd.paste import pipelines
@@ -27,12 +25,6 @@ from nova_trove_guard.neutron import tags
 _ML2_CONF = 'plugins/ml2/ml2_conf.ini'
 # The extension driver of ML2 that stores tags with a new port.
 _TAG_DRIVER = 'tag_ports_during_bulk_creation'
-
-
-def _paste_config(conf: cfg.ConfigOpts) -> str:
-    # As oslo_service.wsgi.Loader does.
-    wsgi.register_opts(conf)
-    return str(conf.api_paste_config)
 
 
 def _service(application: services.Application) -> services.Service:
@@ -89,6 +81,8 @@ def _marker(shown: dict[str, typing.Any], metadata_key: str) -> str | None:
 
 def _tags_of_new_ports(conf: cfg.ConfigOpts) -> str | None:
     """Return a complaint if ML2 drops the tags of new ports."""
+    from neutron.conf.plugins.ml2 import config as ml2
+
     beside = [str(path) for file in conf.config_file
               if (path := pathlib.Path(file).parent / _ML2_CONF).is_file()]
     read = cfg.ConfigOpts()
@@ -107,11 +101,11 @@ def _tags_of_new_ports(conf: cfg.ConfigOpts) -> str | None:
 WING = wings.Wing(
     api=pipelines.NEUTRON,
     package='neutron',
+    options=(),
     kind=policies.KIND,
     operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
-    paste_config=_paste_config,
     # nova_trove_guard.neutron.operations.UNKNOWN
     unknown=None,
     # Nova's credentials for Neutron are, by its installation guide, those of

@@ -5,7 +5,6 @@ import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
 import nova.conf  # noqa: F401 - its options
 
 from nova.api.openstack import urlmap
-from nova import context
 
 from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd.paste import pipelines
@@ -15,10 +14,15 @@ from nova_trove_guard.core import principals
 from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import policies
 from nova_trove_guard.nova import service
-from nova_trove_guard.nova import surface
+
+
+def _unknown() -> list[str]:
+    from nova_trove_guard.nova import surface
+    return surface.unknown()
 
 
 def _context(principal: principals.Principal) -> documents.Environ:
+    from nova import context
     return {'nova.context': context.RequestContext(
         overwrite=False, **principal.credentials())}
 
@@ -26,12 +30,12 @@ def _context(principal: principals.Principal) -> documents.Environ:
 WING = wings.Wing(
     api=pipelines.NOVA,
     package='nova',
+    options=('nova.conf',),
     kind=policies.KIND,
     operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
-    paste_config=lambda conf: str(conf.wsgi.api_paste_config),
-    unknown=surface.unknown,
+    unknown=_unknown,
     service_users=accounts.SERVICE_USERS,
     service_checks=frozenset(('role', 'service_roles')),
     service_token=('service_user', 'send_service_user_token'),

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the configuration files on this host say of the guard.
+
+They are read without the services, which need not be installed in this
+environment.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import os
+
+from oslo_config import cfg
+
+from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import outcome
+from nova_trove_guard.cmd.paste import pipelines
+from nova_trove_guard.cmd import wings
+from nova_trove_guard.core import options
+from nova_trove_guard.trove import opts
+
+TROVE = 'Trove'
+_TROVE_PACKAGE = 'trove'
+_PASTE_OPT = 'api_paste_config'
+_PASTE = 'api-paste.ini'
+# The client of Trove that calls Nova with the user's token.
+_USERS_CLIENT = 'trove.common.clients.nova_client'
+_APIS = dict(zip(wings.PACKAGES.values(), pipelines.APIS))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Side:
+    """A service as its configuration on this host has it.
+
+    :ivar service: its name
+    :ivar path: its configuration file
+    :ivar metadata_key: the marker; None if that can't be read
+    :ivar why_off: why the guard, or Trove's module, is not on; None if it is
+    """
+
+    service: str
+    path: str
+    metadata_key: str | None
+    why_off: str | None
+
+    def __str__(self) -> str:
+        """Return the service with what is missing there."""
+        return f'{self.service} ({self.why_off})'
+
+
+def read(package: str, config_files: list[str] | None = None,
+         config_dirs: list[str] | None = None) -> cfg.ConfigOpts:
+    """Return a service's configuration, with no options yet.
+
+    :param package: the service's Python package, by which oslo.config looks
+        for its files where there are none given
+    :raises cfg.Error: for a file that can't be read
+    """
+    conf = cfg.ConfigOpts()
+    conf([], project=package, default_config_files=config_files or None,
+         default_config_dirs=config_dirs or None)
+    return conf
+
+
+def paste_path(conf: cfg.ConfigOpts, package: str) -> str:
+    """Return the path of the api-paste.ini that a service loads.
+
+    As nova.api.wsgi.Loader and oslo_service.wsgi.Loader find it.
+
+    :param conf: has read the service's files
+    :param package: the service's Python package
+    :raises outcome.Refused: if there is none
+    """
+    # The service may have registered the option in `conf` already.
+    conf = read(package, conf.config_file, conf.config_dirs or conf.config_dir)
+    group = wings.PASTE_GROUPS[package]
+    if group == 'DEFAULT':
+        conf.register_opt(cfg.StrOpt(_PASTE_OPT, default=_PASTE))
+        name = conf[_PASTE_OPT]
+    else:
+        conf.register_opt(cfg.StrOpt(_PASTE_OPT, default=_PASTE,
+                                     deprecated_group='DEFAULT'), group)
+        name = conf[group][_PASTE_OPT]
+    path = conf.find_file(name)
+    if path is None:
+        where = '' if os.path.isabs(name) else (
+            f', neither beside {" and ".join(conf.config_file)} nor in a '
+            f'standard directory such as /etc/{package}'
+            if conf.config_file else
+            f' in a standard directory such as /etc/{package}')
+        raise outcome.Refused(
+            f'there is no {name}{where}; [{group}] api_paste_config of '
+            f'{package}.conf names it')
+    return str(path)
+
+
+def sides() -> Iterator[Side]:
+    """Yield the services with a configuration on this host, and Trove."""
+    for package in (*_APIS, _TROVE_PACKAGE):
+        found = cfg.find_config_files(package)
+        if found:
+            yield _side(package, found[0])
+
+
+def incomplete(found: Sequence[Side]) -> Iterator[str]:
+    """Yield what is missing where the guard is on in some services only.
+
+    :param found: see sides()
+    """
+    guards = [side for side in found if side.service != TROVE]
+    trove = next((side for side in found if side.service == TROVE), None)
+    on = [side for side in guards if side.why_off is None]
+    off = [side for side in guards if side.why_off is not None]
+    if on and off:
+        yield (f'The guard is on in {_names(on)}, but not in '
+               f'{", ".join(map(str, off))}: there, managed resources are '
+               f'not protected.')
+    if trove is not None and trove.why_off is None and off and not on:
+        yield (f'Trove locks its servers, but the guard is not on in '
+               f'{", ".join(map(str, off))}: nothing but these locks protects '
+               f'managed servers.')
+    marked = [side for side in on if side.service != pipelines.NOVA.service]
+    if trove is not None and trove.why_off is not None and marked:
+        yield (f'The guard is on in {_names(marked)}, but not in {trove}: '
+               f'Trove marks no volumes, ports and security groups, so that '
+               f'the guard does not recognize them.')
+    keys = {side.metadata_key for side in found
+            if side.why_off is None}
+    if len(keys) > 1:
+        yield ('[trove_guard] metadata_key must be the same everywhere: ' +
+               ', '.join(f'{side.metadata_key} in {side.path}'
+                         for side in found if side.why_off is None))
+
+
+def _names(some: Sequence[Side]) -> str:
+    return ' and '.join(side.service for side in some)
+
+
+def _side(package: str, path: str) -> Side:
+    """Return what a service's configuration says."""
+    service = _APIS[package].service if package in _APIS else TROVE
+    try:
+        conf = read(package)
+        if package not in _APIS:
+            values = options.read(conf, opts.TROVE_OPTS)
+            return Side(service, path, values['metadata_key'],
+                        _why_off(values['trove_managed_instances']))
+        text, findings = files.understood(
+            pipelines.check, paste_path(conf, package))
+        settings = options.settings(conf, pipelines.settings(text), package)
+    except OSError as error:
+        return Side(service, path, None,
+                    f'{error.filename}: {error.strerror}')
+    except (cfg.Error, ValueError, outcome.Refused) as error:
+        return Side(service, path, None, str(error))
+    return Side(service, path, settings.metadata_key, _why_off(
+        settings.trove_managed_instances) or (
+            None if pipelines.are_ok(findings) else
+            'the filter is not in every pipeline'))
+
+
+def _why_off(is_on: bool) -> str | None:
+    return None if is_on else 'trove_managed_instances is false'
+
+
+def users_own(conf: cfg.ConfigOpts) -> str | None:
+    """Return by which option Trove's servers are in the users' projects.
+
+    :param conf: has read trove.conf
+    :returns: None if they are in Trove's own
+    :raises ValueError: for an option that is not valid
+    """
+    conf.register_opt(cfg.StrOpt('remote_nova_client'))
+    if conf.remote_nova_client == _USERS_CLIENT:
+        return f'[DEFAULT] remote_nova_client = {_USERS_CLIENT}'
+    if options.read(conf, opts.TROVE_OPTS)['server_owner'] == 'user':
+        return '[trove_guard] server_owner = user'
+    return None
