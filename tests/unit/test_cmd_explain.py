@@ -4,6 +4,8 @@
 import io
 import json
 import pathlib
+import subprocess
+import sys
 import types
 
 import hypothesis
@@ -22,6 +24,7 @@ from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
 from nova_trove_guard.nova import policies
+from nova_trove_guard.nova import surface
 from tests.unit import nova_api
 from tests.unit import pastes
 from tests.unit import requests as hostile
@@ -236,6 +239,71 @@ def test_checks_are_followed(guarded):
             '(role:trove_admin or service_roles:trove_admin)'}
 
 
+# What Nova does not have.
+
+ITEM = f'/servers/{nova_api.MANAGED}'
+
+
+@pytest.mark.parametrize('method, path, body', [
+    ('GET', '/nothing', None), ('POST', '/nothing', {}),
+    ('DELETE', '/servers', None), ('GET', f'{ITEM}/nothing', None),
+    ('PUT', f'{ITEM}/action', {}), ('POST', '/0123/nothing', {}),
+    ('DELETE', '/servers/detail/nothing', None), ('PATCH', '/flavors', {}),
+    ('PATCH', ITEM, {})])
+def test_a_route_that_nova_does_not_have_is_called_so(
+        guarded, enforcer, method, path, body):
+    answer = guarded.ask(method, f'/v2.1{path}', json=body,
+                         token=guarded.token('trove_admin', *OWNER))
+    assert answer.status_int in (404, 405)
+    verdict = explained(enforcer, environ(method, path, body), 'trove admin')
+    assert verdict.no_route == f'{method} {path}'
+    assert verdict.why.startswith(f'Nova has no route {method} {path}')
+    assert verdict.status is None
+
+
+def test_a_route_that_nobody_has_is_all_that_is_said(enforcer):
+    assert explained(enforcer, environ('FROB', '/nothing'), 'owner').why == (
+        'Nova has no route FROB /nothing')
+
+
+@pytest.mark.parametrize('path', ['', '/'])
+def test_the_root_of_the_api_is_a_route(enforcer, path):
+    assert explained(
+        enforcer, environ('GET', f'/v2.1{path}'), 'owner').no_route is None
+
+
+def test_nova_has_its_routes(guarded, enforcer):
+    for route, methods in surface.nova_routes():
+        path = route.replace('{', '').replace('}', '')
+        for prefix in ('', '/0123abcd'):
+            assert not WING.routes.lack(environ(methods, prefix + path)), route
+
+
+def test_a_route_that_is_not_there_is_still_refused(enforcer):
+    verdict = explained(enforcer, environ('PATCH', ITEM, {}), 'owner')
+    assert (verdict.status, verdict.why) == (
+        403, f'Nova has no route PATCH {ITEM}; {verdicts._NO_RULE}')
+
+
+@pytest.mark.parametrize('action, guess', [
+    ('resizee', ' (did you mean resize?)'),
+    ('createimage', ' (did you mean createImage?)'), ('xyz', '')])
+def test_a_misspelt_action_is_called_by_its_name(enforcer, action, guess):
+    verdict = explained(
+        enforcer, environ('POST', f'{ITEM}/action', {action: {}}), 'owner')
+    assert verdict.call.operation.name == 'unknown'
+    assert verdict.why == (
+        f'Nova has no action {action!r}, as far as the guard knows{guess}; '
+        f'{verdicts._NO_RULE}')
+
+
+@pytest.mark.parametrize('body', [{'a': 1, 'b': 2}, [], {}])
+def test_a_body_without_one_action_has_no_name(enforcer, body):
+    verdict = explained(
+        enforcer, environ('POST', f'{ITEM}/action', body), 'owner')
+    assert 'no action' not in verdict.why
+
+
 # Servers
 
 @pytest.mark.parametrize('path, body', [
@@ -317,6 +385,78 @@ def test_the_policy_and_the_mode_are_those_of_nova_conf(run, tmp_path):
     assert (told['operation'], told['decision'], told['check']) == (
         'servers:reboot', 'allowed',
         'trove_guard:servers:reboot: role:member')
+
+
+OFF = 'The guard is off in Nova: trove_managed_instances in [trove_guard] of '
+
+
+@pytest.mark.parametrize('text, note', [
+    ('', f'{OFF}{{}} is false. This is what it would decide.\n'),
+    ('[trove_guard]\ntrove_managed_instances = true\n', '')])
+@pytest.mark.parametrize('where', ['--config-file', 'home'])
+def test_a_guard_that_is_off_is_said_first(
+        run, monkeypatch, tmp_path, text, note, where):
+    conf = tmp_path / '.nova' / 'nova.conf'
+    conf.parent.mkdir()
+    conf.write_text(text)
+    how = ('--config-file', str(conf))
+    if where == 'home':
+        # One of the places where oslo.config looks for it.
+        monkeypatch.setenv('HOME', str(tmp_path))
+        how = ()
+    status, told, errors = run(*DELETE, '--managed', *how)
+    assert (status, errors) == (0, note.format(conf))
+    assert told['decision'] == 'refused'
+    assert told['guard_is_on'] is (not note)
+
+
+def test_without_a_configuration_one_is_asked_for(run):
+    status, told, errors = run(*DELETE, '--managed')
+    assert (status, told['guard_is_on']) == (0, False)
+    assert errors == (
+        'No nova.conf was found, so the guard is off in Nova. This is what '
+        'it would decide with its default policy: name the configuration of '
+        'nova-api with --config-file.\n')
+
+
+@pytest.mark.parametrize('text, complaint', [
+    (None, 'Failed to find some config files: {}. Name the configuration of '
+           'nova-api with --config-file\n'),
+    ('[trove_guard', 'Failed to parse {}'),
+    ('[trove_guard]\nmode = adit', '{}: [trove_guard] mode is not valid: ')])
+def test_a_configuration_that_can_t_be_read_is_refused(
+        run, tmp_path, text, complaint):
+    conf = tmp_path / 'nova.conf'
+    if text:
+        conf.write_text(text)
+    status, told, errors = run(
+        *DELETE, '--managed', '--config-file', str(conf))
+    assert (status, told) == (1, None)
+    assert errors.startswith(complaint.format(conf))
+    assert errors.count('\n') == 1
+
+
+SLOW = {
+    'compute': ('nova.context', 'nova.api.openstack.compute', 'sqlalchemy',
+                'keystonemiddleware.auth_token'),
+    'volume': ('cinder.service', 'cinder.context', 'sqlalchemy', 'os_brick'),
+    # neutron itself imports neutron_lib.db, and with it sqlalchemy.
+    'network': ('neutron.conf.plugins.ml2.config', 'neutron.manager',
+                'keystonemiddleware.auth_token'),
+}
+
+
+@pytest.mark.parametrize('service', SLOW)
+def test_what_takes_long_to_import_is_left_out(service):
+    done = subprocess.run(
+        [sys.executable, '-c',
+         'import sys\nfrom nova_trove_guard.cmd import shell\n'
+         'status = shell.main(sys.argv[2:])\n'
+         'print(*(set(sys.argv[1].split(",")) & set(sys.modules)))\n'
+         'sys.exit(status)', ','.join(SLOW[service]), 'explain',
+         '--service', service, 'DELETE', '/x', '--managed',
+         '-f', 'value', '-c', 'guard_is_on'], text=True, capture_output=True)
+    assert (done.returncode, done.stdout) == (0, 'False\n\n'), done.stderr
 
 
 def test_a_mistake_in_the_policy_is_told(run, tmp_path):

@@ -12,7 +12,6 @@ import urllib.parse
 
 from cliff import show
 from keystoneauth1 import adapter
-from keystonemiddleware import auth_token
 import openstack
 from oslo_config import cfg
 import webob
@@ -63,7 +62,7 @@ class Explain(clouds.Command, show.ShowOne):
             '--config-file', action='append', default=[], metavar='<file>',
             help='the nova.conf of nova-api, the cinder.conf of cinder-api, '
                  'or the neutron.conf of neutron-api; may be given several '
-                 'times')
+                 'times (default: the one on this host, if there is one)')
         parser.add_argument(
             '--paste-file', metavar='<file>',
             help='its api-paste.ini, where that has options of the guard')
@@ -115,16 +114,19 @@ class Explain(clouds.Command, show.ShowOne):
         if parsed_args.path is None:
             raise outcome.Refused('give METHOD and PATH, or --request-id and '
                                   '--log')
+        request = _request(parsed_args)
         environ, authenticate = self._who(parsed_args)
         wing = wings.load(parsed_args.service)
         settings = _configure(parsed_args, wing)
+        if not settings.trove_managed_instances:
+            print(_off(wing), file=self.app.stderr)
         try:
             enforcer = wing.enforcer(cfg.CONF)
         except enforcement.PolicyUnreadable as error:
             raise outcome.Refused(str(error)) from error
         evidence = self._evidence(parsed_args, wing, settings)
         verdict = verdicts.verdict(
-            _request(parsed_args).environ | environ, wing, settings, enforcer,
+            request.environ | environ, wing, settings, enforcer,
             evidence, authenticate)
         if evidence.error is not None:
             raise evidence.error
@@ -151,6 +153,8 @@ class Explain(clouds.Command, show.ShowOne):
         if parsed_args.service_token_from is not None:
             environ['HTTP_X_SERVICE_TOKEN'] = read(
                 parsed_args.service_token_from)
+        # Not at the top: importing it takes a while.
+        from keystonemiddleware import auth_token
         return environ, lambda application: auth_token.AuthProtocol(
             application, {'oslo_config_config': cfg.CONF})
 
@@ -189,13 +193,33 @@ def _configure(parsed_args: argparse.Namespace,
         text, overrides = files.understood(pipelines.settings, path)
         if pipelines.api_of(text) is not wing.api:
             raise outcome.Refused(f'{path} is not of {wing.api.service}')
-    cfg.CONF([], project=wing.package,
-             default_config_files=parsed_args.config_file,
-             default_config_dirs=[])
+    config_files = parsed_args.config_file
+    try:
+        cfg.CONF([], project=wing.package,
+                 default_config_files=config_files or None,
+                 default_config_dirs=[] if config_files else None)
+    except cfg.Error as error:
+        raise outcome.Refused(
+            f'{error}. Name the configuration of {wing.api.process} with '
+            f'--config-file') from error
     try:
         return options.settings(cfg.CONF, overrides, wing.package)
     except ValueError as error:
         raise outcome.Refused(str(error)) from error
+
+
+def _off(wing: wings.Wing) -> str:
+    """Return that the guard is off, and what is shown nevertheless."""
+    service = wing.api.service
+    read = cfg.CONF.config_file
+    if read:
+        return (f'The guard is off in {service}: trove_managed_instances in '
+                f'[{options.GROUP}] of {" and ".join(read)} is false. This is '
+                f'what it would decide.')
+    return (f'No {wing.package}.conf was found, so the guard is off in '
+            f'{service}. This is what it would decide with its default '
+            f'policy: name the configuration of {wing.api.process} with '
+            f'--config-file.')
 
 
 def _request(parsed_args: argparse.Namespace) -> webob.Request:

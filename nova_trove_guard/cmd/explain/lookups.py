@@ -71,7 +71,6 @@ class LookedUp:
         self._get_api = get_api
         self._wing = wing
         self._metadata_key = metadata_key
-        self._confirm = wing.confirm and wing.confirm(metadata_key)
         self.error: Exception | None = None
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
@@ -89,8 +88,9 @@ class LookedUp:
     def confirm(self, call: calls.Call, resource: resources.ManagedResource,
                 environ: documents.Environ) -> bool:
         """Return what the guard in the service finds out, as it does."""
+        prove = self._wing.confirm
         try:
-            return self._confirm is not None and self._confirm(
+            return prove is not None and prove(self._metadata_key)(
                 call, resource, environ)
         except Exception as error:
             self.error = error

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterable
 import dataclasses
+import difflib
 import types
 import typing
 
@@ -76,6 +77,8 @@ class Verdict:
     :ivar decision: None where the guard was not even asked
     :ivar status: the status of the answer, None where it is the service's
     :ivar message: the message of the answer, empty where it is the service's
+    :ivar no_route: method and path if the service has no such route; None if
+        it has one, or may have one
     """
 
     wing: wings.Wing
@@ -83,6 +86,7 @@ class Verdict:
     decision: decisions.Decision | None
     status: int | None
     message: str
+    no_route: str | None
 
     @property
     def rule(self) -> str | None:
@@ -101,7 +105,29 @@ class Verdict:
         why = self._why
         if self.call is not None and self.call.operation.needs_proof:
             why += _PROOF.get(why, '')
-        return worded(why, self.wing)
+        unknown = self._unknown
+        if unknown is None:
+            return worded(why, self.wing)
+        if self.call is None:
+            return unknown
+        return f'{unknown}; {worded(why, self.wing)}'
+
+    @property
+    def _unknown(self) -> str | None:
+        """What the request asks for that is not known of the service."""
+        if self.no_route is not None:
+            return f'{self.wing.api.service} has no route {self.no_route}'
+        if (self.call is None or self.call.item != 'action' or
+                not self.call.is_readable):
+            return None
+        actions = self.wing.routes.actions.get(self.call.operation.name)
+        if actions is None:
+            return None
+        name, = self.call.document
+        meant = difflib.get_close_matches(name, actions, 1)
+        return (f'{self.wing.api.service} has no action {name!r}, as far as '
+                f'the guard knows' + (
+                    f' (did you mean {meant[0]}?)' if meant else ''))
 
     @property
     def _why(self) -> str:
@@ -152,6 +178,7 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
     :param authenticate: puts auth_token in front of an application
     """
     read: list[calls.Call | None] = []
+    no_route: list[str] = []
     decided: list[decisions.Decision] = []
     answered: list[str] = []
     behind = Behind()
@@ -164,9 +191,16 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
 
     def watched(environ: documents.Environ,
                 start_response: services.StartResponse) -> Iterable[bytes]:
-        read.append(service.read(environ))
+        if wing.routes.lack(environ):
+            no_route.append(f'{environ["REQUEST_METHOD"]} '
+                            f'{environ["PATH_INFO"]}')
+        call = service.read(environ)
+        read.append(call)
         principal = principals.identify(environ)
-        if principal is not None:
+        # Making a context imports much of the service.
+        if principal is not None and call is not None and (
+                call.operation.needs_proof or not all(
+                    target.is_one for target in call.operation.targets)):
             environ |= wing.context(principal)
         return application(environ, start_response)
 
@@ -176,9 +210,9 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
     call, = read or (None,)
     decision, = decided or (None,)
     if behind.reached:
-        return Verdict(wing, call, decision, None, '')
+        return Verdict(wing, call, decision, None, '', *no_route or (None,))
     return Verdict(wing, call, decision, int(answered[0].split()[0]),
-                   _message(body))
+                   _message(body), *no_route or (None,))
 
 
 def worded(why: str, wing: wings.Wing) -> str:

@@ -8,7 +8,7 @@ So a module is imported by load(), when it is known which service it is about.
 What few commands need, and takes a second to import, functions of it import.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 import dataclasses
 import importlib
 import importlib.util
@@ -26,6 +26,7 @@ from nova_trove_guard.core import documents
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import principals
 from nova_trove_guard.core import resources
+from nova_trove_guard.core import routing
 from nova_trove_guard.core import services
 
 # The Python packages of the services, and modules here, by the service's type
@@ -84,6 +85,44 @@ def by_metadata(kind: str, path: str, project_id: str) -> Find:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Routes:
+    """The routes of a service's API, as the guard's own tables have them.
+
+    :ivar table: the table of operations
+    :ivar others: the collections that are not in it; None where plugins of
+        the service add some
+    :ivar actions: the names of actions, by the name of the operation that
+        stands for an action which is none of them
+    """
+
+    table: routing.Routes
+    others: frozenset[str] | None
+    actions: Mapping[str, Collection[str]]
+
+    def lack(self, environ: documents.Environ) -> bool:
+        """Return whether the service has no route for a request.
+
+        Surely so: what can't be known, it may have.
+
+        :param environ: as the service's router gets it
+        """
+        method = routing.method_of(environ)
+        if method in ('HEAD', 'OPTIONS'):
+            return False
+        if not any(method in methods for methods in self.table.values()):
+            return True
+        if self.others is None:
+            return False
+        path: str = environ['PATH_INFO']
+        segments = path.removesuffix('.json').split('/')[1:] or ['']
+        router = routing.Router(self.table)
+        # Each route also exists behind a project.
+        return not any(
+            behind[0] in self.others or router.find(behind, method)
+            for behind in (segments, segments[1:]) if behind)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Peer:
     """Another service that the guard asks with a service's own credentials.
 
@@ -132,6 +171,7 @@ class Wing:
         or that may name any number of resources
     :ivar confirm: what confirms a call that needs proof, by the marker's key;
         None where no call does
+    :ivar routes: its routes, as far as the guard knows them
     :ivar shown: how its API shows managed resources
     :ivar advice: what it should be configured like, by a check's name: returns
         a complaint, None for none
@@ -155,6 +195,7 @@ class Wing:
     service: Callable[[services.Application], services.Service]
     context: Callable[[principals.Principal], documents.Environ]
     confirm: Callable[[str], services.Confirm] | None
+    routes: Routes
     shown: Shown
     advice: Mapping[str, Callable[[cfg.ConfigOpts], str | None]]
 

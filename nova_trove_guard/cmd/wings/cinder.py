@@ -77,6 +77,11 @@ WING = wings.Wing(
     service=_service,
     context=_context,
     confirm=_confirm,
+    routes=wings.Routes(
+        operations.ROUTES, operations.NAMES_NO_VOLUME,
+        {unknown.name: operations.ACTIONS[collection]
+         for collection, unknown in operations.UNKNOWN.items()
+         if operations.ACTIONS.get(collection)}),
     shown=wings.Shown('block-storage', {policies.KIND: wings.by_metadata(
         policies.KIND, '/volumes/{}', 'os-vol-tenant-attr:tenant_id')}),
     advice={},

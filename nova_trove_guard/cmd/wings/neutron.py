@@ -120,6 +120,8 @@ WING = wings.Wing(
     service=_service,
     context=_context,
     confirm=None,
+    # Its extensions and plugins have others.
+    routes=wings.Routes(operations.ROUTES, None, {}),
     shown=wings.Shown(
         'network', {'port': _find_port, 'security_group': _find_group},
         {'security_group_rule': 'security_group',

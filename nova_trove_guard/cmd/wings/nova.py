@@ -46,6 +46,9 @@ WING = wings.Wing(
     service=service.NovaService,
     context=_context,
     confirm=None,
+    routes=wings.Routes(
+        operations.ROUTES, operations.NAMES_NO_SERVER,
+        {operations.UNKNOWN.name: operations.ACTIONS}),
     shown=wings.Shown('compute', {policies.KIND: wings.by_metadata(
         policies.KIND, '/servers/{}', 'tenant_id')}),
     advice={},
