@@ -182,8 +182,9 @@ class Checks:
             return _failure(f'Could not read {error.filename}: '
                             f'{error.strerror}.')
         if pipelines.api_of(text) is not self._api:
-            return _failure(f'{path} is not of {self._api.service}. Choose '
-                            f'the service with --service.')
+            return _failure(f'{path} is not an api-paste.ini of '
+                            f'{self._api.service}. Choose the service with '
+                            f'--service.')
         wrong = [f'{finding.place}: {finding.state}' for finding in findings
                  if finding.state is not pipelines.State.PRESENT]
         if wrong:
@@ -205,8 +206,8 @@ class Checks:
                 cfg.CONF, overrides or {}, package).trove_managed_instances,
             options.unknown(cfg.CONF), 'The guard')
         if overrides is None and result.code is upgradecheck.Code.SUCCESS:
-            return _warning('See above: the api-paste.ini can\'t be read, and '
-                            'may have options, too.')
+            return _warning('The api-paste.ini, which may set options as '
+                            'well, can\'t be read: see the check above.')
         return result
 
     def policy(self) -> upgradecheck.Result:
@@ -294,8 +295,8 @@ class Checks:
                 interface=settings.interface).get(peer.path)
         except (exceptions.Unauthorized, exceptions.Forbidden) as error:
             return _failure(f'{peer.service} refuses the credentials in '
-                            f'{where} what it lets admins do ({error}), so '
-                            f'that {peer.why}.')
+                            f'{where} for GET {peer.path}, which an admin '
+                            f'can call ({error}). So {peer.why}.')
         except exceptions.ClientException as error:
             return _warning(f'{peer.service} can\'t be asked with the '
                             f'credentials in {where}: {error}')
@@ -311,13 +312,13 @@ class Checks:
         try:
             unknown = find_unknown()
         except Exception as error:
-            return _warning(f'What {service} can be asked can\'t be read: '
-                            f'{error}')
+            return _warning(f'Could not list the routes and actions of '
+                            f'{service}: {error}')
         if unknown:
             return _failure(
-                f'The installed {service} can be asked what this version of '
-                f'nova-trove-guard does not know: {"; ".join(unknown)}. '
-                f'Look for a newer version.')
+                f'The installed {service} has routes or actions that this '
+                f'version of nova-trove-guard does not know: '
+                f'{"; ".join(unknown)}. Look for a newer version.')
         return _success()
 
     def _check_roles(
@@ -335,12 +336,12 @@ class Checks:
         try:
             enforcer.load_rules()
         except Exception:
-            return _warning('See above: the policy can\'t be read.')
+            return _warning('The policy can\'t be read: see the check '
+                            'above.')
         roles = named_roles(enforcer.rules, rule, kinds)
         if not roles:
             return _warning(f'The policy rule {rule} names no role: check '
-                            f'yourself that the principals it is for pass '
-                            f'it.')
+                            f'that it lets the right users pass.')
         try:
             authenticated = keystone_session()
             if authenticated is None:
@@ -390,7 +391,7 @@ def _judge_options(is_on: Callable[[], bool], unknown: Iterator[str],
         return _failure(f'{error}.')
     mistakes = list(unknown)
     if mistakes:
-        return _failure(f'What does not exist has no effect: '
+        return _failure(f'Unknown options have no effect: '
                         f'{"; ".join(mistakes)}')
     if not on:
         return _warning(f'{what} is off: [trove_guard] '
@@ -406,7 +407,7 @@ def _advise_on_owner(conf: cfg.ConfigOpts) -> upgradecheck.Result:
     try:
         by = host.users_own(conf)
     except ValueError:
-        return _warning('See above: the options can\'t be read.')
+        return _warning('The options can\'t be read: see the check above.')
     return upgradecheck.Result(
         upgradecheck.Code.SUCCESS, by and (
             f'New servers are in the project of the user ({by}). Recommended '
@@ -440,8 +441,8 @@ def _judge_trove_admin(holders: list[typing.Any],
                        roles: list[str]) -> upgradecheck.Result:
     if holders:
         return _success()
-    return _failure(f'Nobody has the role {" or ".join(roles)}, so that not '
-                    f'even Trove can do anything with what it manages: see '
+    return _failure(f'No user has the role {" or ".join(roles)}, so Trove '
+                    f'itself can\'t change what it manages: see '
                     f'"nova-trove-guard bootstrap".')
 
 
@@ -456,9 +457,9 @@ def _judge_services(wing: wings.Wing, found: tuple[list[str], list[str]],
             accounts.grants(lacking, SERVICE_PROJECT, SERVICE_DOMAIN))
     if missing:
         return _warning(
-            f'There is no user {" or ".join(missing)}: check yourself that '
-            f'the users as whom other services call {wing.api.service} have '
-            f'the role {" or ".join(roles)}.')
+            f'There is no user {" or ".join(missing)}: check that the users '
+            f'with whose credentials other services call {wing.api.service} '
+            f'have the role {" or ".join(roles)}.')
     return _success()
 
 

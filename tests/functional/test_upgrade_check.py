@@ -127,7 +127,7 @@ def test_a_mistake_in_the_policy_is_a_failure(check, tmp_path):
     assert results['Nova: policy'][0] == FAILURE
     assert str(policy) in results['Nova: policy'][1]
     assert results['Nova: Trove admin'] == (
-        WARNING, 'See above: the policy can\'t be read.')
+        WARNING, 'The policy can\'t be read: see the check above.')
 
 
 def test_a_trove_admin_without_a_role_is_a_warning(check, tmp_path):
@@ -144,7 +144,7 @@ def test_nobody_with_the_role_is_a_failure(check, tmp_path):
     status, results = check(f'[oslo_policy]\npolicy_file = {policy}')
     assert status == FAILURE
     assert results['Nova: Trove admin'][0] == FAILURE
-    assert 'Nobody has the role nobody_s' in results['Nova: Trove admin'][1]
+    assert 'No user has the role nobody_s' in results['Nova: Trove admin'][1]
 
 
 def test_services_without_the_role_are_a_failure(check, tmp_path):
@@ -214,7 +214,8 @@ def test_cinder_s_stock_pipelines_are_a_failure(check_cinder):
 def test_the_file_of_another_service_is_a_failure(check_cinder):
     status, results = check_cinder(paste=GUARDED)
     assert status == FAILURE
-    assert f'{GUARDED} is not of Cinder' in results['Cinder: pipelines'][1]
+    assert (f'{GUARDED} is not an api-paste.ini of Cinder' in
+            results['Cinder: pipelines'][1])
 
 
 @pytest.mark.parametrize('more, result, reason', [

@@ -202,7 +202,7 @@ def test_why(enforcer, method, path, body, who, why):
 def test_the_words_are_those_of_the_service(enforcer):
     verdict = explained(enforcer, environ('GET', '/flavors'), 'owner')
     assert verdict.why == (
-        'the guard has no say in it: it is a plain read, or names no server')
+        'the guard passes it: it is a plain read, or names no server')
 
 
 def test_why_others_do_not_see_it(enforcer):
@@ -364,7 +364,7 @@ def test_the_api_paste_ini_is_of_the_service(run):
     status, _, errors = run(*DELETE, '--managed', '--paste-file', str(
         pastes.INSTALLED['cinder']))
     assert (status, errors) == (
-        2, f'{pastes.INSTALLED["cinder"]} is not of Nova\n')
+        2, f'{pastes.INSTALLED["cinder"]} is not an api-paste.ini of Nova\n')
 
 
 def test_the_policy_and_the_mode_are_those_of_nova_conf(run, tmp_path):
@@ -471,9 +471,9 @@ def test_a_mistake_in_the_policy_is_told(run, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, told', [
-    (('--token-from', 'env:NO_SUCH'), 'no variable NO_SUCH'),
-    (('--service-token-from', '-'), 'nothing without'),
-    (('--token-from', '-', '--role', 'x'), 'the token tells')])
+    (('--token-from', 'env:NO_SUCH'), 'the variable NO_SUCH is not set'),
+    (('--service-token-from', '-'), 'needs --token-from'),
+    (('--token-from', '-', '--role', 'x'), 'leave out --user-id and --role')])
 def test_what_is_refused(run, arguments, told):
     status, _, errors = run(*DELETE, '--managed', *arguments)
     assert status == 2
@@ -484,7 +484,7 @@ def test_what_is_refused(run, arguments, told):
 def test_what_is_no_path_is_refused(run, path):
     status, _, errors = run('DELETE', path, '--managed')
     assert status == 2
-    assert errors.startswith(f'{path} is no path: ')
+    assert errors.startswith(f'{path} is not a path: ')
 
 
 def test_a_body_is_none_of_the_client_s_options(run):

@@ -163,7 +163,7 @@ def test_what_leads_to_a_port_or_group_must_be_told(
         process, path, kind, message):
     status, _, errors = process(explain, 'DELETE', path, *OWNER)
     assert status == 2
-    assert (f'names no port or security group itself ({kind}): say with '
+    assert (f'names no port or security group itself ({kind}): give '
             f'--managed or --unmanaged') in errors
     told = process(explain, 'DELETE', path, *OWNER, '--managed', INSTANCE)[1]
     assert told['decision'] == 'refused'
@@ -176,8 +176,8 @@ def test_what_leads_to_a_port_or_group_must_be_told(
 
 def test_the_words_are_those_of_neutron(process):
     assert process(explain, 'PUT', f'/v2.0/networks/{NOWHERE}', *OWNER)[1][
-        'why'] == ('the guard has no say in it: it is a plain read, or names '
-                   'no resource')
+        'why'] == ('the guard passes it: it is a plain read, or names no '
+                   'resource')
 
 
 def test_the_policy_and_the_mode_are_those_of_neutron_conf(process, tmp_path):
@@ -203,7 +203,7 @@ def test_the_api_paste_ini_is_of_neutron(process):
     status, _, errors = process(
         explain, *arguments, str(pastes.INSTALLED['cinder']))
     assert status == 2
-    assert 'is not of Neutron' in errors
+    assert 'is not an api-paste.ini of Neutron' in errors
 
 
 # The upgrade check

@@ -267,7 +267,7 @@ def checks(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize('name, state', [
-    ('installed', 'is not of Cinder'), ('cinder', 'missing')])
+    ('installed', 'is not an api-paste.ini of Cinder'), ('cinder', 'missing')])
 def test_the_file_is_that_of_the_service(checks, name, state):
     result = checks(paste=pastes.INSTALLED[name]).pipelines()
     assert result.code is FAILURE
@@ -323,7 +323,7 @@ ON = '[trove_guard]\ntrove_managed_instances = true\n'
 def test_options(checks, more, code, complaint, paste):
     result = checks(more, paste=paste).options()
     if paste == '/missing' and code is SUCCESS:
-        code, complaint = WARNING, 'the api-paste.ini can\'t be read'
+        code, complaint = WARNING, 'The api-paste.ini, which may set'
     assert result.code is code
     assert (complaint or '') in (result.details or '')
 
@@ -468,6 +468,17 @@ def test_an_option_in_the_paste_section_takes_precedence(home, tmp_path):
     assert list(host.incomplete(list(host.sides()))) == []
 
 
+def test_a_host_with_trove_alone_is_checked_without_the_services(
+        home, monkeypatch, capsys):
+    home(trove=(ON, None))
+    monkeypatch.setattr(wings, 'installed', lambda: ['compute', 'volume'])
+    monkeypatch.setattr(sys, 'argv', ['x', 'upgrade', 'check', '--json'])
+    assert upgrade_check.main() == SUCCESS
+    assert [result['check'] for result in json.loads(
+        capsys.readouterr().out)['checks']] == [
+            'Trove: options', 'Trove: server owner', 'Deployment']
+
+
 def test_a_whole_host_is_reported_at_its_end(
         home, monkeypatch, capsys):
     home(nova=(OFF, True), trove=(ON, None))
@@ -502,7 +513,7 @@ def test_service_tokens(checks, more, sent, complaint):
 @pytest.mark.parametrize('error, code, complaint', [
     (None, SUCCESS, ''),
     (exceptions.Unauthorized(), FAILURE, 'Nova refuses the credentials'),
-    (exceptions.Forbidden(), FAILURE, 'so that nothing works'),
+    (exceptions.Forbidden(), FAILURE, 'So nothing works'),
     (exceptions.ConnectFailure(), WARNING, 'can\'t be asked')])
 def test_credentials_are_tried(checks, monkeypatch, error, code, complaint):
     asked = []

@@ -57,7 +57,7 @@ class Explain(clouds.Command, show.ShowOne):
             help='which service gets the request (default: %(default)s)')
         parser.add_argument(
             '--body', default='', metavar='<json>|@<file>',
-            help='the body of the request')
+            help='the JSON body of the request')
         parser.add_argument(
             '--config-file', action='append', default=[], metavar='<file>',
             help='the nova.conf of nova-api, the cinder.conf of cinder-api, '
@@ -65,9 +65,9 @@ class Explain(clouds.Command, show.ShowOne):
                  'times (default: the one on this host, if there is one)')
         parser.add_argument(
             '--paste-file', metavar='<file>',
-            help='its api-paste.ini, where that has options of the guard')
+            help='its api-paste.ini, if that sets options of the guard')
         from_log.add_options(parser)
-        who = parser.add_argument_group('who asks')
+        who = parser.add_argument_group('the caller')
         who.add_argument('--user-id', metavar='<id>')
         who.add_argument('--project-id', metavar='<id>')
         who.add_argument('--role', action='append', default=[],
@@ -79,12 +79,12 @@ class Explain(clouds.Command, show.ShowOne):
         source = (f'a file, {FROM_ENVIRONMENT}<variable>, or '
                   f'{STANDARD_INPUT} for a line of standard input')
         who.add_argument('--token-from', metavar='<source>',
-                         help=f'a token instead: {source}')
+                         help=f'read a token instead: from {source}')
         who.add_argument('--service-token-from', metavar='<source>',
                          help='the service token that goes with it')
         resource = parser.add_argument_group(
             'the server, volume, port or security group',
-            'Without these, the service is asked.')
+            'Without these options, the service is asked.')
         given = resource.add_mutually_exclusive_group()
         given.add_argument(
             '--managed', nargs='?', metavar='<instance>',
@@ -96,7 +96,7 @@ class Explain(clouds.Command, show.ShowOne):
             '--server-project-id', '--volume-project-id',
             '--port-project-id', '--security-group-project-id',
             metavar='<id>', dest='resource_project_id',
-            help='whose it is (default: the principal\'s own)')
+            help='the project that owns it (default: that of the caller)')
         resource.add_argument(
             '--server-user-id', '--volume-user-id', metavar='<id>',
             dest='resource_user_id')
@@ -104,7 +104,7 @@ class Explain(clouds.Command, show.ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace,
                     ) -> tuple[tuple[str, ...], tuple[typing.Any, ...]]:
-        """Have it judged, and return the columns."""
+        """Let the guard judge the request, and return the columns."""
         if parsed_args.request_id is not None:
             logged = from_log.find(parsed_args.request_id, parsed_args.log,
                                    self.app.stdin.buffer)
@@ -138,7 +138,7 @@ class Explain(clouds.Command, show.ShowOne):
         """Return what goes into the environ, and what verifies it."""
         if parsed_args.token_from is None:
             if parsed_args.service_token_from is not None:
-                raise outcome.Refused('a service token is nothing without '
+                raise outcome.Refused('--service-token-from needs '
                                       '--token-from')
             return verdicts.token_auth(principals.Principal(
                 parsed_args.user_id or 'somebody', parsed_args.project_id,
@@ -147,7 +147,8 @@ class Explain(clouds.Command, show.ShowOne):
                     'some service' if parsed_args.service_role else None),
                 tuple(parsed_args.service_role))), None
         if parsed_args.user_id or parsed_args.role:
-            raise outcome.Refused('the token tells user and roles')
+            raise outcome.Refused('the user and the roles come from the '
+                                  'token: leave out --user-id and --role')
         read = functools.partial(_secret, stdin=self.app.stdin)
         environ = {'HTTP_X_AUTH_TOKEN': read(parsed_args.token_from)}
         if parsed_args.service_token_from is not None:
@@ -192,7 +193,8 @@ def _configure(parsed_args: argparse.Namespace,
     if path:
         text, overrides = files.understood(pipelines.settings, path)
         if pipelines.api_of(text) is not wing.api:
-            raise outcome.Refused(f'{path} is not of {wing.api.service}')
+            raise outcome.Refused(
+                f'{path} is not an api-paste.ini of {wing.api.service}')
     config_files = parsed_args.config_file
     try:
         cfg.CONF([], project=wing.package,
@@ -231,11 +233,11 @@ def _request(parsed_args: argparse.Namespace) -> webob.Request:
         url = urllib.parse.urlsplit(parsed_args.path)
         path = url._replace(scheme='', netloc='', fragment='').geturl()
         if not path.startswith('/'):
-            raise ValueError('it has no slash at its beginning')
+            raise ValueError('it must begin with a slash')
         request = webob.Request.blank(path, method=parsed_args.method.upper())
     except ValueError as error:
         raise outcome.Refused(
-            f'{parsed_args.path} is no path: {error}') from error
+            f'{parsed_args.path} is not a path: {error}') from error
     if body:
         request.body = body
         request.content_type = 'application/json'
@@ -249,7 +251,7 @@ def _secret(source: str, stdin: typing.TextIO = sys.stdin) -> str:
     if source.startswith(FROM_ENVIRONMENT):
         name = source.removeprefix(FROM_ENVIRONMENT)
         if name not in os.environ:
-            raise outcome.Refused(f'there is no variable {name}')
+            raise outcome.Refused(f'the variable {name} is not set')
         return os.environ[name]
     return files.read_secret(source)
 

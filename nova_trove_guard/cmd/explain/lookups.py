@@ -101,9 +101,9 @@ class LookedUp:
         if kind not in where.find:
             expected = ' or '.join(where.find)
             raise outcome.Refused(
-                f'the request names no {expected} itself ({kind}): say with '
-                f'--managed or --unmanaged what {self._wing.kind} it leads '
-                f'to'.replace('_', ' '))
+                f'the request names no {expected} itself ({kind}): give '
+                f'--managed or --unmanaged for the {self._wing.kind} to '
+                f'which it leads'.replace('_', ' '))
         return where.find[kind](
             self._get_api(where.service_type), identifier,
             self._metadata_key)

@@ -26,23 +26,22 @@ Filter: typing.TypeAlias = Callable[[services.Application],
                                     services.Application]
 
 # In the words of each service: see worded().
-NO_SAY = 'the guard has no say in it: it is a plain read, or names no {kind}'
+NO_SAY = 'the guard passes it: it is a plain read, or names no {kind}'
 _NOT_MANAGED = 'no {kind} that it acts on is managed'
-_NOT_FOUND = 'there is no such {kind}: {service} answers that itself'
+_NOT_FOUND = 'there is no such {kind}: {service} itself answers'
 _SERVICE_REFUSES = (
-    '{service}\'s own rule refuses it: the guard looks no {kind} up')
+    '{service}\'s own rule refuses it: the guard does not look up the {kind}s')
 _REDACTED = ('it passes, and what the rule does not let the principal see of '
              'managed {kind}s is taken out of the answer')
 _TROVE_ADMIN = 'the principal is the Trove admin'
 _RULE = 'the rule lets the principal pass'
-_GLASS = 'nothing but break-glass lets the principal pass'
-_MARKER = ('only the Trove admin may: it writes the marker, or may take it '
-           'away')
+_GLASS = 'only break-glass lets the principal pass'
+_MARKER = 'only the Trove admin can write or remove the marker'
 _NO_RULE = 'the rule does not let the principal pass'
 # What a call that needs proof adds, by whether a rule lets it pass.
 _PROOF = {
-    _RULE: ', and it is for the {kind}\'s own server (with --managed, that '
-           'is taken for granted)',
+    _RULE: ', and it is for the {kind}\'s own server (--managed assumes '
+           'that)',
     _NO_RULE: ', or it is not for the {kind}\'s own server',
 }
 
@@ -55,15 +54,15 @@ _PASSES = {
     (decisions.Outcome.ALLOWED, False): _RULE,
     (decisions.Outcome.BREAK_GLASS, False): _GLASS,
 }
-# Why, by the status of the refusal; 403 is told by the rule.
+# Why, by the status of the refusal; for 403 it depends on the rule.
 _REFUSALS = {
-    400: 'it does not say what it asks, or of which {kind}',
-    404: 'the rule does not let the principal pass, which may not even know '
-         'that the {kind} is there: {service} answers as if it were not',
-    503: 'it can\'t be told whether the {kind} is managed',
+    400: 'the request does not say what to do, or with which {kind}',
+    404: 'the rule does not let the principal pass, and the principal must '
+         'not see the {kind}: {service} answers as if it did not exist',
+    503: 'could not check whether the {kind} is managed',
 }
 _FORBIDDEN: dict[str | None, str] = {
-    None: 'nobody is verified: the filter stands in front of authtoken',
+    None: 'the caller is not verified: the filter is in front of authtoken',
     rules.TROVE_ADMIN: _MARKER,
 }
 
@@ -73,7 +72,7 @@ class Verdict:
     """What becomes of a request.
 
     :ivar wing: the service
-    :ivar call: what is asked, None where the guard has no say
+    :ivar call: what is asked, None where the guard passes the request
     :ivar decision: None where the guard was not even asked
     :ivar status: the status of the answer, None where it is the service's
     :ivar message: the message of the answer, empty where it is the service's
@@ -134,7 +133,7 @@ class Verdict:
         decision = self.decision
         if decision is None:
             return NO_SAY if self.status is None else (
-                'auth_token does not take the token')
+                'auth_token does not accept the token')
         if (self.call is not None and self.call.operation.is_redacted and
                 decision.outcome is decisions.Outcome.NOT_MANAGED):
             return _REDACTED

@@ -69,9 +69,8 @@ WING = wings.Wing(
     drives={},
     peers=(wings.Peer(
         'nova', 'Nova', 'compute', '/servers?all_tenants=1&limit=1',
-        'no managed volume can be attached but by the Trove admin: Nova is '
-        'asked whether the server is the one of the same database '
-        'instance'),),
+        'only the Trove admin can attach a managed volume: the guard asks '
+        'Nova whether the server belongs to the same database instance'),),
     versions=('/v3',),
     urlmap=paste.urlmap.URLMap,
     service=_service,

@@ -131,7 +131,7 @@ def test_a_path_is_read_with_and_without_its_version(enforcer, path):
 @pytest.mark.parametrize('path', ['/v3/types', '/v3/volumes/detail'])
 def test_the_words_are_those_of_cinder(enforcer, path):
     assert explained(enforcer, 'GET', path, None, 'owner').why == (
-        'the guard has no say in it: it is a plain read, or names no volume')
+        'the guard passes it: it is a plain read, or names no volume')
 
 
 # A call that needs proof.
@@ -209,7 +209,7 @@ def test_what_leads_to_a_volume_must_be_told(enforcer, looked_up):
     explained(enforcer, 'DELETE', f'/v3/backups/{api.MANAGED["backup"]}',
               None, 'owner', looked_up)
     assert isinstance(looked_up.error, outcome.Refused)
-    assert 'names no volume itself (backup): say ' in str(looked_up.error)
+    assert 'names no volume itself (backup): give ' in str(looked_up.error)
 
 
 # The command line.
@@ -255,7 +255,7 @@ def test_an_unmanaged_volume(run):
 
 def test_whose_volume_it_is(run):
     told = run(*UPLOAD, '--managed', '--volume-project-id', 'q')[1]
-    assert 'as if it were not' in told['why']
+    assert 'as if it did not exist' in told['why']
 
 
 MANAGE = ('POST', '/os-volume-manage', '--body', json.dumps({'volume': {
@@ -267,7 +267,8 @@ def test_what_cinder_s_own_rule_refuses(run):
     told = run(*MANAGE)[1]
     assert (told['decision'], told['status'], told['why']) == (
         'service_refuses', 'Cinder\'s own',
-        'Cinder\'s own rule refuses it: the guard looks no volume up')
+        'Cinder\'s own rule refuses it: the guard does not look up the '
+        'volumes')
 
 
 def test_who_is_an_admin_by_cinder_s_own_rule(cinder, enforcer):
@@ -308,7 +309,7 @@ def test_the_api_paste_ini_is_of_cinder(run):
     status, _, errors = run(*UPLOAD, '--managed', '--paste-file',
                             str(pastes.INSTALLED['installed']))
     assert status == 1
-    assert 'is not of Cinder' in errors
+    assert 'is not an api-paste.ini of Cinder' in errors
 
 
 @pytest.mark.parametrize('who, why', [
