@@ -47,13 +47,29 @@ class Side:
         return f'{self.service} ({self.why_off})'
 
 
+# What oslo.config raises for a configuration that can't be read.
+UNREADABLE = (cfg.Error, OSError, UnicodeDecodeError)
+
+
+def reason(error: Exception) -> str:
+    """Return in one line why a configuration can't be read.
+
+    :param error: one of UNREADABLE
+    """
+    if isinstance(error, OSError):
+        return f'could not read {error.filename}: {error.strerror}'
+    if isinstance(error, UnicodeDecodeError):
+        return f'a configuration file is not text in UTF-8: {error}'
+    return str(error)
+
+
 def read(package: str, config_files: list[str] | None = None,
          config_dirs: list[str] | None = None) -> cfg.ConfigOpts:
     """Return a service's configuration, with no options yet.
 
     :param package: the service's Python package, by which oslo.config looks
         for its files where there are none given
-    :raises cfg.Error: for a file that can't be read
+    :raises Exception: one of UNREADABLE
     """
     conf = cfg.ConfigOpts()
     conf([], project=package, default_config_files=config_files or None,
@@ -147,11 +163,8 @@ def _side(package: str, path: str) -> Side:
         text, findings = files.understood(
             pipelines.check, paste_path(conf, package))
         settings = options.settings(conf, pipelines.settings(text), package)
-    except OSError as error:
-        return Side(service, path, None,
-                    f'{error.filename}: {error.strerror}')
-    except (cfg.Error, ValueError, outcome.Refused) as error:
-        return Side(service, path, None, str(error))
+    except (*UNREADABLE, ValueError, outcome.Refused) as error:
+        return Side(service, path, None, reason(error))
     return Side(service, path, settings.metadata_key, _why_off(
         settings.trove_managed_instances) or (
             None if pipelines.are_ok(findings) else

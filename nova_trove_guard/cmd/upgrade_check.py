@@ -131,8 +131,9 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
             cfg.CONF([], project=wing.package,
                      default_config_files=conf.config_file or None,
                      default_config_dirs=conf.config_dirs or None)
-        except (cfg.Error, wings.NotInstalled) as error:
-            yield _NAMES[service], _failure(f'It can\'t be checked: {error}.')
+        except (*host.UNREADABLE, wings.NotInstalled) as error:
+            yield _NAMES[service], _failure(
+                f'It can\'t be checked: {host.reason(error)}.')
             return
         yield from Checks(wing).results()
 
@@ -516,8 +517,8 @@ def main() -> int:
             conf, project='nova-trove-guard',
             upgrade_command=UpgradeCheck(conf),
             argv=_options_first(sys.argv[1:]), default_config_files=[])
-    except cfg.Error as error:
-        print(error, file=sys.stderr)
+    except host.UNREADABLE as error:
+        print(host.reason(error), file=sys.stderr)
         return CHECK_FAILED
 
 

@@ -423,11 +423,14 @@ def test_without_a_configuration_one_is_asked_for(run):
     (None, 'Failed to find some config files: {}. Name the configuration of '
            'nova-api with --config-file\n'),
     ('[trove_guard', 'Failed to parse {}'),
+    (..., 'could not read {}: Is a directory. Name the configuration of '),
     ('[trove_guard]\nmode = adit', '{}: [trove_guard] mode is not valid: ')])
 def test_a_configuration_that_can_t_be_read_is_refused(
         run, tmp_path, text, complaint):
     conf = tmp_path / 'nova.conf'
-    if text:
+    if text is ...:
+        conf.mkdir()
+    elif text:
         conf.write_text(text)
     status, told, errors = run(
         *DELETE, '--managed', '--config-file', str(conf))

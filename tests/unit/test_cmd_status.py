@@ -166,13 +166,17 @@ def test_options_may_stand_behind_the_command_as_well(chosen, tmp_path):
 
 @pytest.mark.parametrize('text, complaint', [
     (None, 'Failed to find some config files: {}\n'),
-    ('[trove_guard', 'Failed to parse {}: at {}:1, Invalid section')])
+    (b'[trove_guard', 'Failed to parse {}: at {}:1, Invalid section'),
+    (b'\xff', 'a configuration file is not text in UTF-8: '),
+    (..., 'could not read {}: Is a directory\n')])
 @pytest.mark.parametrize('behind', [True, False])
 def test_a_configuration_that_can_t_be_read_is_one_line(
         chosen, capsys, tmp_path, text, complaint, behind):
     path = tmp_path / 'nova.conf'
-    if text:
-        path.write_text(text)
+    if text is ...:
+        path.mkdir()
+    elif text:
+        path.write_bytes(text)
     option = '--config-file', path
     status, checked = chosen(*(() if behind else option),
                              behind=option if behind else ())

@@ -21,6 +21,7 @@ from nova_trove_guard.cmd.explain import from_log
 from nova_trove_guard.cmd.explain import lookups
 from nova_trove_guard.cmd.explain import verdicts
 from nova_trove_guard.cmd import files
+from nova_trove_guard.cmd import host
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.paste import pipelines
 from nova_trove_guard.cmd import wings
@@ -200,10 +201,10 @@ def _configure(parsed_args: argparse.Namespace,
         cfg.CONF([], project=wing.package,
                  default_config_files=config_files or None,
                  default_config_dirs=[] if config_files else None)
-    except cfg.Error as error:
+    except host.UNREADABLE as error:
         raise outcome.Refused(
-            f'{error}. Name the configuration of {wing.api.process} with '
-            f'--config-file') from error
+            f'{host.reason(error)}. Name the configuration of '
+            f'{wing.api.process} with --config-file') from error
     try:
         return options.settings(cfg.CONF, overrides, wing.package)
     except ValueError as error:
