@@ -36,7 +36,7 @@ DATABASES = ('nova-api', 'nova-cell0', 'nova-cell1', 'cinder', 'neutron')
 # What the services themselves write again and again, to say that they run.
 HEARTBEATS = ('services', 'agents')
 # Exit codes.
-REFUSED, DOWN = outcome.NOT_OK, outcome.FAILED
+REFUSED, DOWN = outcome.USAGE, outcome.UNAVAILABLE
 USERS = ('reader', 'owner', 'admin', 'nova')
 # Microversions, None for no header.
 VERSIONS = {'compute': (None, '2.1', 'latest'),

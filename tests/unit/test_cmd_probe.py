@@ -35,7 +35,7 @@ KEY = 'trove_instance_id'
 ENDLESS = 64 * 1024 * 1024
 NOVA, CINDER, NEUTRON = SERVICES = tuple(requested.SERVICES.values())
 # Exit codes.
-REFUSED, DOWN = outcome.NOT_OK, outcome.FAILED
+REFUSED, DOWN = outcome.USAGE, outcome.UNAVAILABLE
 PROJECT = '70000000000000000000000000000002'
 
 

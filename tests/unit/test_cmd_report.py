@@ -758,7 +758,7 @@ def test_why_and_what_lets_a_request_pass(
 def test_a_request_that_is_not_in_the_log_is_one_line(a_log, explain):
     path = a_log((0, entry()))
     status, told, errors = explain('--request-id', 'req-9', '--log', path)
-    assert (status, told) == (outcome.NOT_OK, None)
+    assert (status, told) == (outcome.USAGE, None)
     assert errors.startswith(
         f'the guard has logged nothing about req-9 in {path}. ')
     assert errors.count('\n') == 1
@@ -769,7 +769,7 @@ def test_a_request_that_is_not_in_the_log_is_one_line(a_log, explain):
     ((), 'give METHOD and PATH'), (('GET',), 'give METHOD and PATH')])
 def test_explain_names_the_options_that_it_lacks(explain, arguments, why):
     status, told, errors = explain(*arguments)
-    assert (status, told) == (outcome.NOT_OK, None)
+    assert (status, told) == (outcome.USAGE, None)
     assert why in errors
 
 

@@ -85,7 +85,7 @@ class Verdict:
     decision: decisions.Decision | None
     status: int | None
     message: str
-    no_route: str | None
+    no_route: str | None = None
 
     @property
     def rule(self) -> str | None:
@@ -209,9 +209,9 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
     call, = read or (None,)
     decision, = decided or (None,)
     if behind.reached:
-        return Verdict(wing, call, decision, None, '', *no_route or (None,))
+        return Verdict(wing, call, decision, None, '', *no_route)
     return Verdict(wing, call, decision, int(answered[0].split()[0]),
-                   _message(body), *no_route or (None,))
+                   _message(body), *no_route)
 
 
 def worded(why: str, wing: wings.Wing) -> str:

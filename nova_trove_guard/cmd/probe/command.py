@@ -11,6 +11,7 @@ import openstack
 
 from nova_trove_guard.cmd import accounts
 from nova_trove_guard.cmd import clouds
+from nova_trove_guard.cmd import listers
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd.probe import endpoints
 from nova_trove_guard.cmd.probe import requested
@@ -21,7 +22,7 @@ from nova_trove_guard.core import options
 Result = responses.Result
 
 
-class Probe(clouds.Command, outcome.CheckLister):
+class Probe(clouds.Command, listers.CheckLister):
     """Find endpoints of Nova, Cinder and Neutron without an enforcing guard.
 
     Sends a request that a guard refuses and that changes nothing without
@@ -33,6 +34,7 @@ class Probe(clouds.Command, outcome.CheckLister):
     """
 
     need_sort_by_cliff = False
+    whose = 'a user\'s'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
@@ -71,7 +73,7 @@ class Probe(clouds.Command, outcome.CheckLister):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Print the list, and return the exit code."""
         status: int = super().run(parsed_args)
-        return outcome.FAILED if self.ok and self._is_down else status
+        return outcome.UNAVAILABLE if self.ok and self._is_down else status
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[
             abc.Sequence[str], abc.Iterable[typing.Any]]:

@@ -46,9 +46,9 @@ def classify(service: requested.ProbedService, metadata_key: str,
     try:
         fault = documents.parsed(content)
         if status == 403 and service.refusal_message(metadata_key) in (
-                documents.below(fault, service.refusal)):
+                documents.values_at(fault, service.refusal)):
             return GUARDED
-        if status == 400 and any(documents.below(fault, service.rejection)):
+        if status == 400 and any(documents.values_at(fault, service.rejection)):
             return NOT_GUARDED
     except documents.Unreadable:
         pass

@@ -53,15 +53,6 @@ class Report(lister.Lister):
             help='whose policy file that is (default: %(default)s)')
         return parser
 
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """Print the list, and return the exit code."""
-        try:
-            super().run(parsed_args)
-        except outcome.Refused as error:
-            self.app.LOG.error('%s', error)
-            return outcome.USAGE
-        return outcome.OK
-
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[
             tuple[str, ...], Iterator[tuple[typing.Any, ...]]]:
         """Read the logs, and return columns and rows."""

@@ -119,7 +119,8 @@ class PolicyJudge:
         if why_not:
             return why_not
         for_any = judge.may_with_any_resource(operation)
-        if for_any and operation.used_by_services and not operation.needs_proof:
+        if (for_any and operation.used_by_services and
+                not operation.needs_proof):
             return PASSES
         if entry.is_malformed:
             return REFUSES
