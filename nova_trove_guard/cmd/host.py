@@ -51,18 +51,6 @@ class Side:
 UNREADABLE = (cfg.Error, OSError, UnicodeDecodeError)
 
 
-def reason(error: Exception) -> str:
-    """Return in one line why a configuration can't be read.
-
-    :param error: one of UNREADABLE
-    """
-    if isinstance(error, OSError):
-        return f'could not read {error.filename}: {error.strerror}'
-    if isinstance(error, UnicodeDecodeError):
-        return f'a configuration file is not text in UTF-8: {error}'
-    return str(error)
-
-
 def read(package: str, config_files: list[str] | None = None,
          config_dirs: list[str] | None = None) -> cfg.ConfigOpts:
     """Return a service's configuration, with no options yet.
@@ -164,7 +152,7 @@ def _side(package: str, path: str) -> Side:
             pipelines.check, paste_path(conf, package))
         settings = options.settings(conf, pipelines.settings(text), package)
     except (*UNREADABLE, ValueError, outcome.Refused) as error:
-        return Side(service, path, None, reason(error))
+        return Side(service, path, None, outcome.describe(error))
     return Side(service, path, settings.metadata_key, _why_off(
         settings.trove_managed_instances) or (
             None if pipelines.are_ok(findings) else

@@ -133,7 +133,7 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
                      default_config_dirs=conf.config_dirs or None)
         except (*host.UNREADABLE, wings.NotInstalled) as error:
             yield _NAMES[service], _failure(
-                f'It can\'t be checked: {host.reason(error)}.')
+                f'It can\'t be checked: {outcome.describe(error)}.')
             return
         yield from Checks(wing).results()
 
@@ -518,7 +518,8 @@ def main() -> int:
             upgrade_command=UpgradeCheck(conf),
             argv=_options_first(sys.argv[1:]), default_config_files=[])
     except host.UNREADABLE as error:
-        print(host.reason(error), file=sys.stderr)
+        print(f'nova-trove-guard-status: {outcome.describe(error)}',
+              file=sys.stderr)
         return CHECK_FAILED
 
 

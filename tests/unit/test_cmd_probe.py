@@ -144,7 +144,7 @@ def test_another_services_refusal_is_unknown():
     ({'TLS error': 4}, 'down'),
 ])
 def test_the_worst_answer_is_the_result(counts, result):
-    assert responses.Tally(counts).result == result
+    assert responses.ResponseCounts(counts).result == result
 
 
 # What is sent, and what the guard in each service does with it.
@@ -413,7 +413,7 @@ def balancer(monkeypatch):
 
 @pytest.fixture
 def sent(balancer):
-    """Return f(turns, count, timeout): the Tally of requests to Nova."""
+    """Return f(turns, count, timeout): what Nova has responded."""
     def sent(*turns, count=8, timeout=None, url=None):
         balancer.turns = turns
         session = sessions.Session(

@@ -120,7 +120,9 @@ def read(*lines):
     return found, reader.unreadable
 
 
-def test_a_line_of_oslo_log_s_default_form_is_read(write):
+def test_a_line_of_oslo_log_s_default_form_is_read(monkeypatch, write):
+    # Other tests leave the context of a request behind.
+    monkeypatch.setattr(context, 'get_current', lambda: None)
     line = write(log.log_line(entry()))
     assert b' WARNING nova_trove_guard.reports [-] decision=' in line
     (found,), unreadable = read(line)
@@ -663,8 +665,8 @@ def test_the_page_has_the_verdicts_of_a_policy(run, a_log, tmp_path):
     ('"trove_guard:servers:delet": "@"',
      'there is no rule trove_guard:servers:delet; '
      'trove_guard:servers:delete?'),
-    ('"trove_guard:servers:delete": "role:member or"', 'can\'t be understood'),
-    ('"trove_guard:servers:delete": "rule:nowhere"', 'there is none'),
+    ('"trove_guard:servers:delete": "role:member or"', 'can\'t be parsed'),
+    ('"trove_guard:servers:delete": "rule:nowhere"', 'does not exist'),
     ('}', ''), ('\xff', 'UTF-8'), (None, 'No such file or directory')])
 def test_a_mistake_in_the_policy_file_is_a_usage_error(
         a_log, run, tmp_path, policy, why):
@@ -730,17 +732,18 @@ def test_a_request_is_judged_by_the_policy_as_it_is_now(
 
 @pytest.mark.parametrize('values, why, passes_if', [
     ({'rule': 'trove_guard:trove_admin', 'operation': 'servers:create'},
-     'only the Trove admin may', 'no other rule opens the marker'),
-    ({'status': 400, 'rule': None}, 'does not say what it asks',
+     'only the Trove admin can', 'no other rule opens the marker'),
+    ({'status': 400, 'rule': None}, 'does not say what to do',
      'in a form that Nova reads'),
     ({'status': 503, 'rule': None, 'database_instance': None},
-     'can\'t be told whether the server is managed', 'has a traceback'),
-    ({'status': 404, 'rule': None}, 'does not say what it asks',
+     'could not check whether the server is managed', 'has a traceback'),
+    ({'status': 404, 'rule': None}, 'does not say what to do',
      'in a form that Nova reads'),
-    ({'status': 404}, 'answers as if it were not', 'the Trove admin, or'),
-    ({'user_id': None, 'rule': None}, 'nobody is verified', 'paste check'),
+    ({'status': 404}, 'answers as if it did not exist', 'the Trove admin, or'),
+    ({'user_id': None, 'rule': None}, 'the caller is not verified',
+     'paste check'),
     ({'outcome': Outcome.BREAK_GLASS, 'status': None,
-      'rule': 'trove_guard:break_glass'}, 'nothing but break-glass',
+      'rule': 'trove_guard:break_glass'}, 'only break-glass',
      'the Trove admin, or trove_guard:servers:delete in'),
     ({'operation': HOSTILE}, 'the rule does not', '%3Cscript%3E'),
     ({'roles': None, 'service_roles': None}, 'the rule does not',

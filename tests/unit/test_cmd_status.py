@@ -167,8 +167,8 @@ def test_options_may_stand_behind_the_command_as_well(chosen, tmp_path):
 @pytest.mark.parametrize('text, complaint', [
     (None, 'Failed to find some config files: {}\n'),
     (b'[trove_guard', 'Failed to parse {}: at {}:1, Invalid section'),
-    (b'\xff', 'a configuration file is not text in UTF-8: '),
-    (..., 'could not read {}: Is a directory\n')])
+    (b'\xff', 'a file is not text in UTF-8: '),
+    (..., '{}: Is a directory\n')])
 @pytest.mark.parametrize('behind', [True, False])
 def test_a_configuration_that_can_t_be_read_is_one_line(
         chosen, capsys, tmp_path, text, complaint, behind):
@@ -182,7 +182,8 @@ def test_a_configuration_that_can_t_be_read_is_one_line(
                              behind=option if behind else ())
     output, errors = capsys.readouterr()
     assert (status, checked, output) == (255, [], '')
-    assert errors.startswith(complaint.format(path, path))
+    assert errors.startswith(
+        'nova-trove-guard-status: ' + complaint.format(path, path))
     assert errors.count('\n') == 1
 
 

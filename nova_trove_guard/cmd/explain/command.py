@@ -203,7 +203,7 @@ def _configure(parsed_args: argparse.Namespace,
                  default_config_dirs=[] if config_files else None)
     except host.UNREADABLE as error:
         raise outcome.Refused(
-            f'{host.reason(error)}. Name the configuration of '
+            f'{outcome.describe(error)}. Name the configuration of '
             f'{wing.api.process} with --config-file') from error
     try:
         return options.settings(cfg.CONF, overrides, wing.package)

@@ -48,7 +48,8 @@ def classify(service: requested.ProbedService, metadata_key: str,
         if status == 403 and service.refusal_message(metadata_key) in (
                 documents.values_at(fault, service.refusal)):
             return GUARDED
-        if status == 400 and any(documents.values_at(fault, service.rejection)):
+        if status == 400 and any(
+                documents.values_at(fault, service.rejection)):
             return NOT_GUARDED
     except documents.Unreadable:
         pass
@@ -56,7 +57,7 @@ def classify(service: requested.ProbedService, metadata_key: str,
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Tally:
+class ResponseCounts:
     """Count the responses of an endpoint.
 
     :ivar counts: the number of each: what classify returns, or why there was

@@ -70,7 +70,7 @@ class Sender:
         return self.behind.timeout or TIMEOUT
 
     def probe(self, endpoint: endpoints.Endpoint,
-              count: int) -> responses.Tally:
+              count: int) -> responses.ResponseCounts:
         """Send the request to an endpoint, and count the responses.
 
         :param count: the number of requests; fewer if the endpoint is down
@@ -81,9 +81,9 @@ class Sender:
                 counts.update(pool.map(
                     lambda _: self.send(endpoint),
                     range(start, min(start + JOBS, count))))
-                if responses.Tally(counts).down >= GIVE_UP:
+                if responses.ResponseCounts(counts).down >= GIVE_UP:
                     break
-        return responses.Tally(counts)
+        return responses.ResponseCounts(counts)
 
     def send(self, endpoint: endpoints.Endpoint) -> str:
         """Send the request once, and classify the response."""

@@ -308,7 +308,7 @@ def test_the_api_paste_ini_is_of_cinder(run):
                str(pastes.INSTALLED['cinder']))[0] == 0
     status, _, errors = run(*UPLOAD, '--managed', '--paste-file',
                             str(pastes.INSTALLED['installed']))
-    assert status == 1
+    assert status == 2
     assert 'is not an api-paste.ini of Cinder' in errors
 
 
