@@ -14,6 +14,8 @@ from nova_trove_guard.core import decisions
 
 GROUP = 'trove_guard'
 
+DEFAULT_METADATA_KEY = 'trove_instance_id'
+
 GUARD_OPTS = (
     cfg.BoolOpt(
         'trove_managed_instances',
@@ -28,7 +30,7 @@ GUARD_OPTS = (
              'ports. While this is false, the filter is not in the pipeline.'),
     cfg.StrOpt(
         'metadata_key',
-        default='trove_instance_id',
+        default=DEFAULT_METADATA_KEY,
         regex='^[a-zA-Z0-9-_:. ]{1,255}$',
         help='The marker: the metadata key that a managed server or volume '
              'has. Its value is the id of the database instance. In Neutron '

@@ -48,10 +48,9 @@ class Drift(clouds.Command, listers.CheckLister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        metadata_key = next(opt.default for opt in options.GUARD_OPTS
-                            if opt.dest == 'metadata_key')
         parser.add_argument(
-            '--metadata-key', default=metadata_key, metavar='<key>',
+            '--metadata-key', metavar='<key>',
+            default=options.DEFAULT_METADATA_KEY,
             help='the marker: metadata_key in [trove_guard] of nova.conf '
                  '(default: %(default)s)')
         parser.add_argument(
@@ -145,7 +144,7 @@ class Drift(clouds.Command, listers.CheckLister):
                     each.remedy(parsed_args.metadata_key)))
                 left += result not in fixes.RESOLVED
             self.ok = not left
-            self._summary = _summary(ledger, left)
+            self.summary = _summary(ledger, left)
         return ('Code', 'Server', 'Volume', 'Port', 'Security Group',
                 'Database Instance', 'Detail', 'Result', 'Remedy'), rows
 
@@ -163,9 +162,8 @@ class Drift(clouds.Command, listers.CheckLister):
             self, parsed_args: argparse.Namespace,
             column_names: abc.Sequence[str],
             data: abc.Iterable[abc.Sequence[typing.Any]]) -> int:
-        """Print the rows, and the summary to standard error."""
-        status: int = super().produce_output(parsed_args, column_names, data)
-        print(self._summary, file=self.app.stderr)
+        """Print the rows and the summary, and remove the saved progress."""
+        status = super().produce_output(parsed_args, column_names, data)
         self.app.stdout.flush()
         if parsed_args.state:
             # Not before the discrepancies are printed.

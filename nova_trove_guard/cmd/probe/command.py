@@ -39,8 +39,6 @@ class Probe(clouds.Command, listers.CheckLister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        metadata_key = next(opt.default for opt in options.GUARD_OPTS
-                            if opt.dest == 'metadata_key')
         parser.add_argument(
             '--service', action='append', metavar='<service>',
             choices=tuple(requested.SERVICES),
@@ -65,7 +63,8 @@ class Probe(clouds.Command, listers.CheckLister):
                  f'{sending.SHARE} requests is missed in less than 1 of '
                  f'{sending.RUNS} runs)')
         parser.add_argument(
-            '--metadata-key', default=metadata_key, metavar='<key>',
+            '--metadata-key', metavar='<key>',
+            default=options.DEFAULT_METADATA_KEY,
             help='the marker: metadata_key in [trove_guard] of nova.conf, '
                  'cinder.conf and neutron.conf (default: %(default)s)')
         return parser
@@ -98,26 +97,17 @@ class Probe(clouds.Command, listers.CheckLister):
                 responses.OtherResponses(tally.other)))
         self.ok = results <= {Result.GUARDED, Result.DOWN}
         self._is_down = Result.DOWN in results
-        self._summary = (
+        self.summary = (
             f'{parsed_args.requests} requests to each endpoint: a process '
             f'that gets 1 in {sending.share(parsed_args.requests)} of them '
             f'is missed in less than 1 of {sending.RUNS} runs.')
         if not results.isdisjoint((Result.NOT_GUARDED,
                                    Result.PARTLY_GUARDED)):
-            self._summary += (
+            self.summary += (
                 '\nNot guarded: there is no guard, or it is off, in audit '
                 'mode or has another metadata_key.')
         return ('Service', 'Region', 'Endpoint', 'Result', 'Guarded',
                 'Not Guarded', 'Other'), rows
-
-    def produce_output(
-            self, parsed_args: argparse.Namespace,
-            column_names: abc.Sequence[str],
-            data: abc.Iterable[abc.Sequence[typing.Any]]) -> int:
-        """Print the rows, and the summary to standard error."""
-        status: int = super().produce_output(parsed_args, column_names, data)
-        print(self._summary, file=self.app.stderr)
-        return status
 
     def _listed(self, parsed_args: argparse.Namespace,
                 connection: openstack.connection.Connection,
