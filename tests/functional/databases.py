@@ -4,6 +4,7 @@
 import collections
 import contextlib
 import functools
+import math
 import time
 
 import pytest
@@ -133,8 +134,10 @@ class Trove:
 
     def restore(self, name, backup):
         """Begin to create an instance from a backup; return its id."""
+        # An instance that was resized before has a larger backup.
+        size = math.ceil(self.owner.backups.get(backup).size)
         return self.instances.create(
-            name, flavor_id=self.flavor('m1.tiny'), volume={'size': 1},
+            name, flavor_id=self.flavor('m1.tiny'), volume={'size': size},
             nics=self._nics(), restorePoint={'backupRef': backup}).id
 
     def replicate(self, name, source):
