@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Trove admin in Keystone: project, user, roles and assignments.
 
-All of it is read first. What is to be done follows from that; only then is
-anything changed.
+Read all of it first, and determine what is missing. Only then change anything.
 """
 
 from collections import abc
@@ -37,21 +36,22 @@ TROVE_ADMIN = Grant(
 ADMIN = Grant(
     'admin', 'Nova, Neutron and Cinder let Trove work for all projects: only '
     'admins can remove its locks, and it lists servers and creates ports '
-    'anywhere',
+    'in any project',
     is_ours=False)
 SERVICE = Grant(
     'service', 'Nova, Cinder and Neutron accept its token as a service token '
     'with a user\'s token ([keystone_authtoken] service_token_roles)')
 
-# The roles that are needed, by server_owner in [trove_guard] of trove.conf.
+# The roles that the Trove admin needs, by server_owner in [trove_guard] of
+# trove.conf.
 GRANTS = {
     'trove': (TROVE_ADMIN, ADMIN),
     'user': (TROVE_ADMIN, ADMIN, SERVICE),
 }
 
 
-# The users of Nova, Neutron and Cinder for calls to each other, by default.
-# That of Nova for calls to Neutron ([neutron] of nova.conf) is one of them.
+# The usual names of the users with which Nova, Neutron and Cinder call each
+# other. Nova's user for Neutron ([neutron] of nova.conf) is one of them.
 SERVICE_USERS = ('nova', 'neutron', 'cinder')
 SERVICE_ROLE = SERVICE.role
 
@@ -59,13 +59,15 @@ SERVICE_ROLE = SERVICE.role
 def lacking_role(
         keystone: typing.Any, names: abc.Iterable[str], domain_id: str,
         roles: abc.Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the names of the users who have none of some roles anywhere.
+    """Return the names of the users that have none of the given roles.
+
+    A role counts in any scope.
 
     :param keystone: openstacksdk's identity proxy (v3)
     :param names: the users' names
     :param domain_id: the id of their domain
     :param roles: the roles' names
-    :returns: those that lack the roles, and those that do not exist
+    :returns: the users that lack the roles, and those that do not exist
     """
     wanted = {role.id for name in roles for role in keystone.roles(name=name)}
     lacking: list[str] = []
@@ -82,10 +84,10 @@ def lacking_role(
 
 
 def grants(names: abc.Iterable[str], project: str, domain: str) -> str:
-    """Return the commands that grant users the role of services.
+    """Return the commands that grant the role of services to users.
 
     :param names: the users' names
-    :param project: the name of the project of services
+    :param project: the name of the services' project
     :param domain: the name or id of the domain of both
     """
     return '; '.join(
@@ -99,7 +101,7 @@ class Step:
     """An object that Keystone must have.
 
     :ivar what: ``role``, ``project``, ``user`` or ``assignment``
-    :ivar name: its name; an assignment's is its role's
+    :ivar name: its name; for an assignment, the name of the role
     :ivar is_there: whether it existed before
     :ivar why: what needs it
     """
@@ -120,6 +122,7 @@ class Accounts:
     :param domain: the name or id of the domain of project and user
     :param project: the project's name
     :param user: the user's name
+    :param grants: the roles that the user needs
     :raises outcome.Refused: if an existing object can't be used
     :ivar project: the project, None while it is missing
     :ivar user: the user, None while it is missing
@@ -222,7 +225,10 @@ class Accounts:
 
     def _send(self, method: str, path: str,
               user: dict[str, str | None]) -> None:
-        """Send a request with a password, which openstacksdk would log."""
+        """Send a request with a password, without logging it.
+
+        openstacksdk's own methods for users would log it.
+        """
         answer = getattr(self._keystone, method)(
             path, json={'user': user}, log=False)
         openstack_exceptions.raise_from_response(answer)

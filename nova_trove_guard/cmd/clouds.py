@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that connect to a cloud, with the options of all clients.
+"""The base class of commands that connect to a cloud.
 
-Errors of clients become those of nova_trove_guard.cmd.outcome: which service
-failed or refused which call, with whose credentials, and which are needed.
+It has the options of OpenStack's clients, and replaces errors of the client
+libraries by those of nova_trove_guard.cmd.outcome. Their messages name the
+service, the call, the credentials in use, and the credentials that are needed.
 """
 
 import argparse
@@ -22,21 +23,21 @@ from osc_lib.cli import client_config
 from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import shell
 
-# How long a connection may take to be made, and no more than that: a response
-# may take any time. A lost SYN packet is sent again after 1 s.
+# The time limit for a connection, but not for the response. A lost SYN packet
+# is sent again after 1 s.
 CONNECT_TIMEOUT = 3  # seconds
 CONFIG_FILE = 'OS_CLIENT_CONFIG_FILE'
-# The commands that show options only, whatever clouds.yaml has.
+# Commands that only show options. They must work with any clouds.yaml.
 _WITHOUT_CLOUD = (('help',), ('complete',))
 _REFUSALS = (401, 403)
 _TRANSIENT = (408, 429)
 
 
 class Session(sessions.Session):
-    """A session that does not wait for a service that is unreachable.
+    """A session that does not wait long for an unreachable service.
 
     :raises outcome.Unavailable: if no connection can be made, or it breaks
-    :raises outcome.Refused: if a URL is no URL, or TLS fails
+    :raises outcome.Refused: if a URL is not valid, or TLS fails
     """
 
     def request(self, url: str, method: str, *args: typing.Any,
@@ -46,20 +47,20 @@ class Session(sessions.Session):
         try:
             return super().request(url, method, *args, **kwargs)
         except exceptions.ConnectionError as error:
-            # keystoneauth1 tries others of Keystone's URLs after its own
-            # exceptions, each for as long.
+            # Not an exception of keystoneauth1: after one, it would try
+            # other URLs of Keystone, and wait as long for each.
             raise _without_connection(url, error) from error
 
 
 class Command(command.Command):
     """A command that connects to a cloud.
 
-    It takes clouds.yaml, OS_* variables and keystoneauth1's options, with the
-    precedence that they have for ``openstack``: an option on the command line
-    takes precedence over the cloud that OS_CLOUD names.
+    It reads clouds.yaml, OS_* variables and keystoneauth1's options, with the
+    same precedence as ``openstack``: an option on the command line takes
+    precedence over the cloud that OS_CLOUD names.
 
     :cvar whose: whose credentials the command needs
-    :cvar errors: what the clients raise
+    :cvar errors: the exceptions of the client libraries
     """
 
     app: shell.Shell
@@ -97,10 +98,10 @@ class Command(command.Command):
         """Return the configuration of a connection.
 
         :raises outcome.Refused: if it is not valid, or incomplete
-        :raises OSError: if the clouds.yaml that is named cannot be read
+        :raises OSError: if the file in OS_CLIENT_CONFIG_FILE cannot be read
         """
-        # openstacksdk takes any option for one of its own, and text in braces
-        # for the name of another.
+        # Pass only the options of openstacksdk: it would take any other for
+        # its own, and replace text in braces by the option of that name.
         options = argparse.Namespace(**{
             name: getattr(parsed_args, name)
             for name in vars(self._options.parse_args([]))})
@@ -109,10 +110,10 @@ class Command(command.Command):
 
     @contextlib.contextmanager
     def _configuration(self) -> abc.Iterator[None]:
-        """Describe an error of openstacksdk's in the configuration.
+        """Describe an error that openstacksdk finds in the configuration.
 
         :raises outcome.Refused: if it is not valid, or incomplete
-        :raises OSError: if the clouds.yaml that is named cannot be read
+        :raises OSError: if the file in OS_CLIENT_CONFIG_FILE cannot be read
         """
         path = os.environ.get(CONFIG_FILE)
         if path:
@@ -130,7 +131,7 @@ class Command(command.Command):
 
     def connect(self, parsed_args: argparse.Namespace
                 ) -> openstack.connection.Connection:
-        """Return a connection to a cloud whose Keystone has issued a token.
+        """Return a connection to a cloud, with a token from its Keystone.
 
         :raises outcome.Refused: if the configuration is not valid
         :raises outcome.Unavailable: if Keystone is unreachable
@@ -196,7 +197,7 @@ def _sentence(text: object) -> str:
 
 
 def _principal(auth: abc.Mapping[str, typing.Any]) -> str:
-    """Return whose credentials the arguments of an auth plugin are."""
+    """Return the user whom the arguments of an auth plugin identify."""
     for kind, name in (('user', 'username'), ('user', 'user_id'),
                        ('application credential',
                         'application_credential_name'),
@@ -206,13 +207,13 @@ def _principal(auth: abc.Mapping[str, typing.Any]) -> str:
             who = f'{kind} {auth[name]}'
             break
     else:
-        who = 'the token that is given'
+        who = 'the given token'
     project = auth.get('project_name') or auth.get('project_id')
     return f'{who} in project {project}' if project else who
 
 
 def _require_url(auth_url: str | None) -> None:
-    """Refuse an auth URL that keystoneauth1 does not take for one."""
+    """Refuse an auth URL that is not an http or https URL."""
     try:
         is_url = auth_url is None or (
             urllib.parse.urlsplit(auth_url).scheme in ('http', 'https'))
@@ -231,14 +232,15 @@ def _without_connection(
     is_url = True
     while True:
         url = getattr(getattr(cause, 'request', None), 'url', None) or url
-        # Those of requests that say so are also a ValueError.
+        # What requests raises for a URL that is not valid is a ValueError.
         is_url = is_url and not isinstance(cause, ValueError)
         if cause.__cause__ is None and cause.__context__ is None:
             break
         cause = cause.__cause__ or cause.__context__  # type: ignore
     reason = getattr(cause, 'strerror', None) or str(cause)
     if not is_url:
-        return outcome.Refused(f'{url} is no URL of a service: {reason}')
+        return outcome.Refused(
+            f'{url} is not the URL of a service: {reason}')
     if isinstance(error, exceptions.SSLError):
         return outcome.Refused(f'{url}: TLS failed: {reason}')
     return outcome.Unavailable(f'{url} is unreachable: {reason}')

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write configuration files atomically, without new readers."""
+"""Read and write configuration files and files with secrets.
+
+Files are written atomically, and never made readable to more users.
+"""
 
 from collections import abc
 import contextlib
@@ -61,8 +64,8 @@ def read_secret(path: Path) -> str:
         mode = os.fstat(file.fileno()).st_mode
         if stat.S_ISREG(mode) and mode & OTHERS:
             raise outcome.Refused(
-                f'others than its owner can read {path}: run chmod 600, and '
-                f'choose another password')
+                f'users other than its owner can read {path}: run chmod 600, '
+                f'and choose another password')
         try:
             secret = file.readline().rstrip('\r\n')
         except UnicodeDecodeError as error:
@@ -75,11 +78,11 @@ def read_secret(path: Path) -> str:
 def rewrite(path: Path, text: str) -> str:
     """Replace the text of a file, and keep the original file as a backup.
 
-    A backup that exists already is kept: it is what the file was before the
-    first change. Owner, mode, extended attributes and symbolic links are kept.
+    An existing backup is not replaced: it is the file before the first change.
+    Owner, mode, extended attributes and symbolic links are kept.
 
     :returns: the path of the backup
-    :raises OSError: if that fails; the file is not changed then
+    :raises OSError: if that fails; the file is then unchanged
     """
     path = os.path.realpath(path)
     backup = path + BACKUP_SUFFIX
@@ -94,8 +97,8 @@ def rewrite(path: Path, text: str) -> str:
 def secret_file(path: Path, text: str) -> abc.Iterator[None]:
     """Write a file for its owner only (0600), unless the block fails.
 
-    The file has another name while the block runs, so that the block uses no
-    secret that could not be saved.
+    The file is written under a temporary name before the block runs, so that
+    the block cannot use a secret that is then lost.
 
     :raises OSError: if it can't be written
     """

@@ -13,7 +13,7 @@ USAGE = 2
 UNAVAILABLE = 3
 DENIED = 4
 BUG = 70  # EX_SOFTWARE of sysexits.h
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 BROKEN_PIPE = 141  # the same for SIGPIPE
 
 MEANINGS: abc.Mapping[int, str] = {
@@ -31,7 +31,7 @@ MEANINGS: abc.Mapping[int, str] = {
     BROKEN_PIPE: 'the reader of the output is gone',
 }
 
-# How oslo.config writes where a value is.
+# The location of a value in oslo.config's messages.
 _LOCATION = re.compile(r"from LocationInfo\(.*?detail='(.*?)'\)")
 
 
@@ -43,9 +43,10 @@ class Refused(Exception):
 
 
 class Denied(Refused):
-    """A service denies the command what it needs.
+    """A service refuses a call that the command needs.
 
-    The message says which call, whose credentials, and which are needed.
+    The message names the call, the credentials in use, and the credentials
+    that are needed.
     """
 
 
@@ -53,8 +54,8 @@ class Unavailable(Exception):
     """A service is down or too busy; the message names its URL."""
 
 
-# The exit codes of errors: that of the first row that an error is in. Any
-# other error is a BUG.
+# The exit codes of errors. The first row that matches counts; any other error
+# is a BUG.
 _EXIT_CODES: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((Denied,), DENIED),
     ((Unavailable,), UNAVAILABLE),
@@ -69,7 +70,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error in words, in one line if its message has one."""
+    """Describe an error, in one line if its message has only one."""
     if isinstance(error, OSError) and error.strerror:
         return (f'{error.filename}: {error.strerror}' if error.filename
                 else error.strerror)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the commands, or name the package that is missing.
 
-They need more than the filter does: an extra of setup.cfg.
+The commands need more packages than the filter: the extra ``cli``.
 """
 
 import importlib
@@ -36,7 +36,8 @@ def _run(name: str) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        # At once: threads may wait for a service.
+        # Exit at once, without waiting for threads: they may wait for a
+        # service.
         sys.stderr.flush()
         os._exit(code)
     return code

@@ -26,7 +26,7 @@ from nova_trove_guard.cmd import outcome
 COMMANDS = 'nova_trove_guard.cli'
 
 
-# What these log is for developers, or is in the error that follows.
+# Their messages are for developers, or repeat the error that follows.
 _VERBOSE_LIBRARIES = {'keystoneauth': logging.ERROR,
                       'stevedore': logging.CRITICAL}
 
@@ -52,11 +52,11 @@ class _Entry(commandmanager.EntryPointWrapper):
 
     @property
     def value(self) -> str:
-        """What the entry point leads to."""
+        """The module and class of the command."""
         return self._entry.value
 
     def load(self) -> type[command.Command]:
-        """Return the command, or one that says what is missing."""
+        """Return the command, or one that reports what is missing."""
         try:
             loaded: type[command.Command] = self._entry.load()
         except ImportError as error:
@@ -94,12 +94,12 @@ class _Commands(commandmanager.CommandManager):
 
 
 class Shell(app.App):
-    """Runs one command."""
+    """The application that runs one command."""
 
-    # Libraries log at INFO: -v shows that.
+    # Show what libraries log at INFO only with -v.
     DEFAULT_VERBOSE_LEVEL = 0
     LOG = logging.getLogger(__name__)
-    # Not the name of a script that runs it otherwise.
+    # The default is the name of the running script.
     NAME = 'nova-trove-guard'
 
     def __init__(self) -> None:
@@ -119,8 +119,8 @@ class Shell(app.App):
             ) -> argparse.ArgumentParser:
         """Return the parser of the options of all commands.
 
-        It reads the options of the command, too: without abbreviations, it
-        does not take --log for --log-file.
+        It does not accept abbreviations: it also reads the command's options,
+        and would take --log for --log-file.
         """
         parser: argparse.ArgumentParser = super().build_option_parser(
             description, version, {
@@ -151,7 +151,8 @@ class Shell(app.App):
 
     def run_subcommand(self, argv: list[str]) -> int:
         """Run a command, and return its exit code."""
-        # Some options depend on others: commands read them before parsing.
+        # Some options of a command exist only if another one is given: the
+        # command looks for that one before it parses them.
         self.arguments = argv
         status: int = super().run_subcommand(argv)
         return (status if self._error is None
@@ -164,7 +165,7 @@ class Shell(app.App):
 
 
 def _described(record: logging.LogRecord) -> bool:
-    """Describe an exception, which cliff logs as it is."""
+    """Replace an exception, which cliff logs, by its description."""
     if isinstance(record.msg, BaseException):
         record.msg = outcome.describe(record.msg)
     return True
@@ -186,7 +187,8 @@ def main(argv: list[str] | None = None) -> int:
     """
     _quieten_libraries()
     for stream in (sys.stdout, sys.stderr):
-        # Text from Nova or a file can be printed in any locale.
+        # Print text from a service or a file in any locale: escape the
+        # characters that the locale does not have.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
     exit_code: int = Shell().run(sys.argv[1:] if argv is None else argv)
@@ -213,7 +215,7 @@ def _quieten_libraries() -> None:
     os.environ.setdefault('OS_NOVA_DISABLE_EVENTLET_PATCHING', 'true')
     # Nova 2025.2 would warn that a service is starting without eventlet.
     logging.getLogger('nova.monkey_patch').setLevel(logging.ERROR)
-    # oslo.policy would log a traceback of its parser (the guard names the rule
-    # that is at fault), and at DEBUG, cliff's level, all that it judges.
+    # oslo.policy would log tracebacks of its parser, although the guard names
+    # the rule that is not valid; and at DEBUG, cliff's level, all its checks.
     logging.getLogger('oslo_policy').setLevel(logging.INFO)
     logging.getLogger('oslo_policy._parser').setLevel(logging.CRITICAL)

@@ -236,7 +236,7 @@ def test_a_password_that_others_can_read_is_refused(operator, tmp_path):
     done = operator.run('--password-file',
                         secret(tmp_path / 'password', 'known', 0o644))
     assert done.returncode == 2
-    assert 'others than its owner can read' in done.stderr
+    assert 'users other than its owner can read' in done.stderr
     assert not list(operator.keystone.users(name=operator.name))
 
 

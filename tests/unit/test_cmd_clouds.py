@@ -213,7 +213,7 @@ def test_the_exit_code_tells_why_a_service_fails(run, fleet, fault, code):
 @pytest.mark.parametrize('url, complaint', [
     ('keystone', 'the auth URL keystone is not valid'),
     ('http://[::1', 'the auth URL http://[::1 is not valid'),
-    ('http://:x', 'http://:x is no URL of a service: ')])
+    ('http://:x', 'http://:x is not the URL of a service: ')])
 def test_an_auth_url_that_is_no_url_is_a_usage_error(run, url, complaint):
     status, errors = run('drift', url)
     assert (status, errors.count('\n')) == (2, 1)
