@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the configuration files on this host say of the guard.
+"""Read from the configuration files on this host where the guard is on.
 
-They are read without the services, which need not be installed in this
-environment.
+The services need not be installed in this environment.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +28,7 @@ _APIS = dict(zip(wings.PACKAGES.values(), pipelines.APIS))
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Side:
-    """A service as its configuration on this host has it.
+    """A service, as it is configured on this host.
 
     :ivar service: its name
     :ivar path: its configuration file
@@ -43,7 +42,7 @@ class Side:
     why_off: str | None
 
     def __str__(self) -> str:
-        """Return the service with what is missing there."""
+        """Return the service, and why it is off."""
         return f'{self.service} ({self.why_off})'
 
 
@@ -53,10 +52,10 @@ UNREADABLE = (cfg.Error, OSError, UnicodeDecodeError)
 
 def read(package: str, config_files: list[str] | None = None,
          config_dirs: list[str] | None = None) -> cfg.ConfigOpts:
-    """Return a service's configuration, with no options yet.
+    """Read a service's configuration, without registering options.
 
-    :param package: the service's Python package, by which oslo.config looks
-        for its files where there are none given
+    :param package: the service's Python package; if no files are given,
+        oslo.config finds them by this name
     :raises Exception: one of UNREADABLE
     """
     conf = cfg.ConfigOpts()
@@ -68,7 +67,7 @@ def read(package: str, config_files: list[str] | None = None,
 def paste_path(conf: cfg.ConfigOpts, package: str) -> str:
     """Return the path of the api-paste.ini that a service loads.
 
-    As nova.api.wsgi.Loader and oslo_service.wsgi.Loader find it.
+    The same path as nova.api.wsgi.Loader and oslo_service.wsgi.Loader use.
 
     :param conf: has read the service's files
     :param package: the service's Python package
@@ -98,7 +97,7 @@ def paste_path(conf: cfg.ConfigOpts, package: str) -> str:
 
 
 def sides() -> Iterator[Side]:
-    """Yield the services with a configuration on this host, and Trove."""
+    """Yield each service, and Trove, if it has a configuration file here."""
     for package in (*_APIS, _TROVE_PACKAGE):
         found = cfg.find_config_files(package)
         if found:
@@ -106,7 +105,7 @@ def sides() -> Iterator[Side]:
 
 
 def incomplete(found: Sequence[Side]) -> Iterator[str]:
-    """Yield what is missing where the guard is on in some services only.
+    """Yield warnings if the guard is on only in part, or its parts differ.
 
     :param found: see sides()
     """
@@ -120,12 +119,12 @@ def incomplete(found: Sequence[Side]) -> Iterator[str]:
                f'not protected.')
     if trove is not None and trove.why_off is None and off and not on:
         yield (f'Trove locks its servers, but the guard is not on in '
-               f'{", ".join(map(str, off))}: nothing but these locks protects '
+               f'{", ".join(map(str, off))}: only these locks protect '
                f'managed servers.')
     marked = [side for side in on if side.service != pipelines.NOVA.service]
     if trove is not None and trove.why_off is not None and marked:
         yield (f'The guard is on in {_names(marked)}, but not in {trove}: '
-               f'Trove marks no volumes, ports and security groups, so that '
+               f'Trove does not mark volumes, ports and security groups, so '
                f'the guard does not recognize them.')
     keys = {side.metadata_key for side in found
             if side.why_off is None}
@@ -140,7 +139,7 @@ def _names(some: Sequence[Side]) -> str:
 
 
 def _side(package: str, path: str) -> Side:
-    """Return what a service's configuration says."""
+    """Return a service as its configuration file describes it."""
     service = _APIS[package].service if package in _APIS else TROVE
     try:
         conf = read(package)
@@ -164,7 +163,7 @@ def _why_off(is_on: bool) -> str | None:
 
 
 def users_own(conf: cfg.ConfigOpts) -> str | None:
-    """Return by which option Trove's servers are in the users' projects.
+    """Return the option that puts Trove's servers into users' projects.
 
     :param conf: has read trove.conf
     :returns: None if they are in Trove's own

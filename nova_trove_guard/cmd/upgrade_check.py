@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``nova-trove-guard-status upgrade check``: are the services ready?
+"""``nova-trove-guard-status upgrade check``: check that services are ready.
 
-Reads the configuration of nova-api, cinder-api and neutron-api, of those that
-are installed here, and of Trove; or of the one that is asked for. Ends with
-the greatest of its results: 0 for success, 1 for a warning, 2 for a failure;
-with 255 if a check itself fails.
+Checks the configuration of Trove and of those of nova-api, cinder-api and
+neutron-api that are installed here, or only of the service in --service. The
+exit code is that of the worst result: 0 for success, 1 for a warning, 2 for a
+failure. It is 255 if a check itself fails.
 """
 
 import argparse
@@ -38,14 +38,14 @@ from nova_trove_guard.core.policy import references
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.trove import opts
 
-# Where a service has credentials that can ask Keystone, best first.
+# The groups in which a service has credentials for Keystone, best first.
 CREDENTIALS = ('keystone', 'keystone_authtoken')
-# Where the users of services are, in the usual deployments.
+# The domain and project of the users of services in usual deployments.
 SERVICE_DOMAIN, SERVICE_PROJECT = 'default', 'service'
-# The exit code of a check that fails itself.
+# The exit code if a check itself fails.
 CHECK_FAILED = 255
 
-# The type of Trove, in the words of OpenStack's clients.
+# The type of Trove, as in OpenStack's clients.
 DATABASE = 'database'
 SERVICE_OPT = cfg.StrOpt(
     'service', choices=(*wings.PACKAGES, DATABASE),
@@ -56,7 +56,7 @@ _USAGE = (
     f'%(prog)s [--service {"|".join((*wings.PACKAGES, DATABASE))}] '
     f'[--config-file <file>] [--config-dir <directory>] '
     f'upgrade check [--json]')
-# As results name the services.
+# The names of the services in results.
 _NAMES = {**dict(zip(wings.PACKAGES, (
     api.service for api in pipelines.APIS))), DATABASE: host.TROVE}
 
@@ -70,7 +70,7 @@ _success = functools.partial(upgradecheck.Result, upgradecheck.Code.SUCCESS)
 
 
 class UpgradeCheck(upgradecheck.UpgradeCommands):
-    """The command line's upgrade check, of one service or of several.
+    """The upgrade check of one service or several.
 
     :param conf: the command line
     """
@@ -80,14 +80,14 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
         self._conf = conf
 
     def check(self) -> upgradecheck.Code:
-        """Print the results, and return the greatest."""
+        """Print the results, and return the worst code."""
         self._upgrade_checks = tuple(
             (name, (_result, {'result': result}))
             for name, result in self._results())
         return super().check()
 
     def _results(self) -> Iterator[Named]:
-        """Yield the results of the services that are to be checked."""
+        """Yield the results of all services to be checked."""
         conf = self._conf
         if conf.service:
             yield from self._of_service(conf.service)
@@ -97,7 +97,7 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
             yield from self._of_host()
 
     def _of_host(self) -> Iterator[Named]:
-        """Yield the results of all services that are here."""
+        """Yield the results of all services on this host."""
         found = list(host.sides())
         services = {side.service for side in found}
         here = [] if services == {host.TROVE} else wings.installed()
@@ -107,7 +107,7 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
             yield 'Services', _failure(
                 'Neither Nova, Cinder nor Neutron is installed here, and '
                 'there is no trove.conf.')
-        # No process can have the options of two services.
+        # A process cannot register the options of two services.
         results = (self._of_service if len(here) == 1 else _of_process)
         for service in here:
             yield from results(service)
@@ -125,7 +125,7 @@ class UpgradeCheck(upgradecheck.UpgradeCommands):
                     'trove', conf.config_file, conf.config_dirs))
                 return
             wing = wings.load(service)
-            # Before oslo.config has read anything.
+            # Register the options before oslo.config reads any file.
             for module in wing.options:
                 importlib.import_module(module)
             cfg.CONF([], project=wing.package,
@@ -173,7 +173,7 @@ class Checks:
                    self.surface(self._wing.unknown))
 
     def pipelines(self) -> upgradecheck.Result:
-        """Look for the guard in the pipelines that the service loads."""
+        """Check that the pipelines that the service loads have the guard."""
         try:
             path = host.paste_path(cfg.CONF, self._wing.package)
             text, findings = files.understood(pipelines.check, path)
@@ -194,7 +194,7 @@ class Checks:
         return _success()
 
     def options(self) -> upgradecheck.Result:
-        """Read the guard's options."""
+        """Check the guard's options."""
         package = self._wing.package
         overrides: dict[str, str] | None = None
         try:
@@ -212,7 +212,7 @@ class Checks:
         return result
 
     def policy(self) -> upgradecheck.Result:
-        """Read the service's policy file, as the guard does."""
+        """Check that the guard can read the service's policy file."""
         try:
             self._wing.enforcer(cfg.CONF)
         except enforcement.PolicyUnreadable as error:
@@ -220,12 +220,12 @@ class Checks:
         return _success()
 
     def trove_admin(self) -> upgradecheck.Result:
-        """Look in Keystone for the role of the Trove admin."""
+        """Check in Keystone that a user has the role of the Trove admin."""
         return self._check_roles(
             rules.TROVE_ADMIN, ROLE_CHECKS, _holders, _judge_trove_admin)
 
     def services(self) -> upgradecheck.Result:
-        """Look in Keystone for the role of the services that drive them."""
+        """Check in Keystone that services have the role to drive resources."""
         wing = self._wing
         return self._check_roles(
             rules.SERVICE_API, wing.service_checks,
@@ -234,7 +234,7 @@ class Checks:
             functools.partial(_judge_services, wing))
 
     def service_tokens(self) -> upgradecheck.Result:
-        """Read which service tokens are valid, and whether they are sent."""
+        """Check which service tokens are valid, and that they are sent."""
         settings = cfg.CONF.keystone_authtoken
         if not settings.service_token_roles_required:
             return _warning('[keystone_authtoken] '
@@ -254,7 +254,7 @@ class Checks:
         return _success()
 
     def own_role(self, group: str, service: str) -> upgradecheck.Result:
-        """Look up the roles of the service's own user for another service.
+        """Check the role of the service's own user for another service.
 
         :param group: where the credentials are in the configuration
         :param service: the other service's name
@@ -265,11 +265,11 @@ class Checks:
             if authenticated is None:
                 return _warning(f'There are no credentials for {service} in '
                                 f'{where}.')
-            # A plugin that asks Keystone, as in any configuration file.
+            # Any plugin in a configuration file gets a token from Keystone.
             auth: typing.Any = authenticated.auth
             roles = auth.get_access(authenticated).role_names
         except exceptions.ClientException as error:
-            return _warning(f'Keystone can\'t be asked with the credentials '
+            return _warning(f'Could not call Keystone with the credentials '
                             f'in {where}: {error}')
         if accounts.SERVICE_ROLE not in roles:
             return _warning(
@@ -281,7 +281,7 @@ class Checks:
         return _success()
 
     def credentials(self, peer: wings.Peer) -> upgradecheck.Result:
-        """Ask another service with the service's own credentials."""
+        """Check that the service's own credentials let it call another."""
         where = f'[{peer.group}] of {self._wing.package}.conf'
         try:
             authenticated = _session(peer.group)
@@ -299,15 +299,15 @@ class Checks:
                             f'{where} for GET {peer.path}, which an admin '
                             f'can call ({error}). So {peer.why}.')
         except exceptions.ClientException as error:
-            return _warning(f'{peer.service} can\'t be asked with the '
+            return _warning(f'Could not call {peer.service} with the '
                             f'credentials in {where}: {error}')
         return _success()
 
     def surface(self, find_unknown: Callable[[], list[str]],
                 ) -> upgradecheck.Result:
-        """Compare what the service can be asked with what the guard knows.
+        """Check that the guard knows all routes and actions of the service.
 
-        :param find_unknown: finds what the guard does not know
+        :param find_unknown: returns those that the guard does not know
         """
         service = self._api.service
         try:
@@ -327,11 +327,11 @@ class Checks:
             question: Callable[[Keystone, list[str]], _A],
             judge: Callable[[_A, list[str]], upgradecheck.Result],
             ) -> upgradecheck.Result:
-        """Check in Keystone what becomes of the roles that a rule names.
+        """Check in Keystone the roles that a rule names.
 
-        :param kinds: the kinds of checks to look at
-        :param question: gets Keystone and the roles
-        :param judge: gets the answer and the roles
+        :param kinds: the kinds of oslo.policy's checks to look at
+        :param question: called with Keystone and the roles; calls Keystone
+        :param judge: called with what `question` returns, and the roles
         """
         enforcer = self._wing.get_enforcer()
         try:
@@ -347,17 +347,17 @@ class Checks:
             authenticated = keystone_session()
             if authenticated is None:
                 return _warning(
-                    f'Keystone can\'t be asked: {self._wing.package}.conf '
+                    f'Could not call Keystone: {self._wing.package}.conf '
                     f'has credentials for it neither in '
                     f'[{"] nor in [".join(CREDENTIALS)}].')
-            # Nova has options on which of Keystone's endpoints to use.
+            # Nova has options that choose one of Keystone's endpoints.
             answer = question(openstack.connection.Connection(
                 session=authenticated,
                 oslo_conf=cfg.CONF if 'keystone' in cfg.CONF else None,
                 service_types=['identity']).identity, roles)
         except (exceptions.ClientException,
                 openstack_exceptions.SDKException) as error:
-            return _warning(f'Keystone can\'t be asked: {error}')
+            return _warning(f'Could not call Keystone: {error}')
         return judge(answer, roles)
 
 
@@ -384,7 +384,7 @@ def _judge_options(is_on: Callable[[], bool], unknown: Iterator[str],
     :param is_on: reads them, and returns whether they turn something on;
         raises ValueError for one that is not valid
     :param unknown: those that do not exist
-    :param what: what they turn on
+    :param what: the name of what they turn on
     """
     try:
         on = is_on()
@@ -401,9 +401,10 @@ def _judge_options(is_on: Callable[[], bool], unknown: Iterator[str],
 
 
 def _advise_on_owner(conf: cfg.ConfigOpts) -> upgradecheck.Result:
-    """Recommend servers in Trove's own project, as advice: a success.
+    """Recommend servers in Trove's own project, in the details of a success.
 
-    The default of Trove since Ussuri (run_trove_in_production.rst of Trove).
+    That is Trove's default since Ussuri (run_trove_in_production.rst of
+    Trove).
     """
     try:
         by = host.users_own(conf)
@@ -419,10 +420,10 @@ def _advise_on_owner(conf: cfg.ConfigOpts) -> upgradecheck.Result:
 
 def named_roles(checks: Mapping[str, references.Check], rule: str,
                 kinds: Set[str] = ROLE_CHECKS) -> list[str]:
-    """Return the names of the roles by which a rule knows a principal.
+    """Return the names of the roles that a rule checks.
 
-    :param checks: what oslo.policy made of all rules
-    :param kinds: the kinds of checks to look at
+    :param checks: all rules, as oslo.policy parses them
+    :param kinds: the kinds of oslo.policy's checks to look at
     """
     return sorted({
         leaf.match
@@ -465,13 +466,14 @@ def _judge_services(wing: wings.Wing, found: tuple[list[str], list[str]],
 
 
 def keystone_session() -> session.Session | None:
-    """Return a session with credentials of the service's, None for none."""
+    """Return a session with the service's credentials, None for none."""
     return next(filter(None, map(_session, CREDENTIALS)), None)
 
 
 def _session(group: str) -> session.Session | None:
     """Return a session with the credentials in a group, None for none."""
-    # keystonemiddleware has options of the same names with other help texts.
+    # Not cfg.CONF: there, keystonemiddleware registers options of the same
+    # names with other help texts.
     conf = cfg.ConfigOpts()
     loading.register_auth_conf_options(conf, group)
     loading.register_session_conf_options(conf, group)
@@ -486,7 +488,7 @@ def _session(group: str) -> session.Session | None:
 
 
 def _of_process(service_type: str) -> list[Named]:
-    """Return the results of a service's checks, by this very program."""
+    """Run this program again for one service, and return the results."""
     done = subprocess.run(
         [sys.executable, sys.argv[0], '--service', service_type, 'upgrade',
          'check', '--json'], stdout=subprocess.PIPE, text=True, check=False)
@@ -512,7 +514,7 @@ def main() -> int:
     conf = cfg.ConfigOpts()
     conf.register_cli_opt(SERVICE_OPT)
     try:
-        # It is the services that have configuration files.
+        # No files by default: only the services have configuration files.
         return upgradecheck.main(
             conf, project='nova-trove-guard',
             upgrade_command=UpgradeCheck(conf),
@@ -526,8 +528,8 @@ def main() -> int:
 def _options_first(arguments: list[str]) -> list[str]:
     """Return a command line with its options in front of the command.
 
-    oslo.config knows them only there; "nova-status upgrade check
-    --config-file" is what operators of oslo.upgradecheck's commands try.
+    oslo.config accepts them only there, but operators also write them at the
+    end.
     """
     parser = argparse.ArgumentParser(
         'nova-trove-guard-status', usage=_USAGE, add_help=False,

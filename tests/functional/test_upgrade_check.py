@@ -223,7 +223,7 @@ def test_the_file_of_another_service_is_a_failure(check_cinder):
     ('password = wrong', FAILURE, 'Nova refuses the credentials in [nova]'),
     ('username = member\npassword = member\nproject_name = project',
      FAILURE, 'HTTP 40'),
-    ('auth_url = http://127.0.0.1:9/v3', WARNING, 'Nova can\'t be asked')])
+    ('auth_url = http://127.0.0.1:9/v3', WARNING, 'Could not call Nova')])
 def test_cinder_must_be_able_to_ask_nova(check_cinder, more, result, reason):
     status, results = check_cinder(f'[nova]\n{more}')
     assert status == result

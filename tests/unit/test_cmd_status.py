@@ -435,11 +435,11 @@ MINE = f'{ON}metadata_key = mine\n'
      'not in every pipeline): there, managed resources are not protected.'),
     ({'nova': (OFF, True), 'trove': (ON, None)},
      'Trove locks its servers, but the guard is not on in Nova '
-     '(trove_managed_instances is false): nothing but these locks protects '
+     '(trove_managed_instances is false): only these locks protect '
      'managed servers.'),
     ({'cinder': (ON, True), 'trove': (OFF, None)},
      'The guard is on in Cinder, but not in Trove (trove_managed_instances '
-     'is false): Trove marks no volumes, ports and security groups, so that '
+     'is false): Trove does not mark volumes, ports and security groups, so '
      'the guard does not recognize them.'),
 ])
 def test_a_partial_deployment_is_reported(home, configurations, complaint):
@@ -519,7 +519,7 @@ def test_service_tokens(checks, more, sent, complaint):
     (None, SUCCESS, ''),
     (exceptions.Unauthorized(), FAILURE, 'Nova refuses the credentials'),
     (exceptions.Forbidden(), FAILURE, 'So nothing works'),
-    (exceptions.ConnectFailure(), WARNING, 'can\'t be asked')])
+    (exceptions.ConnectFailure(), WARNING, 'Could not call')])
 def test_credentials_are_tried(checks, monkeypatch, error, code, complaint):
     asked = []
 
@@ -581,7 +581,7 @@ class Credentials:
     (['admin', 'service'], None),
     (['admin'], 'does not have the role service: a Neutron with the guard'),
     ([], 'does not have the role service'),
-    (exceptions.Unauthorized(), 'Keystone can\'t be asked'),
+    (exceptions.Unauthorized(), 'Could not call Keystone'),
     (None, 'no credentials for Neutron in [neutron] of nova.conf')])
 def test_the_user_in_another_service_has_the_role(
         checks, monkeypatch, roles, complaint):
