@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands need to know of the services that have a guard.
+"""Describe the services that have a guard, for the commands.
 
-A module describes one service, as plain data and functions. It imports the
-service, which is not installed on every host; and no process can import two,
-as they register options of one name with the one ConfigOpts of oslo.config.
-So a module is imported by load(), when it is known which service it is about.
-What few commands need, and takes a second to import, functions of it import.
+Each module describes one service, as plain data and functions, and imports
+that service. load() imports the module only when it is needed: a host may lack
+some of the services, and a process can import only one of them, because they
+register options of the same names in oslo.config's global ConfigOpts. Imports
+that take a second, and that few commands need, are inside functions.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -29,14 +29,14 @@ from nova_trove_guard.core import resources
 from nova_trove_guard.core import routing
 from nova_trove_guard.core import services
 
-# The Python packages of the services, and modules here, by the service's type
-# in the words of OpenStack's clients.
+# The Python packages of the services, by service type as in OpenStack's
+# clients. The modules here have the same names.
 PACKAGES = {'compute': 'nova', 'volume': 'cinder', 'network': 'neutron'}
 # The group of the option api_paste_config of each.
 PASTE_GROUPS = {'nova': 'wsgi', 'cinder': 'DEFAULT', 'neutron': 'DEFAULT'}
 
-# Asks an API for a resource, by its id: see services.Found. The last argument
-# is the marker.
+# Looks up a resource in an API. The arguments are the API, the resource's id
+# and the marker.
 Find: typing.TypeAlias = Callable[
     [adapter.Adapter, str, str], services.Found]
 
@@ -46,9 +46,9 @@ class Shown:
     """How an API shows managed resources, with their marker.
 
     :ivar service_type: the API, as Keystone's catalog has it
-    :ivar find: what asks it, by the kind of resource
-    :ivar leads_to: which kind something else leads to, by its own kind; the
-        first kind that the API shows, for what is not in it
+    :ivar find: the lookups in it, by the kind of resource
+    :ivar leads_to: the kind of managed resource to which another kind leads;
+        a kind that is not in it leads to the first one in `find`
     """
 
     service_type: str
@@ -63,10 +63,10 @@ class Shown:
 
 
 def by_metadata(kind: str, path: str, project_id: str) -> Find:
-    """Return what asks for a resource that has its marker in its metadata.
+    """Return the lookup of a resource that has its marker in its metadata.
 
-    :param kind: what the resource is called, in the answer, too
-    :param path: where it is, with the id for {}
+    :param kind: the kind of resource, which is also the key in the response
+    :param path: the path of a resource, with {} for its id
     :param project_id: the key of the id of the project that owns it
     """
     def find(api: adapter.Adapter, identifier: str,
@@ -86,13 +86,13 @@ def by_metadata(kind: str, path: str, project_id: str) -> Find:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Routes:
-    """The routes of a service's API, as the guard's own tables have them.
+    """The routes of a service's API that the guard knows.
 
     :ivar table: the table of operations
-    :ivar others: the collections that are not in it; None where plugins of
-        the service add some
-    :ivar actions: the names of actions, by the name of the operation that
-        stands for an action which is none of them
+    :ivar others: the collections that are not in it; None if plugins of the
+        service can add some
+    :ivar actions: the names of known actions, by the name of the operation
+        for all other actions
     """
 
     table: routing.Routes
@@ -100,9 +100,7 @@ class Routes:
     actions: Mapping[str, Collection[str]]
 
     def lack(self, environ: documents.Environ) -> bool:
-        """Return whether the service has no route for a request.
-
-        Surely so: what can't be known, it may have.
+        """Return whether the service surely has no route for a request.
 
         :param environ: as the service's router gets it
         """
@@ -124,12 +122,12 @@ class Routes:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Peer:
-    """Another service that the guard asks with a service's own credentials.
+    """Another service that the guard calls with a service's own credentials.
 
-    :ivar group: where the credentials are in the service's configuration
+    :ivar group: the group with the credentials in the service's configuration
     :ivar service: the other service's name
-    :ivar service_type: its API, as Keystone's catalog has it
-    :ivar path: what the credentials must let the service read
+    :ivar service_type: its type in Keystone's catalog
+    :ivar path: the path that the credentials must let the service read
     :ivar why: what fails without that
     """
 
@@ -148,33 +146,33 @@ class Wing:
     :ivar package: its Python package, and its name for oslo.config
     :ivar options: the modules that register the options which the checks
         read; the description does not import them, as that takes a while
-    :ivar kind: what it calls the resources that are managed
-    :ivar operations: what it can be asked that the guard can refuse, by name
-    :ivar enforcer: what enforces the guard's rules in it
+    :ivar kind: its name for managed resources
+    :ivar operations: returns the operations that the guard can refuse, by name
+    :ivar enforcer: returns the enforcer of the guard's rules
     :ivar get_enforcer: the same for oslo.policy's tools
-    :ivar unknown: what the installed one can be asked that the guard does not
-        know; None where that makes no difference
+    :ivar unknown: returns the routes and actions of the installed service that
+        the guard does not know; None if the guard need not know them
     :ivar service_users: the users of services that drive managed resources
     :ivar service_checks: the kinds of oslo.policy's checks by which the rule
-        about services knows these
-    :ivar service_token: the option, with its group, by which it sends a
-        service token with the user's token to a service that has a guard;
-        None where it does not do that
-    :ivar drives: the services whose guard must know it as a service, by the
-        group with its credentials for them
-    :ivar peers: the services that the guard in it asks
-    :ivar versions: where its API is in a path; the first is for paths without
-    :ivar urlmap: its own map of versions, empty
-    :ivar service: the service as the guard needs to know it
-    :ivar context: what keystonecontext leaves in an environ; the service as
-        the guard needs to know it looks at it only for calls that need proof,
-        or that may name any number of resources
-    :ivar confirm: what confirms a call that needs proof, by the marker's key;
-        None where no call does
-    :ivar routes: its routes, as far as the guard knows them
+        for services recognizes them
+    :ivar service_token: the group and the option that make it send a service
+        token with the user's token to a service that has a guard; None if it
+        sends none
+    :ivar drives: the services whose guard must recognize it as a service, by
+        the group with its credentials for them
+    :ivar peers: the services that the guard in it calls
+    :ivar versions: the versions of its API in a path; the first is for paths
+        without a version
+    :ivar urlmap: creates its own urlmap, empty
+    :ivar service: returns the service for the guard
+    :ivar context: returns what keystonecontext adds to an environ; needed only
+        for calls that need proof, or that may name any number of resources
+    :ivar confirm: returns what confirms a call that needs proof, for the
+        marker's key; None if no call needs proof
+    :ivar routes: its routes that the guard knows
     :ivar shown: how its API shows managed resources
-    :ivar advice: what it should be configured like, by a check's name: returns
-        a complaint, None for none
+    :ivar advice: functions that check its configuration, by the name of the
+        check; each returns a complaint, or None
     """
 
     api: pipelines.Api

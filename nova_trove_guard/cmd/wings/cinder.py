@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard in Cinder, for the commands."""
+"""Describe the guard in Cinder, for the commands."""
 
 import cinder.common.config  # noqa: F401 - options of its command line
 from oslo_config import cfg
@@ -23,7 +23,7 @@ def _unknown() -> list[str]:
 
     from nova_trove_guard.cinder import surface
 
-    # As cinder-api does before it imports and makes its router.
+    # As cinder-api does before it imports and creates its router.
     objects.register_all()
     rpc.init(cfg.CONF)
     from cinder.api.v3 import router
@@ -37,7 +37,7 @@ def _service(application: services.Application) -> services.Service:
 def _context(principal: principals.Principal) -> documents.Environ:
     from cinder import context
 
-    # Whether it is an admin's, Cinder's policy says.
+    # Cinder's policy decides whether it is an admin's.
     return {'cinder.context': context.RequestContext(
         principal.user_id, principal.project_id,
         roles=list(principal.roles), overwrite=False)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard in Neutron, for the commands."""
+"""Describe the guard in Neutron, for the commands."""
 
 import pathlib
 import typing
@@ -20,8 +20,8 @@ from nova_trove_guard.neutron import policies
 from nova_trove_guard.neutron import service
 from nova_trove_guard.neutron import tags
 
-# Where Neutron's API reads the options of ML2, from where neutron.conf is
-# (neutron.server).
+# The file from which Neutron's API reads the options of ML2, relative to
+# neutron.conf (neutron.server).
 _ML2_CONF = 'plugins/ml2/ml2_conf.ini'
 # The extension driver of ML2 that stores tags with a new port.
 _TAG_DRIVER = 'tag_ports_during_bulk_creation'
@@ -32,7 +32,7 @@ def _service(application: services.Application) -> services.Service:
 
 
 def _context(principal: principals.Principal) -> documents.Environ:
-    # Nothing of Neutron that the guard uses looks at its context.
+    # The guard in Neutron uses no code that reads a context.
     return {}
 
 
@@ -89,13 +89,13 @@ def _tags_of_new_ports(conf: cfg.ConfigOpts) -> str | None:
     ml2.register_ml2_plugin_opts(read)
     read([], default_config_files=[*conf.config_file, *beside],
          default_config_dirs=conf.config_dir)
-    # Another core plugin, or options that are somewhere else.
+    # If not, there is another core plugin, or the options are elsewhere.
     is_known = 'ml2' in read.list_all_sections()
     if not is_known or _TAG_DRIVER in read.ml2.extension_drivers:
         return None
-    return (f'[ml2] extension_drivers does not have {_TAG_DRIVER}: each port '
-            f'of a database is without its marker for a moment, between the '
-            f'call that creates it and the one that tags it.')
+    return (f'[ml2] extension_drivers does not have {_TAG_DRIVER}: a new port '
+            f'of a database has no marker for a moment, between the call that '
+            f'creates it and the call that tags it.')
 
 
 WING = wings.Wing(
@@ -106,10 +106,9 @@ WING = wings.Wing(
     operations=operations.operations,
     enforcer=policies.enforcer,
     get_enforcer=policies.get_enforcer,
-    # nova_trove_guard.neutron.operations.UNKNOWN
+    # nova_trove_guard.neutron.operations.UNKNOWN stands for any other route.
     unknown=None,
-    # Nova's credentials for Neutron are, by its installation guide, those of
-    # a user that is called neutron.
+    # By Nova's installation guide, its user for Neutron has the name neutron.
     service_users=('nova', 'neutron'),
     service_checks=frozenset(('role', 'service_roles')),
     service_token=None,
@@ -120,7 +119,7 @@ WING = wings.Wing(
     service=_service,
     context=_context,
     confirm=None,
-    # Its extensions and plugins have others.
+    # Extensions and plugins of Neutron add other routes.
     routes=wings.Routes(operations.ROUTES, None, {}),
     shown=wings.Shown(
         'network', {'port': _find_port, 'security_group': _find_group},

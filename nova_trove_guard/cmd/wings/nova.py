@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard in Nova, for the commands."""
+"""Describe the guard in Nova, for the commands."""
 
-import nova.cmd  # noqa: F401 - before all else of Nova, as in its own
+import nova.cmd  # noqa: F401 - first, as in Nova's own commands
 import nova.conf  # noqa: F401 - its options
 
 from nova.api.openstack import urlmap
