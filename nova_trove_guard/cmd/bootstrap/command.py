@@ -169,12 +169,12 @@ class Bootstrap(clouds.Command, lister.Lister):
 
 def _require_services(keystone: typing.Any, domain: typing.Any,
                       parsed_args: argparse.Namespace) -> None:
-    """Check that the guard will let services drive what is managed.
+    """Check that the guard will let services drive managed resources.
 
-    A single refused batch of events prevents Nova from plugging interfaces and
-    extending volumes; with a service token that lacks the role, Nova can
-    attach no managed volume; and as a user who lacks it, Nova can bind no
-    managed port.
+    Without the role, a single refused batch of events prevents Nova from
+    plugging interfaces and extending volumes; and Nova can neither attach
+    managed volumes, with its service token, nor bind managed ports, as its
+    user for Neutron.
 
     :raises outcome.Refused: if a service user lacks the role
     """

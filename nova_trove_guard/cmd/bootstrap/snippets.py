@@ -20,16 +20,16 @@ service_token_roles = service
 service_token_roles_required = true
 '''
 
-# What the guard in Cinder needs of Nova, which has a password of its own.
+# The guard in Cinder needs [service_user]. Nova's password is not known here.
 NOVA = _API.format(service='nova') + '''
-# Also for nova.conf of nova-compute, and unless it is there already: with this
-# Nova drives managed volumes in a Cinder with the guard. The section needs the
-# credentials of Nova's own user, as [cinder] or [neutron] have them.
+# Also for nova.conf of nova-compute, unless it is there already. With it, Nova
+# can drive managed volumes in a Cinder with the guard. The section needs the
+# credentials of Nova's own user, the same as in [cinder] or [neutron].
 [service_user]
 send_service_user_token = true
 
-# The user in [neutron], as whom Nova binds ports, must have the role service.
-# A Neutron with the guard takes it for Nova by that.
+# Nova binds ports as the user in [neutron]. The user must have the role
+# service, by which a Neutron with the guard recognizes Nova.
 '''
 
 CINDER = _API.format(service='cinder') + '''
@@ -40,9 +40,8 @@ CINDER = _API.format(service='cinder') + '''
 '''
 
 NEUTRON = _API.format(service='neutron') + '''
-# Recommended, for [ml2] of ml2_conf.ini: with tag_ports_during_bulk_creation
-# among its extension_drivers, beside those that are there already, a new port
-# of a database has its marker from the first moment.
+# Recommended: add tag_ports_during_bulk_creation to extension_drivers in [ml2]
+# of ml2_conf.ini. A new port of a database then has its marker from the start.
 '''
 
 

@@ -55,10 +55,10 @@ class _Change(command.Command):
 class Insert(_Change):
     """Insert the guard into every pipeline of a service's API.
 
-    Which of Nova, Cinder and Neutron the file is of is recognized by its
-    filters. The guard is inserted right after keystonecontext. Comments, order
-    and spacing are kept, and the original file is kept as <name>.bak. A file
-    with a layout that is not supported is refused and not changed.
+    The file's filters show whether it is for Nova, Cinder or Neutron. The
+    guard is inserted right after keystonecontext. Comments, order and spacing
+    are kept, and the original file is kept as <name>.bak. A file with a layout
+    that is not supported is refused and not changed.
     """
 
     change = staticmethod(pipelines.insert)

@@ -2,8 +2,8 @@
 """Parse an INI file as paste.deploy does, and edit it without other changes.
 
 paste.deploy uses configparser, which does not report where in the text a value
-is. read() does, by the same rules, and accepts only texts that both parse
-alike. An edit is (start, end, new text); edited() applies it.
+is. read() does, by the same rules, and refuses a text that the two parse
+differently. An edit is (start, end, new text); edited() applies it.
 """
 
 from collections import abc
@@ -18,14 +18,14 @@ _HEADER = re.compile(r'\[(.+)\]')
 _NAME = re.compile(r'\s*(.*?)\s*[=:]')
 _WORD = re.compile(r'\S+')
 _COMMENT = ('#', ';')
-# What is right before an offset.
+# These match what is right before an offset.
 _END_BEFORE = re.compile(r'(\r\n|\r|\n)?\Z')
 _ENDS_BEFORE = re.compile(r'((\r\n|\r|\n)(\r\n|\r|\n)?)?\Z')
 _LINE_BEFORE = re.compile(r'[^\r\n]*\Z')
 
 
-# What configparser complains of: the kinds of errors that it raises when it
-# reads, those of which others are a kind last.
+# Messages for the errors of configparser. A base class comes after its
+# subclasses.
 _COMPLAINTS: dict[type[configparser.Error], str] = {
     configparser.DuplicateSectionError:
         'the section [{0.section}] appears twice',
@@ -40,7 +40,7 @@ Edit = tuple[int, int, str]
 
 
 class ParseError(Exception):
-    """The text is no INI file, or an ambiguous one."""
+    """The text is not an INI file, or is ambiguous."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def line_number(text: str, offset: int) -> int:
 
 
 def word_after(text: str, word: Word, new: str) -> Edit:
-    """Return the edit that inserts a word after one, in the same layout."""
+    """Return the edit that inserts a word after another, in its layout."""
     before, after = _around(text, word)
     if before.strip() or after.strip():
         return word.end, word.end, f' {new}'
@@ -154,7 +154,8 @@ def without_word(text: str, word: Word) -> Edit:
 
 def section_after(text: str, section: Section, name: str,
                   option: str) -> Edit:
-    """Return the edit that inserts a section with one option after one."""
+    """Return the edit that inserts a section, with an option, after another.
+    """
     line_end = _line_end(text, section.end)
     return section.end, section.end, line_end.join(
         ('', '', f'[{name}]', option))
@@ -187,7 +188,7 @@ def _as_paste_reads(text: str) -> dict[str, dict[str, str]]:
 
 
 def _complaint(error: configparser.Error) -> str:
-    """Return what configparser complains of, which has no name of the file."""
+    """Describe an error of configparser, without a file name."""
     complaint = next((text for kind, text in _COMPLAINTS.items()
                       if isinstance(error, kind)), str(error))
     line = getattr(error, 'lineno', None)
@@ -246,7 +247,10 @@ def _line_end(text: str, offset: int) -> str:
 
 
 def _found(match: re.Match[str] | None) -> re.Match[str]:
-    """Return a match of a pattern that matches any text that gets here."""
+    """Return a match of a pattern that is expected to match.
+
+    :raises ParseError: if it does not
+    """
     if match is None:
         raise ParseError('a line has another form than expected')
     return match

@@ -4,10 +4,11 @@
 A pipeline is a list of filters with an application at its end: the option
 ``pipeline`` of a ``[pipeline:...]`` section, or one option for each way to
 authenticate in a ``[composite:...]`` section with a factory of the service's
-own (nova.api.auth.pipeline_factory_v21). The guard belongs into the pipelines
-that create the service's request context from Keystone's token data, right
-after the filter that does. That filter is usually called keystonecontext; it
-is recognized by its factory, and tells which service the file is of.
+own (nova.api.auth.pipeline_factory_v21). The guard must be in each pipeline
+that creates the service's request context from Keystone's token data, right
+after the filter that does so. That filter usually has the name
+keystonecontext; it is recognized by its factory, which also shows to which
+service the file belongs.
 """
 
 from collections import abc
@@ -36,9 +37,9 @@ class Api:
     :ivar service: the service's name
     :ivar process: its process that loads the file
     :ivar factory: the factory of the guard's filter, as insert() writes it
-    :ivar entry_point: what that leads to
+    :ivar entry_point: the function to which that factory leads
     :ivar context: the factory of keystonecontext
-    :ivar composite: what matches the factories of composites with pipelines
+    :ivar composite: matches the factories of composites with pipelines
     """
 
     service: str
@@ -50,8 +51,8 @@ class Api:
 
     @property
     def guard(self) -> re.Pattern[str]:
-        """What matches all factories of the guard's filter."""
-        # An egg's name is that of a distribution: both spellings are one.
+        """A pattern that matches all factories of the guard's filter."""
+        # An egg has the name of a distribution, in which - and _ are equal.
         return re.compile(
             re.escape(self.factory).replace(r'\-', '[-_]') + '|' +
             re.escape(self.entry_point))
@@ -179,7 +180,7 @@ def remove(text: str) -> str:
 
 
 def api_of(text: str) -> Api:
-    """Return which service's API a file is of.
+    """Return the API to which a file belongs.
 
     :raises outcome.Refused: for a layout that is not supported
     """
@@ -212,7 +213,7 @@ class _Pipeline:
     words: list[ini.Word]
 
     def named(self, names: abc.Container[str]) -> list[ini.Word]:
-        """Return the words that are any of some names."""
+        """Return the words that are one of the names."""
         return [word for word in self.words if word.text in names]
 
 
@@ -220,7 +221,7 @@ class _Layout:
     """The parts of an api-paste.ini that concern the guard.
 
     :raises outcome.Refused: for a layout that is not supported
-    :ivar api: the service that the file is of
+    :ivar api: the API to which the file belongs
     :ivar contexts: the names of the filters that are keystonecontext
     :ivar guard: the name of the guard's filter
     :ivar is_foreign: whether that filter is for another service
@@ -291,7 +292,7 @@ class _Layout:
                 watched = {*self.contexts, self.guard}
                 if section.name.startswith('filter:') and option.name == 'use':
                     # A filter may be based on keystonecontext, under another
-                    # name; nothing but a pipeline may use the guard.
+                    # name, but only a pipeline may use the guard.
                     watched = {self.guard}
                 for word in option.words:
                     if (word.text in watched and
@@ -326,9 +327,9 @@ class _Layout:
 
 def _recognized(filters: abc.Mapping[str, ini.Section],
                 ) -> tuple[Api, set[str]]:
-    """Return which service has filters, and which are its keystonecontext.
+    """Return the API of a file, and the names of its keystonecontext filters.
 
-    :raises outcome.Refused: if no service has them, or several have
+    :raises outcome.Refused: if no service has such a filter, or several have
     """
     found = [(api, names) for api in APIS
              if (names := _made_by(re.compile(re.escape(api.context)),
@@ -337,7 +338,7 @@ def _recognized(filters: abc.Mapping[str, ini.Section],
         raise outcome.Refused(_NO_CONTEXT)
     if len(found) > 1:
         raise outcome.Refused(
-            f'it has keystonecontext of '
+            f'it has the keystonecontext of '
             f'{" and ".join(api.service for api, _ in found)}')
     return found[0]
 
