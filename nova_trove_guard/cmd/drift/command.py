@@ -25,7 +25,7 @@ from nova_trove_guard.core import options
 from nova_trove_guard.trove import opts
 
 JOBS = 4
-# A keystoneauth1 session has no more connections.
+# A keystoneauth1 session keeps at most this many connections.
 MOST_JOBS = 10
 FOUND = 'found'
 

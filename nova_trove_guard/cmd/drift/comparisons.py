@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare Trove's records with those of other services, phase by phase.
 
-Each phase stores its progress together with its results, page by page. So an
-interrupted run can continue.
+Each phase stores its progress together with its results, page by page, so that
+an interrupted run can continue.
 """
 
 from collections import abc
@@ -29,10 +29,11 @@ Result = typing.TypeVar('Result')
 class Comparison:
     """A comparison of Trove's records with Nova's, Cinder's and Neutron's.
 
-    :ivar cinder: if there is none, no volumes are compared
-    :ivar neutron: if there is none, no ports and security groups are compared
-    :ivar other_troves: those whose servers are in the same Nova, and are not
-        compared
+    :ivar cinder: volumes are compared only if the cloud has it
+    :ivar neutron: ports and security groups are compared only if the cloud
+        has it
+    :ivar other_troves: other Troves with resources in the same services, which
+        are not compared
     :ivar ignored: the codes that are not recorded
     :ivar jobs: the number of parallel calls
     """
@@ -142,7 +143,7 @@ class Comparison:
 
     def _instance_of_marker(
             self, marker: str) -> tuple[discrepancies.Instance | None, bool]:
-        """Return the instance of a marker, and if it is this Trove's."""
+        """Return the instance in a marker, and whether it is this Trove's."""
         # Anything else could lead to another path of Trove's API.
         if uuidutils.is_uuid_like(marker):
             for trove in (self.trove, *self.other_troves):
@@ -265,10 +266,10 @@ class Comparison:
 
     def _check_unknown_tags(self, name: str,
                             kind: discrepancies.Kind) -> None:
-        """Check the markers of what is not known to be Trove's own.
+        """Check the markers of resources that may not be Trove's own.
 
-        As _check_unknown_markers(). Both sides are asked again, as an
-        instance can get a server between the two lists.
+        Trove and Neutron are both called again, because an instance can get
+        a server between the two lists.
         """
         self._one_by_one(
             name, self.ledger.unknown_markers(kind),
@@ -300,9 +301,9 @@ class Comparison:
     def _is_confirmed(
             self, kind: discrepancies.Kind, instance: discrepancies.Instance,
             is_ours: bool, shown: discrepancies.NetworkResource) -> bool:
-        """Return whether a resource is what its marker says.
+        """Return whether Trove's records confirm the marker of a resource.
 
-        Whoever owns it may have renamed it.
+        Its owner may have renamed it.
 
         :param is_ours: whether the instance is this Trove's; the project of
             another Trove is not known
@@ -343,7 +344,7 @@ class Comparison:
     }
     _NETWORK_PHASES = {
         'Ports': _list_ports,
-        # After the ports, which have them.
+        # After the ports, which show which security groups are in use.
         'Security groups': _list_security_groups,
         'Unknown markers of ports': _check_unknown_port_markers,
         'Unknown markers of security groups': _check_unknown_group_markers,

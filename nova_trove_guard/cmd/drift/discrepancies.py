@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with a managed resource, and how to tell."""
+"""The discrepancies of managed resources: how to detect and to fix them."""
 
 from collections import abc
 import dataclasses
@@ -18,12 +18,12 @@ Volume = dict[str, typing.Any]
 # A port or security group, as Neutron shows it.
 NetworkResource = dict[str, typing.Any]
 
-# trove.instance.tasks.InstanceTasks: what Trove does with an instance while
-# it is doing nothing.
+# The tasks of an instance on which Trove is not working
+# (trove.instance.tasks.InstanceTasks).
 IDLE = frozenset((None, 'No tasks for the instance.',
                   'Instance requires a restart.'))
-# The statuses that say more than the task: a backup is not a task, and after
-# an error the task is over.
+# The statuses that take precedence over the task: a backup is not a task, and
+# a task that failed is over.
 BUSY_STATUS = 'BACKUP'
 FAILED_STATUS = 'ERROR'
 
@@ -31,7 +31,7 @@ _FIX = 'nova-trove-guard drift --fix'
 
 
 class Kind(enum.StrEnum):
-    """What has a marker."""
+    """The kinds of resources that have a marker."""
 
     SERVER = 'server'
     VOLUME = 'volume'
@@ -40,12 +40,12 @@ class Kind(enum.StrEnum):
 
     @property
     def noun(self) -> str:
-        """What it is called."""
+        """Its name in messages."""
         return self.replace('_', ' ')
 
 
 class Code(enum.StrEnum):
-    """What is wrong. Scripts may rely on the values."""
+    """The codes of discrepancies. Scripts may rely on the values."""
 
     UNLOCKED = 'unlocked'
     TENANT_LOCK = 'tenant-lock'
@@ -71,7 +71,7 @@ class Code(enum.StrEnum):
 _REPLACE = ('restore a backup to a new instance, then: openstack database '
             'instance delete {instance}')
 
-# What is wrong with the tags of a port or security group: missing, wrong, and
+# The codes for the tags of a port or security group: missing, wrong and
 # forged.
 TAG_CODES = {
     Kind.PORT: (
@@ -86,9 +86,9 @@ FORGED_CODES = {
     Kind.SERVER: Code.MARKER_FORGED, Kind.VOLUME: Code.VOLUME_MARKER_FORGED,
     **{kind: codes[-1] for kind, codes in TAG_CODES.items()}}
 
-# What fixes it: {instance} is the database instance, {server} the server,
-# {volume} the volume, {port} the port, {security_group} the security group and
-# {metadata_key} the marker.
+# What fixes a discrepancy. {instance} is the id of the database instance,
+# {server}, {volume}, {port} and {security_group} are the ids of resources, and
+# {metadata_key} is the marker.
 REMEDIES = {
     Code.UNLOCKED: _FIX,
     Code.TENANT_LOCK: _FIX,
@@ -136,7 +136,7 @@ class Discrepancy:
 
     :ivar server: the server's id, '' where there is none
     :ivar instance: the id of the database instance, '' where there is none
-    :ivar detail: what there is, as a sentence's beginning
+    :ivar detail: what was found, as a clause without a full stop
     :ivar volume: the volume's id, '' if it is not about a volume
     :ivar port: the port's id, '' if it is not about a port
     :ivar security_group: its id, '' if it is not about a security group
@@ -151,7 +151,7 @@ class Discrepancy:
     security_group: str = ''
 
     def remedy(self, metadata_key: str) -> str:
-        """Return what fixes it.
+        """Return the command or the steps that fix it.
 
         :param metadata_key: the marker
         """
@@ -196,7 +196,7 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the server of a database instance and its siblings must be.
+    """What the resources of a database instance must be like.
 
     :ivar metadata_key: the marker
     :ivar server_owner: ``trove`` or ``user``, as in trove.conf
@@ -252,9 +252,10 @@ class Expectation:
             is not None]
 
     def is_port_of(self, instance: Instance, port: NetworkResource) -> bool:
-        """Return whether a port is one that Trove made for an instance.
+        """Return whether Trove created a port for an instance.
 
-        Tenants can give theirs its name, and say that it is on its server.
+        The name and the server are not enough: tenants can set both on their
+        own ports.
         """
         return (is_on_server(port, instance.server) and
                 self.named_instance(Kind.PORT, port) == instance.id and
@@ -264,7 +265,7 @@ class Expectation:
                     is_bound: bool) -> bool:
         """Return whether a security group is Trove's own for an instance.
 
-        Tenants can give theirs its name.
+        The name is not enough: tenants can give it to their own groups.
 
         :param is_bound: whether a port of the instance's server has it
         """
@@ -287,12 +288,12 @@ class Expectation:
 
     def is_in_project(self, instance: Instance,
                       shown: NetworkResource) -> bool:
-        """Return whether Trove, or who has the instance, owns a resource."""
+        """Return whether Trove's or the instance's project owns a resource."""
         return shown['project_id'] in (self.trove_project, instance.project)
 
     def is_left(self, kind: Kind, instance: Instance,
                 shown: NetworkResource) -> bool:
-        """Return whether a resource can be what a failed server has left."""
+        """Return whether a resource can be a leftover of a failed server."""
         return ((kind is Kind.SECURITY_GROUP or instance.server is None) and
                 self.named_instance(kind, shown) == instance.id and
                 shown['project_id'] == self.owner(instance))
@@ -318,7 +319,7 @@ class Expectation:
 
     def right_tags(self, instance_id: str,
                    shown: NetworkResource) -> list[str]:
-        """Return the tags of an instance's own resource as they must be."""
+        """Return the tags that an instance's own resource must have."""
         return [*(tag for tag in shown['tags']
                   if tags.database_instance(
                       tag, self.metadata_key) is None),
@@ -350,7 +351,8 @@ class Expectation:
     def _wrong_volume(self, instance: Instance, volume: Volume | None
                       ) -> abc.Iterator[tuple[Code, str]]:
         if instance.volume is None:
-            # Its datastore has volume_support off, or Trove is at the start.
+            # Its datastore has volume_support off, or Trove has not created
+            # the volume yet.
             return
         if volume is None:
             if not instance.is_busy:

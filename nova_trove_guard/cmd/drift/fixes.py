@@ -12,7 +12,7 @@ from nova_trove_guard.cmd.drift import discrepancies
 from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.cmd.drift import workers
 
-# What became of a discrepancy.
+# The results of a fix.
 FIXED = 'fixed'
 WOULD_BE_FIXED = 'would be fixed'
 GONE = 'no longer there'
@@ -38,7 +38,7 @@ def _lock(nova: sources.Nova, expectation: discrepancies.Expectation,
     nova.lock(discrepancy.server, discrepancy.instance)
 
 
-# What fixes a server.
+# The functions that fix a server.
 _SERVER_FIXES: dict[discrepancies.Code, abc.Callable[
         [sources.Nova, discrepancies.Expectation, discrepancies.Discrepancy],
         None]] = {
@@ -47,10 +47,10 @@ _SERVER_FIXES: dict[discrepancies.Code, abc.Callable[
     discrepancies.Code.UNLOCKED: _lock,
     discrepancies.Code.TENANT_LOCK: _lock,
 }
-# What a marker on the volume fixes.
+# The codes that a marker on the volume fixes.
 _VOLUME_FIXES = (discrepancies.Code.VOLUME_MARKER_MISSING,
                  discrepancies.Code.VOLUME_MARKER_WRONG)
-# What a tag fixes, and on what.
+# The codes that a tag fixes, with the kind of resource.
 _TAG_FIXES = {
     code: kind for kind, (missing, wrong, _) in
     discrepancies.TAG_CODES.items() for code in (missing, wrong)}
@@ -60,7 +60,7 @@ FIXES = (*_SERVER_FIXES, *_VOLUME_FIXES, *_TAG_FIXES)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fix:
-    """Fixes the discrepancies of a comparison.
+    """Fix the discrepancies of a comparison.
 
     :ivar project: the id of the project of the credentials
     :ivar for_real: whether to change anything
@@ -129,9 +129,9 @@ class Fix:
     def _fix_volume(self, discrepancy: discrepancies.Discrepancy) -> str:
         """Mark a volume if it is still the database instance's.
 
-        Only one that is still attached to the server that Trove's records
-        have: a marker on any other would take it from its owner. Trove itself
-        is not asked again: it would ask the guest each time.
+        It must still be attached to the server in Trove's records: a marker
+        on any other volume would take it from its owner. Trove is not called
+        again, because it would call the guest agent each time.
         """
         cinder, expectation = (
             self.comparison.cinder, self.comparison.expectation)
@@ -155,7 +155,8 @@ class Fix:
     def _fix_tags(self, discrepancy: discrepancies.Discrepancy) -> str:
         """Write the tag if a resource is still the database instance's.
 
-        A name can be given away, but a security group keeps its project.
+        Its name can change, so it is checked again. The project of a security
+        group cannot.
         """
         neutron, expectation = (
             self.comparison.neutron, self.comparison.expectation)

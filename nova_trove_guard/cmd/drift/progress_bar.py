@@ -13,7 +13,7 @@ CLEAR = '\r\x1b[K'  # what removes the bar
 
 
 class Progress:
-    """Shows progress on a terminal, and pauses on any stream.
+    """Show progress on a terminal, and pauses on any stream.
 
     :param stream: such as sys.stderr
     """

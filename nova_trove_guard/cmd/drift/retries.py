@@ -21,7 +21,7 @@ _BACK_OFF = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 
 
 class Response(typing.Protocol):
-    """What the retries depend on of a requests.Response."""
+    """The part of a requests.Response that retries need."""
 
     @property
     def status_code(self) -> int: ...

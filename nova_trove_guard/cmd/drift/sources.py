@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read what there is from Nova, Cinder, Neutron and Trove."""
+"""Call Nova, Cinder, Neutron and Trove, to list resources and fix markers."""
 
 from collections import abc
 import functools
@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 NOVA_PAGE = 500
 CINDER_PAGE = 500
 NEUTRON_PAGE = 500
-# How many of the last items of a page are kept as places to go on from.
+# How many of the last items of a page are kept, as places to continue from.
 PLACES = 10
 # From this microversion, Cinder refuses filters that a caller may not use.
 _FILTERS_MICROVERSION = '3.31'
@@ -45,9 +45,9 @@ _NETWORK = {
     discrepancies.Kind.SECURITY_GROUP: ('security-groups', (
         'id', 'name', 'project_id', 'tags')),
 }
-# No project has it, and Neutron looks no project up.
+# The id of no project. Neutron does not look up projects.
 _NO_PROJECT = '0' * 32
-# No resource of Neutron's has it.
+# An attribute that no resource of Neutron has.
 _NO_ATTRIBUTE = 'trove_guard_drift'
 
 # Servers and the id of the last one, for each page.
@@ -60,9 +60,9 @@ _MovablePages = abc.Iterator[
 def _in_pages(get: abc.Callable[
         [str | None], tuple[list[dict[str, typing.Any]], bool]],
         last: abc.Sequence[str] | None) -> _MovablePages:
-    """Yield the pages of a list that can't go on from an item that is gone.
+    """Yield the pages of a list, even if an item to continue from is deleted.
 
-    Then it goes on from the one before that, and shows some again.
+    The list then continues from the item before it, and repeats some items.
 
     :param get: returns the page after an item's id, None for the first one,
         and whether another page follows
@@ -224,10 +224,10 @@ class Cinder:
         return page['volumes'], bool(page.get('volumes_links'))
 
     def _require_all(self) -> None:
-        """Refuse credentials to which Cinder shows only their own project's.
+        """Refuse credentials that may list only their own project's volumes.
 
-        It ignores all_tenants in their calls, but not filters by what only an
-        admin may filter by.
+        Cinder ignores all_tenants for them, but rejects filters that only an
+        admin may use.
         """
         try:
             self._cinder.get('/volumes', params={
@@ -298,14 +298,15 @@ class Neutron:
         return page[f'{kind}s'], any(link['rel'] == 'next' for link in links)
 
     def _require_all(self) -> None:
-        """Refuse credentials to which Neutron shows only their own project's.
+        """Refuse credentials that may list only their own project's ports.
 
-        It does not say that it leaves out the others, which may be none. But
-        only who sees them may name another project in a request for something
-        new (neutron_lib.api.attributes.AttributeInfo.populate_project_id).
-        That is checked before attributes that Neutron does not know: it
-        refuses in any case, and names the attribute if the project may be
-        named. So nothing is ever created.
+        Neutron does not report that it leaves out others. But only callers
+        who see all projects may create a resource in another project
+        (neutron_lib.api.attributes.AttributeInfo.populate_project_id). So
+        send such a request, with an attribute that Neutron does not know.
+        Neutron checks the project first, so its fault names the attribute
+        only if the project is allowed. It rejects the request in any case:
+        nothing is ever created.
         """
         try:
             self._neutron.post('/v2.0/networks', json={'network': {
@@ -419,7 +420,7 @@ class Trove:
                 if shown['region'] in self._regions]
 
     def show(self, instance_id: str) -> discrepancies.Instance | None:
-        """Return an Instance, None if there is none (any more)."""
+        """Return an Instance, None if it does not exist (any more)."""
         try:
             return discrepancies.Instance.from_api(
                 self._trove.show(instance_id).to_dict())

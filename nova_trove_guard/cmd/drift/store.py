@@ -51,13 +51,13 @@ class Ledger:
     :param subject: what is compared, so that a run does not continue with
         the file of another comparison
     :raises outcome.Refused: if the file belongs to another comparison, is in
-        use, or is no state file
+        use, or is not a state file
     """
 
     def __init__(self, path: str, subject: str) -> None:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
-            # Only one process at a time.
+            # Only one process at a time may use the file.
             self._db.execute('PRAGMA locking_mode = EXCLUSIVE')
             self._db.executescript(f'BEGIN EXCLUSIVE; {SCHEMA} COMMIT;')
         except sqlite3.DatabaseError as error:
@@ -175,7 +175,7 @@ class Ledger:
 
     def add_unknown_marker(self, kind: discrepancies.Kind, resource_id: str,
                            marker: str) -> None:
-        """Record a resource whose marker is not in Trove's list."""
+        """Record a resource whose marker Trove's list does not confirm."""
         self._db.execute('INSERT OR IGNORE INTO unknown_markers '
                          '(kind, resource, marker) VALUES (?, ?, ?)',
                          (kind, resource_id, marker))
