@@ -580,8 +580,8 @@ def test_a_catalog_without_a_url_is_reported(balancer, capsys, url):
     balancer.url = ''
     status, rows, said = probe(capsys)
     assert (status, rows) == (REFUSED, [])
-    assert said == ('the catalog has an endpoint of Nova with what is no URL '
-                    'of an API\n')
+    assert said == ('the catalog has an endpoint of Nova with a URL that is '
+                    'not the URL of an API\n')
 
 
 def test_all_that_is_guarded_is_ok(balancer, capsys):
@@ -741,7 +741,7 @@ def test_single_hosts_are_not_chosen_twice(balancer, capsys, more):
 
 @pytest.mark.parametrize('number', ['0', '-1', 'many', '1.5', ''])
 def test_no_requests_are_a_usage_error(number, capsys):
-    assert 'is no positive number' in usage_error(
+    assert 'is not a positive number' in usage_error(
         capsys, f'--requests={number}')
 
 

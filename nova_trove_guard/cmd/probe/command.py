@@ -112,7 +112,7 @@ class Probe(clouds.Command, listers.CheckLister):
     def _listed(self, parsed_args: argparse.Namespace,
                 connection: openstack.connection.Connection,
                 access: accesses.AccessInfo) -> list[endpoints.Endpoint]:
-        """Return the endpoints of the catalog that are asked for.
+        """Return the endpoints in the catalog that are to be probed.
 
         :raises outcome.Refused: if there are none
         """
@@ -148,15 +148,15 @@ def _positive(argument: str) -> int:
         number = 0
     if number < 1:
         raise argparse.ArgumentTypeError(
-            f'{argument!r} is no positive number')
+            f'{argument!r} is not a positive number')
     return number
 
 
 def _access(connection: openstack.connection.Connection
             ) -> accesses.AccessInfo:
-    """Return what Keystone says about the credentials.
+    """Return the catalog and roles that go with the credentials.
 
-    :raises outcome.Refused: if they are of no use for a probe
+    :raises outcome.Refused: if a probe cannot use the credentials
     """
     auth = connection.session.auth
     if not isinstance(auth, base.BaseIdentityPlugin):

@@ -16,11 +16,11 @@ _VERSION = re.compile(r'v[0-9.]+')
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a service is.
+    """An endpoint of a service.
 
     :ivar service: how to probe it
     :ivar region: its region in the catalog, empty for a single host
-    :ivar url: its API, with the version
+    :ivar url: its URL, with the version of the API
     """
 
     service: requested.ProbedService
@@ -36,7 +36,7 @@ def from_argument(argument: str) -> Endpoint:
     name, _, url = argument.partition('=')
     if name not in requested.SERVICES:
         raise argparse.ArgumentTypeError(
-            f'{name!r} is no service: write <service>=<url>, where the '
+            f'{name!r} is not a service: write <service>=<url>, where the '
             f'service is {", ".join(requested.SERVICES)}')
     if not _is_of_api(url):
         raise argparse.ArgumentTypeError(
@@ -45,8 +45,8 @@ def from_argument(argument: str) -> Endpoint:
     versioned = _versioned(service, url)
     if versioned is None:
         raise argparse.ArgumentTypeError(
-            f'{service.name} is probed at its API '
-            f'{" or ".join(service.versions)}: {url}')
+            f'the URL of {service.name} must be that of the API '
+            f'{" or ".join(service.versions)}, not {url}')
     return Endpoint(service, '', versioned)
 
 
@@ -58,11 +58,11 @@ def from_catalog(catalog: service_catalog.ServiceCatalog,
 
     :param interface: such as ``public``, or several; None for all
     :param region: None for all regions
-    :raises outcome.Refused: if one of them has no URL of an API
+    :raises outcome.Refused: if the URL of one is not the URL of an API
     """
     broken = outcome.Refused(
-        f'the catalog has an endpoint of {service.name} with what is no URL '
-        f'of an API')
+        f'the catalog has an endpoint of {service.name} with a URL that is '
+        f'not the URL of an API')
     try:
         by_type = catalog.get_endpoints_data(
             service.service_type, interface, region)
@@ -73,7 +73,7 @@ def from_catalog(catalog: service_catalog.ServiceCatalog,
         for each in listed:
             if not _is_of_api(each.url or ''):
                 raise broken
-            # Catalogs keep endpoints of APIs that services had once.
+            # Catalogs may still have endpoints of APIs that were removed.
             url = _versioned(service, each.url or '')
             if url is not None:
                 found.add((each.region_name or '', url))
@@ -81,7 +81,7 @@ def from_catalog(catalog: service_catalog.ServiceCatalog,
 
 
 def _is_of_api(url: str) -> bool:
-    """Return whether an API can be at a URL, and the URL can be printed."""
+    """Return whether a URL can be that of an API, and has no password."""
     try:
         parts = parse.urlsplit(url)
         return (parts.scheme in ('http', 'https') and bool(parts.hostname) and
@@ -94,7 +94,7 @@ def _is_of_api(url: str) -> bool:
 def _versioned(service: requested.ProbedService, url: str) -> str | None:
     """Return the URL of an API with its version, None for another version.
 
-    Some of Nova's and Cinder's have the project's id behind it.
+    In some URLs of Nova and Cinder, the project's id follows the version.
     """
     url = url.rstrip('/')
     named = [segment for segment in parse.urlsplit(url).path.split('/')

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What probe sends to each service, and the responses to it.
 
-The request writes the marker, which a guard refuses to everyone but the Trove
-admin, whatever the request names, before any lookup
+The request writes the marker. Only the Trove admin may do that: a guard
+refuses it to anyone else, for any resource, before any lookup
 (nova_trove_guard.core.guard.TroveGuard). Without a guard it changes nothing,
 for two reasons, either of which is enough:
 
-* What it names does not exist: no service makes such an id.
-* The service rejects its body with 400, at each microversion and for each
-  role, before it looks for what is named. A metadata value is no string, which
-  a JSON schema refuses (nova.api.openstack.compute.server_metadata,
-  cinder.api.v3.volume_metadata); a tag is no string, which validate_tags
+* The resource does not exist: no service creates such an id.
+* The service rejects the body with 400, at each microversion and for each
+  role, before it looks for the resource. A metadata value is not a string,
+  which a JSON schema refuses (nova.api.openstack.compute.server_metadata,
+  cinder.api.v3.volume_metadata); a tag is not a string, which validate_tags
   refuses (neutron.extensions.tagging).
 """
 
@@ -24,8 +24,8 @@ from nova_trove_guard.core import faults
 from nova_trove_guard.core import marker
 from nova_trove_guard.neutron import tags
 
-# "trove_guardprobe" in ASCII. Services make random UUIDs (RFC 9562, version
-# 4), and this is none. By it, operators recognize probes in logs.
+# "trove_guardprobe" in ASCII. Services create random UUIDs (RFC 9562, version
+# 4), and this is not one. Operators recognize probes in logs by it.
 PROBE_ID = str(uuid.UUID(bytes=b'trove_guardprobe'))
 HEADERS = {
     # oslo.middleware takes it as the global request id, which oslo.log writes
@@ -47,8 +47,8 @@ class ProbedService:
     :ivar method: the request's method
     :ivar path: the request's path, below the version
     :ivar body: returns the request's body, for a marker
-    :ivar kind: what the guard calls what it guards there
-    :ivar form: what the marker is there
+    :ivar kind: the kind of resource, in the guard's message
+    :ivar form: the form of the marker, in the guard's message
     :ivar refusal: the keys that lead to the message of a 403
     :ivar rejection: the keys that lead to the message of a 400
     """
@@ -78,7 +78,7 @@ def _tags(metadata_key: str) -> typing.Any:
     return {'tags': [f'{tags.prefix(metadata_key)}{PROBE_ID}', 0]}
 
 
-# By type, in the words of OpenStack's clients: see
+# By service type, as in OpenStack's clients: see
 # nova_trove_guard.cmd.wings.PACKAGES.
 SERVICES: Mapping[str, ProbedService] = {
     'compute': ProbedService(

@@ -20,14 +20,14 @@ TIMEOUT = 'timeout'
 NO_CONNECTION = 'no connection'
 TLS_ERROR = 'TLS error'
 
-# Worth another run: the service, or all hosts behind a balancer, do not
-# respond, or are too busy.
+# The service, or each host behind a balancer, is down or too busy: another run
+# may reach it.
 _DOWN = frozenset((
     TIMEOUT, NO_CONNECTION, TLS_ERROR, '429', '502', '503', '504'))
 
 
 class Result(enum.StrEnum):
-    """What is found at an endpoint."""
+    """The result for an endpoint."""
 
     GUARDED = GUARDED
     NOT_GUARDED = NOT_GUARDED

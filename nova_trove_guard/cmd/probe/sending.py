@@ -20,13 +20,13 @@ from nova_trove_guard.cmd.probe import endpoints
 from nova_trove_guard.cmd.probe import requested
 from nova_trove_guard.cmd.probe import responses
 
-# Parallel requests, so that a busy process leaves some to others.
+# Parallel requests: while a process is busy, others get some of them.
 JOBS = 4
 # An endpoint is given up after so many requests without a response.
 GIVE_UP = 4
 # Seconds to connect, to wait for a response, and to read it, by default.
 TIMEOUT = 10.0
-# Bytes of a response that are read; the guard's has some hundred.
+# How many bytes of a response are read. The guard's has a few hundred.
 LIMIT = 16 * 1024
 
 # A process that gets 1 in SHARE requests is missed in less than 1 of RUNS
@@ -47,10 +47,10 @@ def share(count: int) -> int:
 
 
 class _Connections(requests.Session):
-    """A session that follows no redirect, and reads none."""
+    """A session that neither follows nor reads redirects."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None: requests reads the whole body of a redirect."""
+        """Return None: requests would read the whole body of a redirect."""
         return None
 
 
@@ -117,7 +117,7 @@ def _content(response: requests.Response, deadline: float) -> bytes:
     """
     content = bytearray()
     try:
-        # Byte by byte: a larger piece would be waited for.
+        # Byte by byte: iter_content waits until a larger piece is complete.
         for byte in response.iter_content(1):
             content += byte
             if len(content) > LIMIT or time.monotonic() > deadline:
