@@ -163,7 +163,7 @@ def test_what_leads_to_a_port_or_group_must_be_told(
         process, path, kind, message):
     status, _, errors = process(explain, 'DELETE', path, *OWNER)
     assert status == 2
-    assert (f'names no port or security group itself ({kind}): give '
+    assert (f'does not name a port or security group itself ({kind}): give '
             f'--managed or --unmanaged') in errors
     told = process(explain, 'DELETE', path, *OWNER, '--managed', INSTANCE)[1]
     assert told['decision'] == 'refused'

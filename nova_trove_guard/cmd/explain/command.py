@@ -38,10 +38,10 @@ class Explain(clouds.Command, show.ShowOne):
     """Show what the guard decides about a request, and why.
 
     The guard's own code judges it, with the policy of a nova.conf,
-    cinder.conf or neutron.conf. The service is asked only to show the server,
-    volume, port or security group, and not even that with --managed or
-    --unmanaged. A token is checked in Keystone, with the credentials in
-    [keystone_authtoken].
+    cinder.conf or neutron.conf. The request itself is not sent: the service
+    only shows the server, volume, port or security group, and is not called
+    at all with --managed or --unmanaged. Keystone validates a token, with the
+    credentials in [keystone_authtoken].
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -85,7 +85,7 @@ class Explain(clouds.Command, show.ShowOne):
                          help='the service token that goes with it')
         resource = parser.add_argument_group(
             'the server, volume, port or security group',
-            'Without these options, the service is asked.')
+            'Without these options, it is looked up in the service\'s API.')
         given = resource.add_mutually_exclusive_group()
         given.add_argument(
             '--managed', nargs='?', metavar='<instance>',
@@ -136,7 +136,7 @@ class Explain(clouds.Command, show.ShowOne):
 
     def _who(self, parsed_args: argparse.Namespace) -> tuple[
             documents.Environ, verdicts.Filter | None]:
-        """Return what goes into the environ, and what verifies it."""
+        """Return the caller for the environ, and the filter to verify it."""
         if parsed_args.token_from is None:
             if parsed_args.service_token_from is not None:
                 raise outcome.Refused('--service-token-from needs '
@@ -212,7 +212,7 @@ def _configure(parsed_args: argparse.Namespace,
 
 
 def _off(wing: wings.Wing) -> str:
-    """Return that the guard is off, and what is shown nevertheless."""
+    """Return the message for a guard that is off."""
     service = wing.api.service
     read = cfg.CONF.config_file
     if read:
@@ -246,7 +246,7 @@ def _request(parsed_args: argparse.Namespace) -> webob.Request:
 
 
 def _secret(source: str, stdin: typing.TextIO = sys.stdin) -> str:
-    """Return a token from where an option says it is."""
+    """Return the token from the source in an option."""
     if source == STANDARD_INPUT:
         return stdin.readline().strip()
     if source.startswith(FROM_ENVIRONMENT):

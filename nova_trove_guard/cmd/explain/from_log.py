@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Explain a request by the line that the guard logged of it."""
+"""Explain a request by the line that the guard logged about it."""
 
 import argparse
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
 from nova_trove_guard.core.reports import log
 
-# Which service has resources of a kind, in the words of wings.PACKAGES.
+# The type of the service that has a kind of resource: see wings.PACKAGES.
 SERVICES = {'server': 'compute', 'volume': 'volume', 'port': 'network',
             'security_group': 'network'}
 
 _TROVE_ADMIN = 'the principal is the Trove admin'
-# What lets a call pass, by the status of its refusal.
+# What would let a call pass, by the status of its refusal.
 _REMEDIES = {
-    400: 'the request says what it asks, and of which {kind}, in a form that '
-         '{service} reads, too',
-    503: 'what failed works again: the log of {service} has a traceback in '
-         'front of this line',
+    400: 'the request says what to do, and with which {kind}, in a form that '
+         '{service} accepts',
+    503: 'the cause of the error is fixed: the log of {service} has a '
+         'traceback in front of this line',
 }
 _VERDICTS = {
     judgements.PolicyVerdict.PASSES: 'lets it pass',
@@ -43,10 +43,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a line of a log."""
     group = parser.add_argument_group(
         'a request that the guard has logged',
-        'Instead of METHOD, PATH, and who asks.')
+        'Instead of METHOD, PATH and the caller.')
     group.add_argument(
         '--request-id', metavar='<id>',
-        help='the request id in the answer of the service; needs --log')
+        help='the request id in the response of the service; needs --log')
     group.add_argument(
         '--log', action='append', default=[], metavar='<file>',
         help=f'the log of the service, also one compressed to .gz, or '
@@ -58,7 +58,7 @@ def find(request_id: str, paths: list[str],
          stdin: typing.BinaryIO) -> logs.LoggedEntry:
     """Return the guard's line about a request.
 
-    A service has a new id for each request: if there are several lines, they
+    A service creates an id for each request: if there are several lines, they
     are copies.
 
     :raises outcome.Refused: if there is none, or a log can't be read
@@ -139,7 +139,7 @@ def _principal(entry: log.Entry) -> principals.Principal:
 
 def _why(entry: log.Entry, principal: principals.Principal,
          wing: wings.Wing) -> str:
-    """Return the reason, in the words for a request."""
+    """Return the reason, in the same words as for a request."""
     operation = wing.operations().get(
         entry.operation, calls.Operation(entry.operation))
     fault = webob.exc.status_map.get(_status(entry))
@@ -154,19 +154,19 @@ def _why(entry: log.Entry, principal: principals.Principal,
 
 
 def _status(entry: log.Entry) -> int:
-    """Return the status that tells the reason, 0 for none."""
+    """Return the status that shows the reason, 0 for none."""
     return 400 if entry.is_malformed else entry.status or 0
 
 
 def _remedy(entry: log.Entry, wing: wings.Wing) -> str:
     """Return what would have let the call pass, without break-glass."""
     if entry.user_id is None:
-        return ('auth_token verifies who asks: nova-trove-guard paste check '
+        return ('auth_token verifies the caller: nova-trove-guard paste check '
                 'shows whether the filter is in its place')
     if _status(entry) in _REMEDIES:
         return verdicts.worded(_REMEDIES[_status(entry)], wing)
     if entry.rule == rules.TROVE_ADMIN:
-        return f'{_TROVE_ADMIN}; no other rule opens the marker'
+        return f'{_TROVE_ADMIN}; no other rule lets anyone change the marker'
     operation = wing.operations().get(entry.operation)
     remedy = (f'{_TROVE_ADMIN}, or {rules.PREFIX}{log.quoted(entry.operation)}'
               f' in the policy file of {wing.api.service} allows it')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which resources are managed: as it is given, or as a service's API says.
+"""Find out which resources are managed: by options, or in a service's API.
 
-In place of the lookup of a wing, which asks the service's databases.
+These replace the guard's own lookup, which reads the service's databases.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -17,12 +17,12 @@ from nova_trove_guard.core import services
 
 
 class Given:
-    """Whatever a request acts on is managed, or nothing is.
+    """A lookup by which all resources in a request are managed, or none are.
 
-    :param shown: what the resources that are managed are called
-    :param is_managed: which of them
+    :param shown: how the service's API shows managed resources
+    :param is_managed: whether all or none are managed
     :param project_id: the id of the project that owns the resource
-    :param user_id: the id of the user who made it
+    :param user_id: the id of the user who created it
     :param database_instance: the marker's value
     """
 
@@ -36,12 +36,12 @@ class Given:
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
             tuple[calls.Named, services.Found]]:
-        """Yield what a request names, with what it leads to."""
+        """Yield identifiers, each with the resources it leads to."""
         for each in named:
             if each.identifier is None:
                 yield each, ()
             elif self._is_managed:
-                # What leads to the resource is not the id of it.
+                # An identifier of another kind is not the resource's id.
                 kind = self._shown.kind_of(each.target.kind)
                 yield each, (resources.ManagedResource(
                     kind, each.identifier
@@ -52,18 +52,18 @@ class Given:
 
     def confirm(self, call: calls.Call, resource: resources.ManagedResource,
                 environ: documents.Environ) -> bool:
-        """Return that a call that needs proof has it: nothing is asked."""
+        """Return True: assume that a call that needs proof has it."""
         return True
 
 
 class LookedUp:
-    """Resources as a service's API shows them to an admin.
+    """A lookup in a service's API, with an admin's credentials.
 
     :param get_api: returns the API of a type in Keystone's catalog
     :param wing: the service
     :param metadata_key: the marker
-    :ivar error: what went wrong, None for nothing: the guard takes it for
-        the service's, and refuses
+    :ivar error: the exception of a lookup that failed, else None; the guard
+        takes it for an error of the service, and refuses
     """
 
     def __init__(self, get_api: Callable[[str], adapter.Adapter],
@@ -75,7 +75,7 @@ class LookedUp:
 
     def find(self, named: Collection[calls.Named]) -> Iterator[
             tuple[calls.Named, services.Found]]:
-        """Yield what a request names, with what it leads to."""
+        """Yield identifiers, each with the resources it leads to."""
         for each in named:
             try:
                 found = (self._resources(each.target.kind, each.identifier)
@@ -87,7 +87,7 @@ class LookedUp:
 
     def confirm(self, call: calls.Call, resource: resources.ManagedResource,
                 environ: documents.Environ) -> bool:
-        """Return what the guard in the service finds out, as it does."""
+        """Check a call that needs proof as the guard in the service does."""
         prove = self._wing.confirm
         try:
             return prove is not None and prove(self._metadata_key)(
@@ -101,8 +101,8 @@ class LookedUp:
         if kind not in where.find:
             expected = ' or '.join(where.find)
             raise outcome.Refused(
-                f'the request names no {expected} itself ({kind}): give '
-                f'--managed or --unmanaged for the {self._wing.kind} to '
+                f'the request does not name a {expected} itself ({kind}): '
+                f'give --managed or --unmanaged for the {self._wing.kind} to '
                 f'which it leads'.replace('_', ' '))
         return where.find[kind](
             self._get_api(where.service_type), identifier,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guard makes of a request, by the guard itself, and why."""
+"""Let the guard judge a request, and explain its decision."""
 
 from collections.abc import Callable, Iterable
 import dataclasses
@@ -25,27 +25,27 @@ from nova_trove_guard.core import services
 Filter: typing.TypeAlias = Callable[[services.Application],
                                     services.Application]
 
-# In the words of each service: see worded().
+# The reasons, which worded() completes with the words of a service.
 NO_SAY = 'the guard passes it: it is a plain read, or names no {kind}'
 _NOT_MANAGED = 'no {kind} that it acts on is managed'
-_NOT_FOUND = 'there is no such {kind}: {service} itself answers'
+_NOT_FOUND = 'there is no such {kind}: {service} itself responds'
 _SERVICE_REFUSES = (
     '{service}\'s own rule refuses it: the guard does not look up the {kind}s')
 _REDACTED = ('it passes, and what the rule does not let the principal see of '
-             'managed {kind}s is taken out of the answer')
+             'managed {kind}s is removed from the response')
 _TROVE_ADMIN = 'the principal is the Trove admin'
 _RULE = 'the rule lets the principal pass'
 _GLASS = 'only break-glass lets the principal pass'
 _MARKER = 'only the Trove admin can write or remove the marker'
 _NO_RULE = 'the rule does not let the principal pass'
-# What a call that needs proof adds, by whether a rule lets it pass.
+# What to add for a call that needs proof, by reason.
 _PROOF = {
     _RULE: ', and it is for the {kind}\'s own server (--managed assumes '
            'that)',
     _NO_RULE: ', or it is not for the {kind}\'s own server',
 }
 
-# Why, by outcome and whether the Trove admin's own rule decided.
+# Reasons by outcome, and by whether the Trove admin's own rule decided.
 _PASSES = {
     (decisions.Outcome.NOT_MANAGED, False): _NOT_MANAGED,
     (decisions.Outcome.NOT_FOUND, False): _NOT_FOUND,
@@ -54,11 +54,11 @@ _PASSES = {
     (decisions.Outcome.ALLOWED, False): _RULE,
     (decisions.Outcome.BREAK_GLASS, False): _GLASS,
 }
-# Why, by the status of the refusal; for 403 it depends on the rule.
+# Reasons by the status of the refusal; for 403 they depend on the rule.
 _REFUSALS = {
     400: 'the request does not say what to do, or with which {kind}',
     404: 'the rule does not let the principal pass, and the principal must '
-         'not see the {kind}: {service} answers as if it did not exist',
+         'not see the {kind}: {service} responds as if it did not exist',
     503: 'could not check whether the {kind} is managed',
 }
 _FORBIDDEN: dict[str | None, str] = {
@@ -69,13 +69,14 @@ _FORBIDDEN: dict[str | None, str] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a request.
+    """The guard's decision about a request, and the response.
 
     :ivar wing: the service
-    :ivar call: what is asked, None where the guard passes the request
-    :ivar decision: None where the guard was not even asked
-    :ivar status: the status of the answer, None where it is the service's
-    :ivar message: the message of the answer, empty where it is the service's
+    :ivar call: the call, None if the guard passes the request unjudged
+    :ivar decision: the decision, None if the guard made none
+    :ivar status: the status of the response, None if it is the service's own
+    :ivar message: the message of the response, empty if it is the service's
+        own
     :ivar no_route: method and path if the service has no such route; None if
         it has one, or may have one
     """
@@ -100,7 +101,7 @@ class Verdict:
 
     @property
     def why(self) -> str:
-        """Why the decision is as it is."""
+        """The reason for the decision."""
         why = self._why
         if self.call is not None and self.call.operation.needs_proof:
             why += _PROOF.get(why, '')
@@ -113,7 +114,7 @@ class Verdict:
 
     @property
     def _unknown(self) -> str | None:
-        """What the request asks for that is not known of the service."""
+        """The route or action that the service does not have, else None."""
         if self.no_route is not None:
             return f'{self.wing.api.service} has no route {self.no_route}'
         if (self.call is None or self.call.item != 'action' or
@@ -146,20 +147,20 @@ class Verdict:
 
 
 class Behind:
-    """What is behind the guard: it records that it was reached."""
+    """An application behind the guard, which records that it was called."""
 
     reached = False
 
     def __call__(self, environ: documents.Environ,
                  start_response: services.StartResponse) -> list[bytes]:
-        """Answer nothing: what the service would is not known here."""
+        """Send an empty response: the service's own is not known here."""
         self.reached = True
         start_response('204 No Content', [])
         return []
 
 
 class Evidence(services.Lookup, typing.Protocol):
-    """What the guard is told of resources, in place of the wing's lookup."""
+    """A lookup that replaces the guard's own, and its checks of proofs."""
 
     def confirm(self, call: calls.Call, resource: resources.ManagedResource,
                 environ: documents.Environ) -> bool:
@@ -170,7 +171,7 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
             settings: options.Settings, enforcer: enforcement.Enforcer,
             evidence: Evidence, authenticate: Filter | None = None,
             ) -> Verdict:
-    """Return what becomes of a request.
+    """Let the guard judge a request.
 
     :param environ: as the service's urlmap gets it, with either
         keystone.token_auth in it or tokens for `authenticate`
@@ -185,7 +186,7 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
     application = guard.TroveGuard(
         behind, service, evidence, enforcer, settings.metadata_key,
         settings.mode, (decided.append,), evidence.confirm,
-        # There is no answer here from which anything could be taken.
+        # There is no response here that could be redacted.
         redactor=lambda content, may_show: content)
 
     def watched(environ: documents.Environ,
@@ -196,7 +197,7 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
         call = service.read(environ)
         read.append(call)
         principal = principals.identify(environ)
-        # Making a context imports much of the service.
+        # Only if it is needed: the context imports much of the service.
         if principal is not None and call is not None and (
                 call.operation.needs_proof or not all(
                     target.is_one for target in call.operation.targets)):
@@ -248,7 +249,7 @@ def _message(body: bytes) -> str:
 
 
 def token_auth(principal: principals.Principal) -> documents.Environ:
-    """Return what auth_token would leave in an environ."""
+    """Return what auth_token would add to an environ."""
     def token(user_id: str | None, project_id: str | None,
               roles: Iterable[str]) -> types.SimpleNamespace | None:
         return None if user_id is None else types.SimpleNamespace(

@@ -209,7 +209,8 @@ def test_what_leads_to_a_volume_must_be_told(enforcer, looked_up):
     explained(enforcer, 'DELETE', f'/v3/backups/{api.MANAGED["backup"]}',
               None, 'owner', looked_up)
     assert isinstance(looked_up.error, outcome.Refused)
-    assert 'names no volume itself (backup): give ' in str(looked_up.error)
+    assert ('does not name a volume itself (backup): give '
+            in str(looked_up.error))
 
 
 # The command line.
@@ -314,7 +315,7 @@ def test_the_api_paste_ini_is_of_cinder(run):
 
 @pytest.mark.parametrize('who, why', [
     ('owner', 'it passes, and what the rule does not let the principal see of '
-              'managed volumes is taken out of the answer'),
+              'managed volumes is removed from the response'),
     ('nova', 'the rule lets the principal pass'),
     ('trove admin', 'the principal is the Trove admin')])
 def test_the_detailed_list_of_attachments_is_explained(enforcer, who, why):
