@@ -646,7 +646,7 @@ def test_the_list_has_the_verdicts_of_a_policy(a_log, rows, tmp_path):
     assert (row['policy_passes'], row['policy_refuses'],
             row['not_judged']) == (1, 1, 2)
     assert row['why_not_judged'] == (
-        'no roles in the line, which an earlier release wrote; '
+        'no roles in the line: an earlier release wrote it; '
         'not a call to Nova')
 
 

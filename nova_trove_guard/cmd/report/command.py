@@ -19,7 +19,7 @@ from nova_trove_guard.cmd import wings
 from nova_trove_guard.core.reports import log
 
 _DEFAULT = ['operation', 'principal']
-# What the page has plots of.
+# The dimensions of which the page has plots.
 _PLOTTED = ('hour', 'operation', 'principal', 'database_instance')
 
 
@@ -27,7 +27,7 @@ class Report(lister.Lister):
     """Count what the guard refused, or would refuse in audit mode.
 
     Reads logs of nova-api, cinder-api and neutron-api in oslo.log's default
-    format or by its JSONFormatter, and skips what others wrote there.
+    format or by its JSONFormatter, and skips lines that are not the guard's.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -46,11 +46,11 @@ class Report(lister.Lister):
             help='also write a page with plots, for a browser')
         parser.add_argument(
             '--policy', metavar='<file>',
-            help='also judge each call by this policy file, with the rules '
-                 'of the installed service for what it does not have')
+            help='also judge each call by this policy file, and by the '
+                 'installed service\'s defaults for rules that are not in it')
         parser.add_argument(
             '--service', choices=tuple(wings.PACKAGES), default='compute',
-            help='whose policy file that is (default: %(default)s)')
+            help='the service of the policy file (default: %(default)s)')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[
@@ -71,7 +71,7 @@ class Report(lister.Lister):
         if reader.unreadable:
             self.app.LOG.warning(
                 'Lines that look like the guard\'s, but can\'t be read: %d. '
-                'They are not in one of oslo.log\'s formats, or cut short, '
+                'They are cut short or not in one of oslo.log\'s formats, '
                 'and are not counted.', reader.unreadable)
         groups = listed.groups()
         counters = [*plots.STACK, *(judgements.PolicyVerdict if judge else ())]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy makes of a call in the log: by the guard's own enforcer.
+"""Judge calls in the log by a policy, with the guard's own enforcer.
 
-It takes the steps of the guard that depend on the policy, in their order
-(nova_trove_guard.core.guard.TroveGuard). What they need and the log does not
-have ends in NOT_JUDGED, never in a guess.
+The steps are those of the guard that depend on the policy, in the same order
+(nova_trove_guard.core.guard.TroveGuard). If a step needs something that the
+log does not have, the verdict is NOT_JUDGED, never a guess.
 """
 
 from collections.abc import Iterator
@@ -30,18 +30,18 @@ from nova_trove_guard.core import resources
 
 _LOGGED = frozenset(('user_id', 'project_id', 'roles', 'service_user_id',
                      'service_roles', 'is_admin'))
-# What a rule can ask of the principal, but a log line does not have.
+# What a rule can check of the principal, but a log line does not have.
 _NOT_LOGGED = frozenset(
     field.name for field in dataclasses.fields(principals.Principal)
 ) - _LOGGED
-# oslo.policy's checks that read nothing but principal and resource.
+# The checks that read only the principal and the resource.
 _SELF_CONTAINED: tuple[type, ...] = (until.Until, *(
     type(policy.RuleDefault('', text).check)
     for text in ('@', '!', 'role:reader', 'user_id:nobody', 'rule:other')))
 
 
 class PolicyVerdict(enum.StrEnum):
-    """What a policy makes of a call."""
+    """The verdict of a policy on a call."""
 
     PASSES = 'policy_passes'
     REFUSES = 'policy_refuses'
@@ -50,9 +50,9 @@ class PolicyVerdict(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict.
+    """A verdict and its reason.
 
-    :ivar why: for what is not judged: what the log line lacks
+    :ivar why: for NOT_JUDGED: why the log line is not enough
     """
 
     verdict: PolicyVerdict
@@ -70,7 +70,7 @@ def _not_judged(why: str) -> Judgement:
 class PolicyJudge:
     """Judge calls in the log by a policy.
 
-    A check of the kind ``until`` is judged by the time that it is now.
+    A check of the kind ``until`` is judged by the current time.
 
     :param wing: the service that logged the calls
     :param enforcer: enforces the policy
@@ -89,14 +89,14 @@ class PolicyJudge:
                          *map(rules.rule_name, self._operations.values()))}
 
     def judge(self, entry: log.Entry) -> Judgement:
-        """Return what the policy makes of a call."""
+        """Judge a call."""
         if entry.kind not in self._wing.shown.find:
             return _not_judged(f'not a call to {self._wing.api.service}')
         if entry.user_id is None:
-            return REFUSES  # auth_token has verified nobody.
+            return REFUSES  # auth_token has not verified the caller.
         if entry.roles is None or entry.service_roles is None:
             return _not_judged(
-                'no roles in the line, which an earlier release wrote')
+                'no roles in the line: an earlier release wrote it')
         judge = self._enforcer.judge(principals.Principal(
             entry.user_id, entry.project_id, entry.roles,
             entry.service_user_id, entry.service_roles))
@@ -144,7 +144,7 @@ class PolicyJudge:
 
     def _judge_passing(self, entry: log.Entry, operation: calls.Operation,
                        for_any: bool) -> Judgement:
-        """Judge a call that may do what it does with the logged resource."""
+        """Judge a call that the policy allows with the logged resource."""
         if operation.marker_effect is not None:
             return _not_judged('the line does not show whether the call '
                                'changes the marker')
@@ -152,12 +152,12 @@ class PolicyJudge:
             operation.targets[0].is_subject(entry.kind))
         if not names_one and not for_any:
             return _not_judged(
-                'the call can be about more than the line shows, and the '
+                'the call can act on more than the line shows, and the '
                 'rule depends on each resource')
         return PASSES
 
     def _why_not(self, rule: str) -> Judgement | None:
-        """Return that a rule depends on what is not logged, None if not."""
+        """Return NOT_JUDGED if a rule depends on what is not logged."""
         lacking = self._lacking[rule]
         return _not_judged(f'{rule} depends on {", ".join(lacking)}, which '
                            f'is not logged') if lacking else None
@@ -178,7 +178,7 @@ def _not_logged(judge: enforcement.Judge, name: str) -> Iterator[str]:
 
 
 def create(path: str, service_type: str) -> PolicyJudge:
-    """Return what judges by a policy file.
+    """Return a PolicyJudge for a policy file.
 
     :param path: of the file
     :param service_type: one of wings.PACKAGES
@@ -199,5 +199,5 @@ def create(path: str, service_type: str) -> PolicyJudge:
     try:
         return PolicyJudge(wing, wing.enforcer(conf))
     except enforcement.PolicyUnreadable as error:
-        # There are no policy_dirs, of which its message speaks.
+        # Its own message also names policy_dirs, which are not in use here.
         raise outcome.Refused(f'{path}: {error.__cause__}') from error

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find the guard's lines in the logs of nova-api, cinder-api, neutron-api.
 
-A log holds what anyone made the service write. So a line counts only if it is
-the guard's logger that wrote it, as the format of the log says in front of
-all that a request can have a say in.
+Any request can put text into a log. So a line counts only if the guard's
+logger wrote it: the formats have the logger in front of all text that a
+request can influence.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from nova_trove_guard.cmd import outcome
 from nova_trove_guard.core.reports import log
 
 STANDARD_INPUT = '-'
-# Bytes of a line that are read. The guard's are a few hundred bytes long.
+# How many bytes of a line are read. The guard's lines have a few hundred.
 LIMIT = 1 << 20
 
 _LOOKS_LIKE_OURS = re.compile(
@@ -48,8 +48,8 @@ class LoggedEntry:
 class Reader:
     """Read the guard's lines.
 
-    :ivar unreadable: how many lines look like the guard's, but are not in
-        its form
+    :ivar unreadable: how many lines look like the guard's, but can't be
+        parsed
     """
 
     def __init__(self) -> None:
@@ -57,10 +57,10 @@ class Reader:
 
     def read(self, paths: Iterable[str],
              stdin: typing.BinaryIO) -> Iterator[LoggedEntry]:
-        """Yield what the guard wrote, as the logs have it.
+        """Yield the guard's entries, in the order of the logs.
 
-        :param paths: of logs; STANDARD_INPUT is one, and what ends in ``.gz``
-            is compressed
+        :param paths: of logs; one may be STANDARD_INPUT, and one that ends in
+            ``.gz`` is compressed
         :raises outcome.Refused: if one can't be read
         """
         for path in paths:
@@ -76,7 +76,7 @@ class Reader:
                     ) from error
 
     def _entries(self, line: bytes) -> Iterator[LoggedEntry]:
-        """Yield the entry of a line, unless that is of another logger."""
+        """Yield the entry in a line, nothing if another logger wrote it."""
         text = line.decode(errors='replace').rstrip('\r\n')
         try:
             found = (_in_json(text) if text.startswith('{') else
@@ -104,17 +104,17 @@ def _opened(path: str, stdin: typing.BinaryIO) -> Iterator[typing.BinaryIO]:
 
 
 def _lines(stream: typing.BinaryIO) -> Iterator[bytes]:
-    """Yield lines, and of one that is too long its beginning."""
+    """Yield each line, or the beginning of a line that is too long."""
     while line := stream.readline(LIMIT):
         rest = line
         while len(rest) == LIMIT and not rest.endswith(b'\n'):
             rest = stream.readline(LIMIT)
-        # What is cut short is in no form that could be read.
+        # Mark a line that is cut short, so that it counts as unreadable.
         yield line if rest is line else line + b' ...'
 
 
 def _in_text(text: str) -> LoggedEntry | None:
-    """Return what a line of oslo.log's default form holds.
+    """Parse a line in oslo.log's default format.
 
     :returns: None for a line of another logger
     :raises ValueError: if it is not a line of the guard
@@ -130,7 +130,7 @@ def _in_text(text: str) -> LoggedEntry | None:
 
 
 def _in_json(text: str) -> LoggedEntry | None:
-    """Return what a line of oslo.log's JSONFormatter holds; as _in_text."""
+    """Parse a line of oslo.log's JSONFormatter, as _in_text() does."""
     record = json.loads(text)
     try:
         logger, message = record['name'], record['message']
@@ -143,7 +143,7 @@ def _in_json(text: str) -> LoggedEntry | None:
 
 
 def _time(found: list[tuple[str, str]]) -> str | None:
-    """Return the last time: what collects logs puts its own in front."""
+    """Return the last time: log collectors put their own in front."""
     if not found:
         return None
     time = ' '.join(found[-1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report as one HTML page that needs nothing else."""
+"""Render the report as one HTML page that loads no other files."""
 
 from collections.abc import Sequence
 import importlib.resources
@@ -9,7 +9,7 @@ import jinja2
 from nova_trove_guard.cmd.report import plots
 from nova_trove_guard.cmd.report import tally
 
-# Rows of a plot, and of the table below.
+# The limits of rows in a plot, and in the table below.
 MOST_ROWS = 20
 MOST_GROUPS = 500
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the bars of a plot are: numbers that the template draws as SVG."""
+"""Compute the bars of plots, which the template draws as SVG."""
 
 from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
@@ -9,7 +9,7 @@ import math
 from nova_trove_guard.cmd.report import tally
 from nova_trove_guard.core import decisions
 
-# From the ground up; also their classes in the page.
+# The segments of a bar, from the bottom up; also their CSS classes.
 STACK = (decisions.Outcome.REFUSED, decisions.Outcome.WOULD_REFUSE,
          decisions.Outcome.BREAK_GLASS)
 MOST_BARS = 120
@@ -24,8 +24,8 @@ class Segment:
 
     :ivar outcome: what it counts
     :ivar start: where it begins, as a share of the axis
-    :ivar length: the same unit
-    :ivar count: how many
+    :ivar length: its length, in the same unit
+    :ivar count: the number of calls
     """
 
     outcome: decisions.Outcome
@@ -50,7 +50,7 @@ class Bar:
 class Timeline:
     """Bars side by side, one for each span of time.
 
-    :ivar hours: how many hours each one stands for
+    :ivar hours: the width of a bar, in hours
     :ivar bars: in order of time
     :ivar ticks: where the lines of the grid are: number, share of the axis
     """
@@ -61,7 +61,7 @@ class Timeline:
 
 
 def timeline(groups: Iterable[tally.Group]) -> Timeline | None:
-    """Return the plot of groups by hour, None where no time is known."""
+    """Return the plot of groups by hour, None if no group has a time."""
     counts = {datetime.datetime.fromisoformat(group.first): group.counts
               for group in groups if group.first}
     if not counts:
@@ -86,7 +86,7 @@ def timeline(groups: Iterable[tally.Group]) -> Timeline | None:
 def bar(group: tally.Group, longest: int) -> Bar:
     """Return the bar of a group.
 
-    :param longest: what the whole axis stands for
+    :param longest: the number at the end of the axis
     """
     return Bar(group.label, tuple(_segments(
         [group.counts[outcome] for outcome in STACK], longest)))

@@ -40,7 +40,7 @@ class Group:
     :ivar values: by column
     :ivar counts: how many lines, by decision and by a policy's verdict
     :ivar why: why some are not judged by that policy
-    :ivar first: when the first one was logged, None where that is not known
+    :ivar first: when the first one was logged, None if it is not known
     :ivar last: the same of the last one
     """
 
@@ -52,7 +52,7 @@ class Group:
 
     @property
     def total(self) -> int:
-        """How many lines it has."""
+        """The number of lines."""
         return sum(self.counts[outcome] for outcome in decisions.REPORTED)
 
     @property
@@ -76,7 +76,7 @@ class Tally:
     """Groups of lines, by dimensions.
 
     :param dimensions: some of DIMENSIONS
-    :ivar columns: what tells the groups apart
+    :ivar columns: the values by which lines are grouped
     """
 
     def __init__(self, dimensions: Sequence[str]) -> None:
