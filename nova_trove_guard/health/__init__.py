@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the guard of an API process can judge, for load balancers.
+"""Check whether the guard of an API process can judge, for load balancers.
 
-A module names what the guard of one service depends on. It imports the
-service: load() imports it when it is known which service the process is of.
+Each module describes what the guard of one service depends on, and imports
+that service. So load() imports only the module of the service in the process.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ from nova_trove_guard.core import services
 class Dependencies:
     """What the guard of a service depends on to judge.
 
-    :ivar enforcer: returns what enforces its rules
-    :ivar lookup: returns what looks resources up, by the marker's key, where
-        that is measured, and the bound of its time
-    :ivar kind: the kind of resource of which a lookup takes one statement
+    :ivar enforcer: returns the enforcer of its rules
+    :ivar lookup: returns its lookup, for the marker's key, metrics and a
+        deadline
+    :ivar kind: a kind of resource whose lookup takes one SQL statement
     """
 
     enforcer: Callable[[cfg.ConfigOpts], enforcement.Enforcer]

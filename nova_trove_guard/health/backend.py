@@ -5,17 +5,16 @@ In the section of the healthcheck application in api-paste.ini::
 
     backends = disable_by_file, nova_trove_guard
 
-A load balancer then takes an API process out of service whose guard cannot
-judge: it is not in its place in the pipelines, or the policy file or the
-database cannot be read. In audit mode the guard refuses nothing, and the
-process stays in service.
+A load balancer then takes an API process out of service if its guard cannot
+judge: because the guard is not in its place in the pipelines, or because the
+policy file or the database cannot be read. In audit mode the guard refuses
+nothing, and the process stays in service.
 
-The back end cannot reach the guards of its process: paste.deploy hands
-applications nothing of each other. So it has an enforcer and a lookup of its
-own, made from the same configuration. Where the guards are, it reads once,
-when it is loaded, from the api-paste.ini that names it: paste.deploy makes the
-pipelines of this process from that same file at that time, whatever is written
-to it later.
+The back end cannot reach the guards of its process, because paste.deploy does
+not give applications access to each other. So it creates its own enforcer and
+lookup from the same configuration. It reads the api-paste.ini only once, when
+it is loaded: paste.deploy creates the pipelines of this process from the same
+file at that time, and later changes to the file do not affect them.
 """
 
 import dataclasses
@@ -44,13 +43,13 @@ from nova_trove_guard import health
 LOG = logging.getLogger(__name__)
 
 PACKAGE = 'nova-trove-guard'
-# How long a check waits for the database, and how long its result counts.
-# HAProxy asks every 2 s, and waits no longer than that for an answer.
+# How long a check waits for the database, and how long its result is valid.
+# HAProxy checks every 2 s, and waits no longer than that for a response.
 SECONDS = 1
 
 
 class Reason(enum.StrEnum):
-    """What anyone may read, also without details."""
+    """The reasons in responses, which anyone may read."""
 
     NOT_SET_UP = 'TROVE GUARD NOT SET UP'
     MISPLACED = 'TROVE GUARD NOT IN ITS PLACE'
@@ -73,10 +72,10 @@ class Problem:
 class TroveGuardHealthcheck(pluginbase.HealthcheckBaseExtension):
     """Check whether the guard of this process can judge.
 
-    A check takes a second at most, and however many there are, one statement
-    a second.
+    A check takes at most a second, and all checks together run at most one SQL
+    statement a second.
 
-    :param oslo_conf: of the healthcheck application
+    :param oslo_conf: the configuration of the healthcheck application
     :param conf: its section of api-paste.ini, and what paste.deploy adds
     """
 
@@ -91,8 +90,8 @@ class TroveGuardHealthcheck(pluginbase.HealthcheckBaseExtension):
         try:
             self._set_up(conf)
         except Exception as error:
-            # Not raised: oslo.middleware would go on without this back end,
-            # and report this process as healthy.
+            # Do not raise it: oslo.middleware would continue without this
+            # back end, and report this process as healthy.
             self._lasting = Problem(Reason.NOT_SET_UP, str(error))
 
     def healthcheck(self, server_port: int) -> pluginbase.HealthcheckResult:
@@ -113,9 +112,9 @@ class TroveGuardHealthcheck(pluginbase.HealthcheckBaseExtension):
             False, problem.reason.value, details)
 
     def _set_up(self, conf: dict[str, typing.Any]) -> None:
-        """Learn what the guards of this process are made from.
+        """Set up what a check needs, as the guards of this process do.
 
-        :raises Exception: whatever keeps it from that
+        :raises Exception: if that fails, for any reason
         """
         if '__file__' not in conf:
             raise ValueError('it is not loaded from an api-paste.ini')
@@ -160,13 +159,13 @@ class TroveGuardHealthcheck(pluginbase.HealthcheckBaseExtension):
 
 
 class _Means:
-    """What a guard judges by.
+    """The policy and the database that a guard needs to judge.
 
-    Anyone may call a healthcheck, as often as they like: callers within a
-    second share one lookup, so that nobody waits for those of others.
+    Anyone may call a healthcheck, at any rate: all callers within a second
+    share one lookup, so that no caller waits for the lookups of others.
 
-    :param enforcer: its rules
-    :param lookup: its lookup
+    :param enforcer: enforces the policy
+    :param lookup: reads the database
     :param named: what to look up
     """
 
@@ -180,7 +179,7 @@ class _Means:
         self._look_up_at = 0.0
 
     def problem(self) -> Problem | None:
-        """Return what is wrong with them, None for nothing."""
+        """Return why the guard cannot judge, None if it can."""
         try:
             self._enforcer.check()
         except enforcement.PolicyUnreadable as error:
@@ -196,6 +195,6 @@ class _Means:
             for _ in self._lookup.find([self._named]):
                 pass
         except Exception as error:
-            # The message may have what a connection is made with.
+            # Without its message, which may have the connection's password.
             return Problem(Reason.DATABASE, type(error).__name__)
         return None
