@@ -35,13 +35,17 @@ REGIONS = {'trove': state.GUARDED, 'trove-user': state.USER}
 PROJECTS = {'trove': 'trove', 'trove-user': 'demo'}
 
 
-def each_deployment(group):
+def each_deployment(group, default=tuple(REGIONS)):
     """Return the params of a fixture: each deployment, in a group of tests.
 
     :param group: of pytest-xdist, with the deployment behind it
+    :param default: the deployments that the default tests are for; tests for
+        the others are production tests, as they take long
     """
-    return [pytest.param(name, marks=pytest.mark.xdist_group(
-        f'{group} of {name}')) for name in REGIONS]
+    return [pytest.param(name, marks=(
+        pytest.mark.xdist_group(f'{group} of {name}'),
+        *(() if name in default else (pytest.mark.production,))))
+        for name in REGIONS]
 
 
 class Trove:

@@ -131,7 +131,8 @@ class Fleet:
         return self.scene.show(self.servers[name])
 
 
-@pytest.fixture(scope='module', params=databases.each_deployment('fleet'))
+@pytest.fixture(scope='module', params=databases.each_deployment(
+    'fleet', ['trove']))
 def fleet(request, scene, witness):
     """Return the Fleet of each deployment."""
     fleet = Fleet(databases.Trove(scene, witness, request.param))

@@ -14,7 +14,8 @@ from tests.functional import databases
 SIZE = 2
 
 
-@pytest.fixture(scope='module', params=databases.each_deployment('clusters'))
+@pytest.fixture(scope='module', params=databases.each_deployment(
+    'clusters', ['trove-user']))
 def trove(request, troves):
     """Return the Trove of each deployment."""
     return troves[request.param]
