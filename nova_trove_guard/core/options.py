@@ -186,7 +186,7 @@ def _sections(conf: cfg.ConfigOpts) -> Iterator[
         sections: dict[str, dict[str, list[str]]] = {}
         try:
             cfg.ConfigParser(path, sections).parse()
-        except (OSError, cfg.ParseError):
+        except (OSError, UnicodeDecodeError, cfg.ParseError):
             continue
         for section, values in sections.items():
             # As oslo.config compares them.
