@@ -72,8 +72,9 @@ class Command(command.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         if tuple(self.app.arguments[:1]) in _WITHOUT_CLOUD:
+            # No file has this name, so openstacksdk reads none.
             return self._get_parser(
-                prog_name, [], config_files=[os.devnull], load_envvars=False)
+                prog_name, [], config_files=[''], load_envvars=False)
         with self._configuration():
             return self._get_parser(prog_name, list(self.app.arguments))
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import types
 
@@ -233,12 +234,14 @@ def test_a_tls_error_is_a_usage_error(run, fleet):
     (b'clouds: {x: 7}\n', 'does not have the form of clouds.yaml'),
     (b'clouds: {x: {auth: 7}}\n', 'does not have the form of clouds.yaml'),
     (b'clouds: {}\n', 'Cloud x was not found.'),
-    (b'\x80', 'Cloud x was not found.'), (b': [', 'Cloud x was not found.')])
+    # openstacksdk 4.4 does not skip these.
+    (b'\x80', 'Cloud x was not found|does not have the form of clouds.yaml'),
+    (b': [', 'Cloud x was not found|does not have the form of clouds.yaml')])
 def test_a_broken_clouds_yaml_is_a_usage_error(
         config_file, capsys, content, complaint):
     config_file.write_bytes(content)
     assert shell.main(['drift', '--os-cloud', 'x']) == 2
-    assert complaint in capsys.readouterr().err.splitlines()[-1]
+    assert re.search(complaint, capsys.readouterr().err.splitlines()[-1])
     assert shell.main(['drift', '--help']) == 0
     output = capsys.readouterr()
     assert '--os-cloud' in output.out
