@@ -224,13 +224,13 @@ def test_the_request_changes_nothing(
     url = cloud.urls[name + behind]
     if service == 'network':
         url += '/v2.0'
-    dispatches = {'nova': witness, 'cinder': cinder_witness,
-                  'neutron': neutron_witness}[name]
+    recorded = {'nova': witness, 'cinder': cinder_witness,
+                'neutron': neutron_witness}[name]
     before = rows_of_all(cloud)
     for version, user in itertools.product(VERSIONS[service], USERS):
         response, found = send(cloud, user, service, url, version)
         assert found == (NOT_GUARDED if behind else GUARDED), response.text
-        assert behind or dispatches.of(
+        assert behind or recorded.dispatches(
             response.headers['x-openstack-request-id']) == []
     assert rows_of_all(cloud) == before
 
