@@ -17,7 +17,6 @@ from nova_trove_guard.core import calls
 from nova_trove_guard.core import decisions
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core.policy import rules
-from nova_trove_guard.core import principals
 from nova_trove_guard.core.reports import log
 
 # The type of the service that has a kind of resource: see wings.PACKAGES.
@@ -108,14 +107,14 @@ def _columns(logged: logs.LoggedEntry, wing: wings.Wing,
              ) -> Iterator[tuple[str, typing.Any]]:
     """Yield each column with its value, in the order of explain's."""
     entry = logged.entry
-    principal = _principal(entry)
     yield 'time', logged.time or log.NONE
     yield 'request_id', log.quoted(entry.request_id)
     yield 'operation', log.quoted(entry.operation)
     yield 'rule', entry.rule and log.quoted(entry.rule)
+    judge = enforcer.judge(entry.principal)
     yield 'check', '\n'.join(
-        f'{name}: {check}' for name, check in enforcer.judge(
-            principal).checks(entry.rule).items()) if entry.rule else None
+        f'{name}: {check}' for name, check in judge.checks(
+            entry.rule).items()) if entry.rule else None
     yield 'user_id', log.quoted(entry.user_id)
     yield 'project_id', log.quoted(entry.project_id)
     yield 'roles', log.listed(entry.roles)
@@ -124,21 +123,14 @@ def _columns(logged: logs.LoggedEntry, wing: wings.Wing,
     yield entry.kind, log.quoted(entry.resource_id)
     yield 'database_instance', log.quoted(entry.database_instance)
     yield 'decision', str(entry.outcome)
-    yield 'why', _why(entry, principal, wing)
+    yield 'why', _why(entry, wing)
     yield 'passes_if', _remedy(entry, wing)
     judgement = judgements.PolicyJudge(wing, enforcer).judge(entry)
     yield 'policy_now', _VERDICTS[judgement.verdict].format(why=judgement.why)
     yield 'status', entry.status or f'{wing.api.service}\'s own'
 
 
-def _principal(entry: log.Entry) -> principals.Principal:
-    return principals.Principal(
-        entry.user_id or '', entry.project_id, entry.roles or (),
-        entry.service_user_id, entry.service_roles or ())
-
-
-def _why(entry: log.Entry, principal: principals.Principal,
-         wing: wings.Wing) -> str:
+def _why(entry: log.Entry, wing: wings.Wing) -> str:
     """Return the reason, in the same words as for a request."""
     operation = wing.operations().get(
         entry.operation, calls.Operation(entry.operation))
@@ -146,7 +138,7 @@ def _why(entry: log.Entry, principal: principals.Principal,
     return verdicts.Verdict(
         wing, calls.Call(operation, None, 0, '', None, ''),
         decisions.Decision(
-            operation, entry.request_id, principal, entry.kind,
+            operation, entry.request_id, entry.principal, entry.kind,
             entry.resource_id, entry.database_instance,
             outcome=entry.outcome, rule=entry.rule,
             fault=fault() if fault else None),

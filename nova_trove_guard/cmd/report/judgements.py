@@ -97,9 +97,7 @@ class PolicyJudge:
         if entry.roles is None or entry.service_roles is None:
             return _not_judged(
                 'no roles in the line: an earlier release wrote it')
-        judge = self._enforcer.judge(principals.Principal(
-            entry.user_id, entry.project_id, entry.roles,
-            entry.service_user_id, entry.service_roles))
+        judge = self._enforcer.judge(entry.principal)
         why_not = self._why_not(rules.TROVE_ADMIN)
         if why_not:
             return why_not
@@ -182,13 +180,10 @@ def create(path: str, service_type: str) -> PolicyJudge:
 
     :param path: of the file
     :param service_type: one of wings.PACKAGES
-    :raises outcome.Refused: if there is a mistake in the file, or if it can't
-        be read
+    :raises outcome.Refused: if there is a mistake in the file
+    :raises OSError: if it can't be read
     """
-    try:
-        files.read(path)
-    except OSError as error:
-        raise outcome.Refused(f'{path}: {error.strerror}') from error
+    files.read(path)
     wing = wings.load(service_type)
     conf = cfg.ConfigOpts()
     opts.set_defaults(conf)

@@ -13,6 +13,7 @@ import urllib.parse
 from oslo_log import log as logging
 
 from nova_trove_guard.core import decisions
+from nova_trove_guard.core import principals
 
 # Operators have this name in their files: it does not move with the module.
 LOGGER = 'nova_trove_guard.reports'
@@ -47,6 +48,13 @@ class Entry:
     database_instance: str | None
     rule: str | None
     status: int | None
+
+    @property
+    def principal(self) -> principals.Principal:
+        """The caller, as far as the line shows them."""
+        return principals.Principal(
+            self.user_id or '', self.project_id, self.roles or (),
+            self.service_user_id, self.service_roles or ())
 
     @property
     def is_malformed(self) -> bool:
