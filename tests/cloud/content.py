@@ -5,9 +5,11 @@ from troveclient.v1 import management
 
 from tests.cloud import deployments
 
+# Disks of one size: what was rebuilt with a larger one, Nova does not resize
+# to a smaller (nova.utils, get_system_metadata_from_image()).
 FLAVORS = (
     {'name': 'm1.tiny', 'ram': 512, 'vcpus': 1, 'disk': 1},
-    {'name': 'm1.small', 'ram': 1024, 'vcpus': 1, 'disk': 2},
+    {'name': 'm1.small', 'ram': 1024, 'vcpus': 1, 'disk': 1},
 )
 # Nova's fake hypervisor does not read it.
 IMAGE = b'not really a disk\n'
