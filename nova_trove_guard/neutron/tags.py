@@ -16,12 +16,19 @@ import unicodedata
 
 from nova_trove_guard.core import documents
 
-# Characters that are not printable ASCII, not digits, and not in a block with
-# Latin letters: a collation may ignore them.
-_IGNORED = re.compile(
-    r'[^ -~\d\x80-\u02af\u1d00-\u1eff\u2070-\u209f\u2100-\u218f\u2460-\u24ff'
-    r'\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f\ufb00-\ufb06\uff01-\uff5e'
-    r'\U0001d400-\U0001d7ff]+')
+# Blocks with letters, and with signs that are made of letters; and how many
+# ASCII characters one of these may equal at most, whatever NFKD makes of it.
+_LATIN = (
+    (re.compile(
+        r'[\x80-\u02ff\u0363-\u036f\u1ab0-\u1aff\u1d00-\u1eff\u2070-\u209f'
+        r'\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f'
+        r'\U00010780-\U000107bf\U0001df00-\U0001dfff]'), 2),
+    (re.compile(r'[\u2100-\u218f\u2460-\u24ff]'), 4),
+    # Words in a square, such as U+1F1A9.
+    (re.compile('[\U0001f100-\U0001f1e5]'), 8),
+)
+# The same for numbers in any script.
+_NUMBER_LENGTH = 4
 
 
 def prefix(key: str) -> str:
@@ -40,28 +47,44 @@ def database_instance(tag: str, key: str) -> str | None:
 def may_be_taken_for_marker(tag: str, key: str) -> bool:
     """Return whether a database may treat a tag as equal to a marker.
 
-    Each collation has its own rules. In all of them, a character that is not
-    ASCII equals one ASCII character, or two, only if it is a digit, or in a
-    block of letters and signs that are made of Latin letters. A collation may
-    ignore any other character.
+    Each collation has its own rules. A collation may ignore a character that
+    is not ASCII or not printable, or treat it as equal to some ASCII
+    characters.
     """
-    if tag.isascii():
+    if tag.isascii() and tag.isprintable():
         return database_instance(tag, key) is not None
-    sought = prefix(key).casefold()
-    # The lengths of the prefix that the tag's characters so far may equal.
-    reached = {0}
-    # This ends after a bounded number of characters, whatever a caller sends.
-    for character in _IGNORED.sub('', tag.casefold()):
-        digit = unicodedata.digit(character, None)
-        if character.isascii() or digit is not None:
-            same = character if digit is None else str(digit)
-            reached = {length + 1 for length in reached
-                       if sought[length] == same}
+    sought = prefix(key).lower()
+    # A bit for each position of a character in the prefix.
+    positions: dict[str, int] = {}
+    for position, character in enumerate(sought):
+        positions[character] = positions.get(character, 0) | 1 << position
+    # Bit n is set if the tag's characters so far may equal the prefix's first
+    # n characters.
+    reached = 1
+    for character in tag:
+        decimal = unicodedata.decimal(character, None)
+        if character.isascii() and character.isprintable():
+            reached = (reached & positions.get(character.lower(), 0)) << 1
+        elif decimal is not None:
+            reached |= (reached & positions.get(str(decimal), 0)) << 1
         else:
-            reached |= {length + more for length in reached for more in (1, 2)}
-        if not reached or max(reached) >= len(sought):
+            for _ in range(_longest(character)):
+                reached |= reached << 1
+        if not reached or reached >> len(sought):
             break
-    return bool(reached) and max(reached) >= len(sought)
+    return bool(reached >> len(sought))
+
+
+def _longest(character: str) -> int:
+    """Return how many ASCII characters another character may equal at most."""
+    for block, length in _LATIN:
+        if block.match(character):
+            return length
+    if unicodedata.numeric(character, None) is not None:
+        return _NUMBER_LENGTH
+    if character.isspace():
+        return 1
+    return sum(map(str.isascii, unicodedata.normalize('NFKD', character)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
