@@ -82,9 +82,9 @@ class ServerProof:
         if server_id is None:
             return False
         try:
-            server = self._bound.call(
-                nova.API().get_server, environ['cinder.context'], server_id,
-                privileged_user=True, timeout=deadline.SECONDS)
+            server = self._bound.start().call(
+                'nova', nova.API().get_server, environ['cinder.context'],
+                server_id, privileged_user=True, timeout=deadline.SECONDS)
         except exception.ServerNotFound:
             # Nova reserves the volumes of a server before it creates the
             # server (nova.compute.api.API._provision_instances). Without a

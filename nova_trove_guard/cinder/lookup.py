@@ -167,7 +167,8 @@ class CinderLookup:
 
         def look_up(kind: str, identifiers: list[str]) -> services.Found:
             return self._measures.timed(functools.partial(
-                self._bound.call, self._look_up, kind, identifiers, context))
+                self._look_up, self._bound.start(), kind, identifiers,
+                context))
 
         return searches.find(named, look_up)
 
@@ -198,12 +199,14 @@ class CinderLookup:
         return [volume for volume in self._found(
             _MANAGED_VOLUMES, list(volume_ids)) if volume is not None]
 
-    def _look_up(self, kind: str, identifiers: list[str],
-                 context: typing.Any) -> services.Found:
+    def _look_up(self, running: deadline.Running, kind: str,
+                 identifiers: list[str], context: typing.Any,
+                 ) -> services.Found:
         if kind == 'image':
             reference, = identifiers
-            return self._of_image(reference, context)
-        return self._found(_STATEMENTS[kind], identifiers)
+            return self._of_image(running, reference, context)
+        return running.call(
+            deadline.DATABASE, self._found, _STATEMENTS[kind], identifiers)
 
     def _found(self, statement: sqlalchemy.Executable,
                identifiers: list[str]) -> services.Found:
@@ -223,18 +226,19 @@ class CinderLookup:
                     found.setdefault(volume_id, None)
         return found.values()
 
-    def _of_image(self, reference: str, context: typing.Any,
-                  ) -> services.Found:
+    def _of_image(self, running: deadline.Running, reference: str,
+                  context: typing.Any) -> services.Found:
         """Return the volume of the snapshot in a Nova image.
 
         Glance is not called if no managed volume has a snapshot. See
         _image_uuid_from_ref and _get_image_snapshot in
         cinder.api.v3.volumes.VolumeController.
         """
-        if _first(_MANAGED_SNAPSHOTS,
-                  metadata_key=self._metadata_key) is None:
+        if running.call(
+                deadline.DATABASE, _first, _MANAGED_SNAPSHOTS,
+                metadata_key=self._metadata_key) is None:
             return ()
-        image = _image(reference, context)
+        image = running.call('glance', _image, reference, context)
         if image is None:
             return ()
         mappings = image.get('properties', {}).get('block_device_mapping')
@@ -244,7 +248,9 @@ class CinderLookup:
                 snapshot_id = mapping.get('snapshot_id')
                 if not isinstance(snapshot_id, str):
                     raise ValueError('An image has a snapshot without an id.')
-                return self._found(_STATEMENTS['snapshot'], [snapshot_id])
+                return running.call(
+                    deadline.DATABASE, self._found, _STATEMENTS['snapshot'],
+                    [snapshot_id])
         return ()
 
 

@@ -11,12 +11,14 @@ A volume or snapshot that has no server is looked up in Cinder, with the
 caller's token, as Nova itself does next
 (nova.compute.api.API._get_volumes_for_bdms).
 
+A database that hangs makes only those lookups fail that need it: each cell's
+database, and each other service, has threads of its own (core.deadline).
+
 Statements run on the primary databases, never on a ``slave_connection``, which
 may not have the marker yet.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-import functools
 import typing
 
 from cinderclient import exceptions as cinder_exceptions
@@ -24,7 +26,6 @@ import nova.compute.api
 from nova import context as nova_context
 from nova.db.api import api as api_db
 from nova.db.api import models as api_models
-from nova.db.main import api as main_db
 from nova.db.main import models
 from nova import exception
 from nova.network import neutron
@@ -73,6 +74,10 @@ _SERVERS_OF_VOLUME = _SERVERS.where(models.Instance.uuid.in_(
         models.BlockDeviceMapping.volume_id == sqlalchemy.bindparam(
             'volume_id'),
         models.BlockDeviceMapping.deleted == 0)))
+
+# What lookups wait for, besides databases.
+_CINDER = 'cinder'
+_NEUTRON = 'neutron'
 
 # None stands for a server that exists and is not managed.
 Server: typing.TypeAlias = resources.ManagedResource | None
@@ -133,10 +138,8 @@ class NovaLookup:
                 found = each.identifier.lower()
                 yield each, (servers[found],) if found in servers else ()
             elif each.target.kind in self._in_cinder:
-                # keystonecontext has just set the context of this request.
-                there = self._look_up(functools.partial(
-                    self._in_cinder[each.target.kind],
-                    oslo_context.get_current()), each.identifier)
+                there = self._look_up(
+                    self._in_cinder[each.target.kind], each.identifier)
                 yield each, there
                 if not there:
                     # Nova stops here, too. Otherwise a caller who names
@@ -147,21 +150,23 @@ class NovaLookup:
                 yield each, self._look_up(
                     self._leading[each.target.kind], each.identifier)
 
-    def _look_up(self, function: Callable[[_A], _F], argument: _A) -> _F:
+    def _look_up(self, function: Callable[[deadline.Running, _A], _F],
+                 argument: _A) -> _F:
         return self._measures.timed(
-            lambda: self._bound.call(function, argument))
+            lambda: function(self._bound.start(), argument))
 
-    def _servers(self, server_ids: Iterable[str]) -> dict[str, Server]:
+    def _servers(self, running: deadline.Running,
+                 server_ids: Iterable[str]) -> dict[str, Server]:
         """Return the servers that exist, by id in lower case."""
-        cells = self._cells(server_ids)
-        found = self._in_cells(cells)
+        cells = running.call(deadline.DATABASE, self._cells, server_ids)
+        found = self._in_cells(running, cells)
         missing = cells.keys() - found.keys()
         if missing:
             # The server may have been moved to another cell, which deletes it
             # in the first
             # (nova.conductor.tasks.cross_cell_migrate.ConfirmResizeTask).
-            again = self._cells(missing)
-            found |= self._in_cells({
+            again = running.call(deadline.DATABASE, self._cells, missing)
+            found |= self._in_cells(running, {
                 server_id: cell for server_id, cell in again.items()
                 if cell != cells[server_id]})
         return found
@@ -176,23 +181,29 @@ class NovaLookup:
                 _CELLS_OF_SERVERS, {'server_ids': list(server_ids)})
             return {server_id.lower(): cell for server_id, cell in rows}
 
-    def _in_cells(self, cells: dict[str, str | None]) -> dict[str, Server]:
+    def _in_cells(self, running: deadline.Running,
+                  cells: dict[str, str | None]) -> dict[str, Server]:
         """Return the servers that exist in the given cells, by id."""
         found: dict[str, Server] = {}
         for cell in set(cells.values()):
             server_ids = [server_id for server_id, its_cell in cells.items()
                           if its_cell == cell]
-            found |= (self._in_no_cell(server_ids) if cell is None else
-                      self._rows(_engine(cell), _SERVERS_BY_ID,
-                                 server_ids=server_ids))
+            if cell is None:
+                found |= running.call(
+                    deadline.DATABASE, self._in_no_cell, server_ids)
+            else:
+                database = running.call(deadline.DATABASE, _database, cell)
+                found |= running.call(
+                    cell, self._rows, database, _SERVERS_BY_ID,
+                    server_ids=server_ids)
         return found
 
-    def _rows(self, engine: sqlalchemy.Engine,
+    def _rows(self, database: typing.Any,
               statement: sqlalchemy.Executable, **parameters: typing.Any,
               ) -> dict[str, Server]:
         """Return the servers that a statement finds in a cell, by id."""
         found: dict[str, Server] = {}
-        with engine.connect() as connection:
+        with database.writer.get_engine().connect() as connection:
             for server_id, project_id, user_id, key, value in (
                     connection.execute(statement, {
                         'metadata_key': self._metadata_key, **parameters})):
@@ -224,22 +235,24 @@ class NovaLookup:
                     instance.user_id, marker))
         return found
 
-    def _of_volume(self, volume_id: str) -> services.Found:
+    def _of_volume(self, running: deadline.Running,
+                   volume_id: str) -> services.Found:
         found: dict[str, Server] = {}
-        for context in _each_cell():
-            found |= self._rows(
-                main_db.get_engine(context=context), _SERVERS_OF_VOLUME,
-                volume_id=volume_id)
+        for cell in running.call(deadline.DATABASE, _each_cell):
+            found |= running.call(
+                cell.cell_uuid, self._rows, cell.db_connection,
+                _SERVERS_OF_VOLUME, volume_id=volume_id)
         return found.values()
 
-    def _of_cinder_volume(self, caller: typing.Any,
+    def _of_cinder_volume(self, running: deadline.Running,
                           volume_id: str) -> services.Found:
         """Return the managed servers of a volume, else the volume itself."""
-        found = self._of_volume(volume_id)
+        found = self._of_volume(running, volume_id)
         if any(found):
             return found
         try:
-            volume = cinder.cinderclient(caller).volumes.get(volume_id)
+            volume = running.call(
+                _CINDER, _volume, oslo_context.get_current(), volume_id)
         except cinder_exceptions.NotFound:
             return ()
         marker = volume.metadata.get(self._metadata_key)
@@ -249,75 +262,95 @@ class NovaLookup:
             getattr(volume, 'os-vol-tenant-attr:tenant_id', ''),
             volume.user_id, marker),)
 
-    def _of_cinder_snapshot(self, caller: typing.Any,
+    def _of_cinder_snapshot(self, running: deadline.Running,
                             snapshot_id: str) -> services.Found:
         try:
-            snapshot = cinder.cinderclient(caller).volume_snapshots.get(
-                snapshot_id)
+            snapshot = running.call(
+                _CINDER, _snapshot, oslo_context.get_current(), snapshot_id)
         except cinder_exceptions.NotFound:
             return ()
-        return self._of_cinder_volume(caller, snapshot.volume_id)
+        return self._of_cinder_volume(running, snapshot.volume_id)
 
-    def _of_floating_ip(self, floating_ip_id: str) -> services.Found:
-        context = nova_context.get_admin_context()
+    def _of_floating_ip(self, running: deadline.Running,
+                        floating_ip_id: str) -> services.Found:
         try:
-            floating_ip = self._network.get_floating_ip(
-                context, floating_ip_id)
+            floating_ip = running.call(
+                _NEUTRON, lambda: self._network.get_floating_ip(
+                    nova_context.get_admin_context(), floating_ip_id))
         except exception.NotFound:
             return ()
         port = floating_ip['port_details']
-        return self._with_id(port and port['device_id'])
+        return self._with_id(running, port and port['device_id'])
 
-    def _of_floating_ip_address(self, address: str) -> services.Found:
+    def _of_floating_ip_address(self, running: deadline.Running,
+                                address: str) -> services.Found:
         try:
-            server_id = self._network.get_instance_id_by_floating_address(
-                nova_context.get_admin_context(), address)
+            server_id = running.call(
+                _NEUTRON,
+                lambda: self._network.get_instance_id_by_floating_address(
+                    nova_context.get_admin_context(), address))
         except exception.NotFound:
             return ()
-        return self._with_id(server_id)
+        return self._with_id(running, server_id)
 
-    def _of_console_token(self, token: str) -> services.Found:
+    def _of_console_token(self, running: deadline.Running,
+                          token: str) -> services.Found:
         """Return the server whose console a token opens.
 
         See ConsoleAuthTokensController._show in
         nova.api.openstack.compute.console_auth_tokens.
         """
         server_ids = []
-        for context in _each_cell():
+        for cell in running.call(deadline.DATABASE, _each_cell):
             try:
-                server_ids.append(objects.ConsoleAuthToken.validate(
-                    context, token).instance_uuid)
+                server_ids.append(running.call(
+                    cell.cell_uuid, objects.ConsoleAuthToken.validate, cell,
+                    token).instance_uuid)
             except exception.InvalidToken:
                 pass
-        return self._servers(server_ids).values() if server_ids else ()
+        return self._servers(
+            running, server_ids).values() if server_ids else ()
 
-    def _with_id(self, device_id: str | None) -> services.Found:
+    def _with_id(self, running: deadline.Running,
+                 device_id: str | None) -> services.Found:
         """Return the server with the device_id of a port in Neutron.
 
         The device_id can be any text, as the port's owner writes it.
         """
         server_id = calls.canonical_id(device_id)
-        return self._servers([server_id]).values() if server_id else ()
+        return self._servers(
+            running, [server_id]).values() if server_id else ()
 
 
-def _engine(cell: str) -> sqlalchemy.Engine:
-    """Return the engine of a cell's primary database."""
+def _database(cell: str) -> typing.Any:
+    """Return what connects to a cell's databases."""
     if cell not in nova_context.CELL_CACHE:
         context = nova_context.get_admin_context()
         nova_context.set_target_cell(
             context, objects.CellMapping.get_by_uuid(context, cell))
     database, _ = nova_context.CELL_CACHE[cell]
-    engine: sqlalchemy.Engine = database.writer.get_engine()
-    return engine
+    return database
 
 
-def _each_cell() -> Iterator[nova_context.RequestContext]:
-    """Yield an admin context for the database of each cell, as Nova does.
+def _each_cell() -> list[nova_context.RequestContext]:
+    """Return an admin context for the database of each cell, as Nova does.
 
     See nova.compute.api.API._get_bdm_by_volume_id.
     """
     nova_context.load_cells()
+    contexts = []
     for cell in nova_context.CELLS:
         context = nova_context.get_admin_context()
         nova_context.set_target_cell(context, cell)
-        yield context
+        contexts.append(context)
+    return contexts
+
+
+# keystonecontext has set the caller's context, the current one, before the
+# guard gets the request.
+def _volume(caller: typing.Any, volume_id: str) -> typing.Any:
+    return cinder.cinderclient(caller).volumes.get(volume_id)
+
+
+def _snapshot(caller: typing.Any, snapshot_id: str) -> typing.Any:
+    return cinder.cinderclient(caller).volume_snapshots.get(snapshot_id)

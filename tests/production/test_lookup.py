@@ -89,7 +89,8 @@ def test_a_server_is_found_by_an_index(databases, server):
         metadata_key='trove_instance_id',
         server_ids=[databases.server(MARKED)]).compile(
             dialect=mysql.dialect(), compile_kwargs={'literal_binds': True})
-    name = lookup._engine(databases.cell_id('cell1')).url.database
+    name = lookup._database(
+        databases.cell_id('cell1')).writer.get_engine().url.database
     plan = server.execute(f'ANALYZE TABLE {name}.instances', f'USE {name}',
                           f'EXPLAIN {statement}')
     assert plan

@@ -113,10 +113,10 @@ def cells(self, server_ids):
 
 def each_cell():
     """Stand in for nova_trove_guard.nova.lookup._each_cell."""
-    return ('cell',)
+    return (types.SimpleNamespace(cell_uuid='cell', db_connection=None),)
 
 
-def rows(self, engine, statement, *, server_ids=(), volume_id=None):
+def rows(self, database, statement, *, server_ids=(), volume_id=None):
     """Stand in for nova_trove_guard.nova.lookup.NovaLookup._rows."""
     from nova import exception
     if BROKEN in server_ids:

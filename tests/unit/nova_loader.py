@@ -101,8 +101,7 @@ class _Patched:
             stand_ins += [
                 (lookup.NovaLookup, '_cells', nova_api.cells),
                 (lookup.NovaLookup, '_rows', nova_api.rows),
-                (lookup, '_engine', lambda cell: cell),
-                (lookup.main_db, 'get_engine', lambda context: context),
+                (lookup, '_database', lambda cell: cell),
                 (lookup, '_each_cell', nova_api.each_cell),
                 (nova.objects.ConsoleAuthToken, 'validate',
                  nova_api.console_token)]

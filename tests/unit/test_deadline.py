@@ -5,6 +5,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -45,6 +46,26 @@ def test_where_all_hang_a_caller_waits_no_longer_than_for_one():
     with hanging(bounded, count=2), pytest.raises(
             TimeoutError, match='all lookups hang'):
         bounded.call(divmod, 7, 2)
+
+
+def test_where_all_hang_others_wait_only_for_what_does_not():
+    bounded = deadline.Deadline(0.2, threads=2)
+    with hanging(bounded, count=2):
+        for _ in range(5):
+            assert bounded.start().call('cell1', divmod, 7, 2) == (3, 1)
+
+
+def test_functions_that_run_together_have_one_deadline():
+    running = deadline.Deadline(0.5).start()
+    given_up = threading.Event()
+    began = time.monotonic()
+    assert not running.call('cell1', given_up.wait, 0.3)
+    try:
+        with pytest.raises(TimeoutError):
+            running.call('cell2', given_up.wait, 60)
+    finally:
+        given_up.set()
+    assert time.monotonic() - began < 0.75
 
 
 def test_a_call_that_ends_late_makes_room_for_another():

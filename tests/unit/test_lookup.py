@@ -127,10 +127,10 @@ def servers(databases):
     return looking()
 
 
-def looking(seconds=10):
+def looking(seconds=10, threads=deadline.THREADS):
     """Return the Lookup, with a deadline."""
     return Lookup(lookup.NovaLookup('trove_instance_id', metrics.Off(),
-                                deadline.Deadline(seconds)))
+                                deadline.Deadline(seconds, threads)))
 
 
 @pytest.fixture
@@ -448,6 +448,34 @@ def test_a_server_is_found_while_a_cell_fails_that_it_is_not_in(
     with databases.broken_cell('cell2'):
         found = servers.managed([('server', server_id)])
     assert found == managed(server_id)
+
+
+def test_a_server_is_found_while_all_lookups_in_another_cell_hang(databases):
+    server_id = databases.server(MARKED, 'cell1')
+    hanging_id = databases.server(MARKED, 'cell2')
+    servers = looking(0.5, threads=2)
+    with databases.hanging_cell('cell2'):
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                servers.managed([('server', hanging_id)])
+        found = servers.managed([('server', server_id)])
+    assert found == managed(server_id)
+
+
+@FLOATING
+def test_a_server_is_found_while_all_calls_of_neutron_hang(
+        databases, monkeypatch, kind):
+    server_id = databases.server(MARKED)
+    servers = looking(0.5, threads=1)
+    given_up = threading.Event()
+    monkeypatch.setattr(neutron.API, ASKED_OF_NEUTRON[kind][0],
+                        lambda *args: given_up.wait(5))
+    try:
+        with pytest.raises(TimeoutError):
+            servers.managed([(kind, UNKNOWN)])
+        assert servers.managed([('server', server_id)]) == managed(server_id)
+    finally:
+        given_up.set()
 
 
 @IN_EVERY_CELL
