@@ -14,6 +14,7 @@ import pymysql
 
 PROGRAMS = ('mariadb-install-db', 'mariadbd')
 START_SECONDS = 60
+WAIT_SECONDS = 10
 PAUSE_SECONDS = 0.05
 
 
@@ -21,16 +22,18 @@ class MariaDB:
     """A server that listens on a socket in a directory.
 
     :param directory: where its files are
+    :ivar socket: the socket
     """
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
-        self._socket = self.directory / 'socket'
+        self.socket = self.directory / 'socket'
+        self._process = None
 
     def execute(self, *statements):
         """Execute statements, and return the rows of the last."""
         with contextlib.closing(pymysql.connect(
-                unix_socket=str(self._socket), user='root',
+                unix_socket=str(self.socket), user='root',
                 autocommit=True)) as connection:
             with connection.cursor() as cursor:
                 for statement in statements:
@@ -40,7 +43,7 @@ class MariaDB:
     def url(self, name):
         """Return the URL of a database, for SQLAlchemy."""
         return (f'mysql+pymysql://root@localhost/{name}'
-                f'?unix_socket={self._socket}&charset=utf8mb4')
+                f'?unix_socket={self.socket}&charset=utf8mb4')
 
     def create(self, name, like=None, options=''):
         """Make a database, with the tables of another; return its URL.
@@ -75,6 +78,73 @@ class MariaDB:
                 'WHERE id != connection_id() AND user = "root"'):
             self.execute(f'KILL {number}')
 
+    @contextlib.contextmanager
+    def session(self, name):
+        """Yield a function that executes statements on one connection."""
+        with contextlib.closing(pymysql.connect(
+                unix_socket=str(self.socket), user='root', database=name,
+                charset='utf8mb4')) as connection:
+            with connection.cursor() as cursor:
+                yield cursor.execute
+
+    def waiting(self):
+        """Return the ids of the connections that wait for a lock."""
+        return [number for number, in self.execute(
+            'SELECT id FROM information_schema.processlist '
+            'WHERE state LIKE "Waiting for table%" '
+            'UNION SELECT trx_mysql_thread_id '
+            'FROM information_schema.innodb_trx '
+            'WHERE trx_state = "LOCK WAIT"')]
+
+    def await_waiting(self, count):
+        """Wait until some connections wait for locks; return their ids."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while len(numbers := self.waiting()) != count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{len(numbers)} connections wait')
+            time.sleep(PAUSE_SECONDS)
+        return numbers
+
+    def install(self):
+        """Make the files of a server that has no databases."""
+        subprocess.run(
+            ['mariadb-install-db', '--no-defaults', *self._arguments(),
+             '--auth-root-authentication-method=normal', '--skip-test-db'],
+            env=_environ(), check=True, stdout=subprocess.DEVNULL)
+
+    def start(self):
+        """Start it, and wait until it takes connections.
+
+        :raises RuntimeError: if it does not start
+        """
+        with (self.directory / 'log').open('ab') as log:
+            self._process = subprocess.Popen(
+                # It ends with this process, however that ends.
+                ['setpriv', '--pdeathsig', 'KILL',
+                 'mariadbd', '--no-defaults', *self._arguments(),
+                 f'--socket={self.socket}', '--skip-networking',
+                 f'--pid-file={self.directory / "pid"}',
+                 # It is thrown away in the end.
+                 '--innodb-flush-log-at-trx-commit=0'],
+                env=_environ(), stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if (self._process.poll() is not None
+                    or time.monotonic() > deadline):
+                raise RuntimeError((self.directory / 'log').read_text())
+            time.sleep(PAUSE_SECONDS)
+
+    def kill(self):
+        """Kill it, so that it has no time to end connections."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _arguments(self):
+        # Its files must be readable for the account that it runs as.
+        account = ['--user=root'] if os.getuid() == 0 else []
+        return [f'--datadir={self.directory / "data"}', *account]
+
     def answers(self):
         """Return whether it takes connections."""
         try:
@@ -97,44 +167,16 @@ def running():
     # Paths of sockets are short.
     with tempfile.TemporaryDirectory(prefix='mariadb') as directory:
         server = MariaDB(directory)
-        with _process(server) as process:
-            deadline = time.monotonic() + START_SECONDS
-            while not server.answers():
-                if (process.poll() is not None
-                        or time.monotonic() > deadline):
-                    raise RuntimeError(
-                        (server.directory / 'log').read_text())
-                time.sleep(PAUSE_SECONDS)
+        server.install()
+        try:
+            server.start()
             yield server
+        finally:
+            server.kill()
 
 
-@contextlib.contextmanager
-def _process(server):
-    """Yield the process of a server; kill it in the end."""
-    directory = server.directory
-    data = f'--datadir={directory / "data"}'
-    # Its files must be readable for the account that it runs as.
-    account = ['--user=root'] if os.getuid() == 0 else []
-    environ = {**os.environ, 'PATH': _path()}
-    subprocess.run(
-        ['mariadb-install-db', '--no-defaults', data, *account,
-         '--auth-root-authentication-method=normal', '--skip-test-db'],
-        env=environ, check=True, stdout=subprocess.DEVNULL)
-    with (directory / 'log').open('wb') as log:
-        process = subprocess.Popen(
-            # It ends with this process, however that ends.
-            ['setpriv', '--pdeathsig', 'KILL',
-             'mariadbd', '--no-defaults', data, *account,
-             f'--socket={directory / "socket"}', '--skip-networking',
-             f'--pid-file={directory / "pid"}',
-             # It is thrown away in the end.
-             '--innodb-flush-log-at-trx-commit=0'],
-            env=environ, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def _environ():
+    return {**os.environ, 'PATH': _path()}
 
 
 def _path():

@@ -10,6 +10,7 @@ import urllib.parse
 import pytest
 
 from nova_trove_guard.core import deadline
+from nova_trove_guard.neutron import tags
 from tests.production import mariadb
 from tests.unit.neutron import conftest as neutron_api
 from tests.unit.neutron import questions
@@ -97,6 +98,33 @@ def test_nobody_keeps_trove_from_marking(
         method, path.replace('{}', urllib.parse.quote(tag)), body, OWNER)
     assert (answer.status, answer.dispatched) == (403, [])
     assert 'only Trove may write it' in answer.fault
+
+
+@pytest.mark.parametrize('collation', [
+    'utf8mb4_general_ci', 'utf8mb4_unicode_ci', 'utf8mb4_uca1400_ai_ci'])
+def test_nobody_writes_a_marker_with_any_character_of_unicode(
+        server, collation):
+    weights = dict(server.execute(
+        'SET NAMES utf8mb4', 'USE mysql',
+        'CREATE TEMPORARY TABLE weights '
+        'SELECT seq, HEX(WEIGHT_STRING(CONVERT(CHAR(seq USING utf32) '
+        f'USING utf8mb4) COLLATE {collation})) weight '
+        'FROM seq_32_to_1114111 WHERE seq NOT BETWEEN 0xd800 AND 0xdfff',
+        'CREATE TEMPORARY TABLE ascii '
+        'SELECT DISTINCT weight FROM weights WHERE seq < 127',
+        # Those that begin as an ASCII character does.
+        'SELECT seq, weight FROM weights WHERE LEFT(weight, 4) IN ('
+        'SELECT weight FROM ascii)'))
+    ascii_of = {weights[seq]: chr(seq).lower() for seq in range(32, 127)}
+    others = 0
+    for seq, weight in weights.items():
+        equal = [ascii_of.get(weight[start:start + 4])
+                 for start in range(0, len(weight), 4)]
+        if seq > 127 and all(equal):
+            others += 1
+            assert tags.may_be_taken_for_marker(
+                f'trove{chr(seq)}_id_', f'trove{"".join(equal)}_id'), hex(seq)
+    assert others > 400
 
 
 # Calls whose resources are looked up.

@@ -127,6 +127,20 @@ class NovaDatabases:
             return engine.url.render_as_string(hide_password=False)
         return self._cells[name].database_connection
 
+    def reconnect(self, cell, url):
+        """Have Nova use another URL of a cell's database, as yet unused."""
+        self._cells[cell].database_connection = url
+        self._cells[cell].save()
+        self.forget_connections(cell)
+
+    def forget_connections(self, cell):
+        """Have Nova know as little of a cell as when it has just started."""
+        database, _ = nova_context.CELL_CACHE.pop(
+            self._cells[cell].uuid, (None, None))
+        if database is not None:
+            database.writer.get_engine().dispose()
+        nova_context.CELLS = []
+
     def build(self, metadata, project_id=PROJECT):
         """Have a server that is in no cell yet.
 
@@ -192,6 +206,12 @@ class NovaDatabases:
             expected_attrs=['metadata'])
         instance.metadata = metadata
         instance.save()
+
+    def metadata(self, server_id):
+        """Return the metadata that Nova reads."""
+        return objects.Instance.get_by_uuid(
+            _context(_mapping(server_id).cell_mapping), server_id,
+            expected_attrs=['metadata']).metadata
 
     def write_metadata(self, server_id, key, value):
         """Write a row that Nova's API would not take."""
