@@ -40,6 +40,15 @@ def as_written(identifier: str | None) -> str | None:
     return identifier
 
 
+def folded(identifier: str | None) -> str | None:
+    """Return an identifier in lower case, as MariaDB compares it.
+
+    Without that, a caller could have one resource looked up thousands of
+    times, in as many spellings. OpenStack's services create ids in lower case.
+    """
+    return identifier and identifier.lower()
+
+
 def canonical_address(address: str | None) -> str | None:
     """Return an IP address unchanged, None for anything else.
 

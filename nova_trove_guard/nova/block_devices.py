@@ -7,9 +7,15 @@ from_legacy in nova.block_device). Nova's schema refuses any other form
 (nova.api.openstack.compute.schemas.servers).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import re
 import typing
+
+from nova_trove_guard.core import documents
+
+# The most snapshots that are looked up: more than a server has disks. The
+# guard asks Cinder about each, also about those that do not exist.
+MAX_SNAPSHOTS = 32
 
 _IDENTIFIER = re.compile('[a-zA-Z0-9._-]{1,255}')
 
@@ -19,9 +25,15 @@ def volumes(mappings: typing.Any) -> Iterator[str]:
     return _identifiers(mappings, 'volume')
 
 
-def snapshots(mappings: typing.Any) -> Iterator[str]:
-    """Yield the ids of the snapshots in block device mappings."""
-    return _identifiers(mappings, 'snapshot')
+def snapshots(mappings: typing.Any) -> Iterable[str]:
+    """Return the ids of the snapshots in block device mappings.
+
+    :raises documents.Unreadable: if there are too many
+    """
+    found = dict.fromkeys(_identifiers(mappings, 'snapshot'))
+    if len(found) > MAX_SNAPSHOTS:
+        raise documents.Unreadable
+    return found
 
 
 def _identifiers(mappings: typing.Any, source: str) -> Iterator[str]:

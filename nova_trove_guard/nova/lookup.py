@@ -138,13 +138,18 @@ class NovaLookup:
                 found = each.identifier.lower()
                 yield each, (servers[found],) if found in servers else ()
             elif each.target.kind in self._in_cinder:
+                if len(each.identifier) < len(calls.NIL_UUID):
+                    yield each, ()  # Cinder has no such id.
+                    continue
                 there = self._look_up(
                     self._in_cinder[each.target.kind], each.identifier)
                 yield each, there
-                if not there:
+                if not there and each.target.kind == 'cinder_volume':
                     # Nova stops here, too. Otherwise a caller who names
                     # thousands of volumes that do not exist could make the
-                    # guard call Cinder for each.
+                    # guard call Cinder for each. It does not stop at a
+                    # snapshot in a mapping with a volume or an image
+                    # (nova.compute.api.API._validate_bdm).
                     return
             else:
                 yield each, self._look_up(

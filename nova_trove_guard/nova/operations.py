@@ -25,11 +25,10 @@ SERVER = (SERVER_IN_PATH,)
 _VOLUME_OF_SNAPSHOT = (calls.Target('volume', ('snapshot', 'volume_id')),)
 
 # The volumes and snapshots that a new server boots from or gets. Managed ones
-# are refused, whether a server has them or not. Cinder looks up each
-# identifier as it is written.
+# are refused, whether a server has them or not.
 _BLOCK_DEVICES = tuple(
     calls.Target(kind, ('server', mappings), split=split, is_optional=True,
-                 canonical=calls.as_written)
+                 canonical=calls.folded)
     for kind, split in (('cinder_volume', block_devices.volumes),
                         ('cinder_snapshot', block_devices.snapshots))
     for mappings in ('block_device_mapping', 'block_device_mapping_v2'))

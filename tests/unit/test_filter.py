@@ -5,11 +5,13 @@ import datetime
 import io
 import json
 
+from nova.volume import cinder
 import pytest
 import webob
 
 from nova_trove_guard.core.policy import enforcement
 from nova_trove_guard.core import routing
+from nova_trove_guard.nova import block_devices
 from nova_trove_guard.nova import operations
 from nova_trove_guard.nova import reader
 from tests.unit import nova_api
@@ -339,6 +341,58 @@ def test_nobody_boots_what_cinder_can_t_be_asked_about(guarded, keys):
                          token=guarded.token(*TENANT))
     assert answer.status_int == 503
     assert guarded.dispatched == []
+
+
+@pytest.mark.parametrize('ignored', [
+    {'source_type': 'volume', 'uuid': nova_api.FREE},
+    {'source_type': 'image', 'uuid': nova_api.MISSING}], ids=repr)
+def test_a_snapshot_that_nova_ignores_hides_no_managed_one(guarded, ignored):
+    """Nova looks up no snapshot where there is a volume or an image."""
+    answer = guarded.ask(
+        'POST', '/v2.1/servers', token=guarded.token(*TENANT), json={
+            'server': {'block_device_mapping_v2': [
+                ignored | {'snapshot_id': nova_api.MISSING},
+                {'source_type': 'snapshot', 'uuid': nova_api.DETACHED}]}})
+    assert answer.status_int == 403
+    assert guarded.dispatched == []
+
+
+def test_more_snapshots_than_a_server_has_disks_are_refused(guarded):
+    def ask(number):
+        return guarded.ask(
+            'POST', '/v2.1/servers', token=guarded.token(*TENANT), json={
+                'server': {'block_device_mapping': [
+                    {'snapshot_id': f'{each:036}'} for each in range(number)]
+                }})
+
+    ask(block_devices.MAX_SNAPSHOTS)
+    assert len(guarded.dispatched) == 1
+    answer = ask(block_devices.MAX_SNAPSHOTS + 1)
+    assert answer.status_int == 400
+    assert len(guarded.dispatched) == 0
+
+
+@pytest.mark.parametrize('ids, most', [
+    ([nova_api.FREE[:number] + nova_api.FREE[number:].upper()
+      for number in range(len(nova_api.FREE))], 1),
+    ([f'{number}' for number in range(30)], 0),
+    ([nova_api.MISSING, nova_api.FREE], 1)],
+    ids=['one in many spellings', 'no ids', 'one that does not exist'])
+@pytest.mark.parametrize('key', ['volume_id', 'snapshot_id'])
+def test_many_volumes_to_boot_from_cost_few_calls_to_cinder(
+        guarded, monkeypatch, key, ids, most):
+    asked = []
+
+    def client(context):
+        asked.append(context)
+        return nova_api.cinder_client(context)
+
+    monkeypatch.setattr(cinder, 'cinderclient', client)
+    guarded.ask('POST', '/v2.1/servers', token=guarded.token(*TENANT), json={
+        'server': {'block_device_mapping': [{key: each} for each in ids]}})
+    # Each snapshot leads to a volume.
+    assert len(asked) <= most * (1 + (key == 'snapshot_id'))
+    assert len(guarded.dispatched) == 1
 
 
 # tests.unit.test_surface shows that Nova refuses them.
