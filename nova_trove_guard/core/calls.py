@@ -17,6 +17,10 @@ from nova_trove_guard.core import marker
 
 # No resource has this id: services create random UUIDs (RFC 9562, version 4).
 NIL_UUID = '00000000-0000-0000-0000-000000000000'
+# The most identifiers in one string. Cinder refuses more than 255 characters
+# for a group; for a consistency group, it stops at the first volume that does
+# not exist, while the guard looks up all.
+MAX_IDENTIFIERS = 500
 _UUID = re.compile('[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
 
@@ -235,7 +239,8 @@ class Call:
     def identifiers(self, target: Target) -> Iterable[str | None]:
         """Return the identifiers in a Target, as they are written.
 
-        :raises documents.Unreadable: if there are none
+        :raises documents.Unreadable: if there are none, or too many in a
+            string
         """
         if target.where is None:
             return (self.identifier,)
@@ -245,9 +250,13 @@ class Call:
             return ()
         if target.separator is not None:
             separator = target.separator
-            return [identifier for text in documents.values_at(
-                        document, target.where) if text
-                    for identifier in text.strip(separator).split(separator)]
+            separated = [
+                identifier
+                for text in documents.values_at(document, target.where) if text
+                for identifier in text.strip(separator).split(separator)]
+            if len(separated) > MAX_IDENTIFIERS:
+                raise documents.Unreadable
+            return separated
         if target.split is None:
             return documents.values_at(document, target.where)
         return itertools.chain.from_iterable(map(

@@ -16,9 +16,9 @@ _LENGTH = 36
 is_id = re.compile('[0-9A-Fa-f-]{32,36}').fullmatch
 _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 
-# The most strings in a call that the guard does not know. Neutron most likely
-# does not know it, either, and refuses it at no cost. More strings would make
-# the guard work harder than Neutron.
+# The most strings that are looked up for one place of a call. More would make
+# the guard work harder than Neutron, which refuses most such calls at no cost:
+# a list where one id belongs, or a call that it does not know.
 MAX_STRINGS = 500
 
 
@@ -54,3 +54,14 @@ def anything(value: typing.Any) -> Iterable[str]:
     if len(found) > MAX_STRINGS:
         raise documents.Unreadable
     return sorted(found)
+
+
+def below(key: str, value: typing.Any) -> Iterable[str]:
+    """Return all strings below a key in a JSON value, each once.
+
+    :raises documents.Unreadable: if there are too many
+    """
+    found = dict.fromkeys(documents.strings(value, keys=(key,)))
+    if len(found) > MAX_STRINGS:
+        raise documents.Unreadable
+    return found

@@ -25,7 +25,6 @@ from collections.abc import Iterator
 import functools
 
 from nova_trove_guard.core import calls
-from nova_trove_guard.core import documents
 from nova_trove_guard.core import routing
 from nova_trove_guard.neutron import identifiers
 from nova_trove_guard.neutron import tags
@@ -46,7 +45,7 @@ def _in_body(kind: str, key: str) -> calls.Target:
     or wrapped (neutron.api.v2.base.Controller.prepare_request_body).
     """
     return _target(kind, where=(), is_optional=True,
-                   split=functools.partial(documents.strings, keys=(key,)))
+                   split=functools.partial(identifiers.below, key))
 
 
 _PORT_IN_BODY = _in_body('port', 'port_id')

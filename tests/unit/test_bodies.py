@@ -11,6 +11,7 @@ import io
 import pytest
 import webob
 
+from nova_trove_guard.core import documents
 from nova_trove_guard.nova import reader
 from tests.unit import nova_api
 from tests.unit import test_filter as filters
@@ -92,6 +93,29 @@ def test_a_body_that_is_too_large_ends_as_without_the_guard(
                for api in (guarded, unguarded)]
     assert answers[0] == answers[1]
     assert answers[0][0].startswith('413')
+
+
+@pytest.mark.parametrize('opened, closed', [('[', ']'), ('{"x":', '}')])
+@pytest.mark.parametrize('method, path, key', [
+    ('POST', f'{filters.FREE}/action', 'os-stop'),
+    ('PUT', f'{filters.FREE}/metadata/x', 'meta'),
+    ('POST', '/v2.1/servers', 'server')])
+def test_a_body_with_too_many_lists_or_objects_is_not_parsed(
+        guarded, monkeypatch, method, path, key, opened, closed):
+    """Garbage collectors would run long, and twice."""
+    def ask(containers):
+        value = ','.join(f'{opened}1{closed}' for _ in range(containers - 2))
+        content = f'{{"{key}":[{value}]}}'.encode()
+        return send(guarded, method, path, io.BytesIO(content),
+                    CONTENT_LENGTH=str(len(content)))
+
+    status, _, dispatched = ask(documents.MAX_CONTAINERS)
+    assert dispatched == 1
+    monkeypatch.setattr(documents, 'parsed', None)
+    status, body, dispatched = ask(documents.MAX_CONTAINERS + 1)
+    assert status.startswith('413')
+    assert b'too many lists and objects' in body
+    assert dispatched == 0
 
 
 @CALLS

@@ -20,6 +20,7 @@ from nova_trove_guard.cmd import outcome
 from nova_trove_guard.cmd import shell
 from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import decisions
+from nova_trove_guard.core import documents
 from nova_trove_guard.core import options
 from nova_trove_guard.core.policy import rules
 from nova_trove_guard.core import principals
@@ -205,6 +206,15 @@ def test_the_words_are_those_of_the_service(enforcer):
         'the guard passes it: it is a plain read, or names no server')
 
 
+def test_a_body_that_the_guard_does_not_parse_is_explained(enforcer):
+    verdict = explained(enforcer, environ(
+        'POST', f'/v2.1/servers/{nova_api.MANAGED}/action',
+        {'os-stop': [[]] * documents.MAX_CONTAINERS}), 'owner')
+    assert verdict.status == 413
+    assert 'too many lists and objects' in verdict.why
+    assert 'too many lists and objects' in verdict.message
+
+
 def test_why_others_do_not_see_it(enforcer):
     verdict = explained(
         enforcer, environ('DELETE', f'/servers/{nova_api.MANAGED}'), 'owner',
@@ -352,6 +362,18 @@ def test_a_managed_server(run):
         'server': nova_api.MANAGED, 'database_instance': 'inst',
         'status': 403}
     assert told['message'].startswith(f'Server {nova_api.MANAGED} is managed')
+
+
+def test_a_body_that_the_guard_does_not_parse(run, tmp_path):
+    body = tmp_path / 'body.json'
+    body.write_text(json.dumps(
+        {'os-stop': [[]] * documents.MAX_CONTAINERS}))
+    status, told, errors = run(
+        'POST', f'/v2.1/servers/{nova_api.MANAGED}/action', '--body',
+        f'@{body}', '--project-id', 'p', '--managed', 'inst', '--role',
+        'member')
+    assert status == 0, errors
+    assert (told['decision'], told['status']) == ('too_large', 413)
 
 
 def test_an_unmanaged_server_and_the_trove_admin(run):

@@ -101,7 +101,7 @@ def test_an_unknown_action_is_refused(guarded):
 
 @pytest.mark.parametrize('body', [
     b'', b'{', b'[]', b'["os-stop"]', b'null', b'"os-stop"', b'{}', b'\xff',
-    b'{"os-stop": null, "lock": null}', b'[' * 100000],
+    b'{"os-stop": null, "lock": null}', b'[' * 5000],
     ids=lambda body: repr(body[:20]))
 def test_an_action_that_can_t_be_read_is_a_bad_request(guarded, body):
     answer = guarded.ask('POST', MANAGED + '/action', params=body,

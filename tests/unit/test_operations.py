@@ -130,7 +130,8 @@ EARLIER = {
 
 @settings
 @hypothesis.given(
-    body=st.binary(max_size=40) | st.integers(9990, 10300).map(bytes),
+    body=st.binary(max_size=40) | st.integers(9990, 10300).map(bytes) |
+    st.integers(999_990, 1_000_010).map(bytes),
     length=st.sampled_from(('its', 'its', 'its', 'none', '', '0', '1', ' 2',
                             '+3', '-1', '1_0', '\xb2', '99999', 'x', '007')),
     headers=st.sampled_from(({}, {'wsgi.input_terminated': True})),
@@ -155,3 +156,14 @@ def test_a_body_is_read_as_by_webob(body, length, headers, stream, earlier):
         environs.append(environ)
     assert (read(environs[0], documents.body) ==
             read(environs[1], by_webob))
+
+
+@pytest.mark.parametrize('size', [1, 112 * 1024, 999_999])
+def test_the_bodies_that_services_accept_are_not_copied_to_a_file(
+        size, monkeypatch):
+    monkeypatch.setattr(
+        webob.BaseRequest, 'make_tempfile', lambda self: pytest.fail('file'))
+    environ = {'REQUEST_METHOD': 'POST', 'CONTENT_LENGTH': str(size),
+               'wsgi.input': io.BytesIO(bytes(size))}
+    assert documents.body(environ) == bytes(size)
+    assert environ['wsgi.input'].read() == bytes(size)

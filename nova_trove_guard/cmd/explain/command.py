@@ -271,8 +271,9 @@ def _columns(verdict: verdicts.Verdict, settings: options.Settings,
     ) if rule else None
     yield wing.kind, decision and decision.resource_id
     yield 'database_instance', decision and decision.database_instance
-    yield 'decision', str(decision.outcome) if decision else (
-        'not_guarded' if verdict.status is None else 'unauthenticated')
+    yield 'decision', str(decision.outcome) if decision else {
+        None: 'not_guarded', 413: 'too_large'}.get(
+            verdict.status, 'unauthenticated')
     yield 'why', verdict.why
     yield 'status', verdict.status or f'{wing.api.service}\'s own'
     fault = decision and decision.fault

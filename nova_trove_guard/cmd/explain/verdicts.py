@@ -8,6 +8,7 @@ import types
 import typing
 
 from oslo_serialization import jsonutils
+import webob.exc
 
 from nova_trove_guard.cmd import wings
 from nova_trove_guard.core import calls
@@ -31,6 +32,8 @@ _NOT_MANAGED = 'no {kind} that it acts on is managed'
 _NOT_FOUND = 'there is no such {kind}: {service} itself responds'
 _SERVICE_REFUSES = (
     '{service}\'s own rule refuses it: the guard does not look up the {kind}s')
+_TOO_LARGE = ('the body is too large, or has too many lists and objects: the '
+              'guard does not parse it')
 _REDACTED = ('it passes, and what the rule does not let the principal see of '
              'managed {kind}s is removed from the response')
 _TROVE_ADMIN = 'the principal is the Trove admin'
@@ -133,8 +136,10 @@ class Verdict:
     def _why(self) -> str:
         decision = self.decision
         if decision is None:
-            return NO_SAY if self.status is None else (
-                'auth_token does not accept the token')
+            if self.status is None:
+                return NO_SAY
+            return (_TOO_LARGE if self.status == 413
+                    else 'auth_token does not accept the token')
         if (self.call is not None and self.call.operation.is_redacted and
                 decision.outcome is decisions.Outcome.NOT_MANAGED):
             return _REDACTED
@@ -194,7 +199,11 @@ def verdict(environ: documents.Environ, wing: wings.Wing,
         if wing.routes.lack(environ):
             no_route.append(f'{environ["REQUEST_METHOD"]} '
                             f'{environ["PATH_INFO"]}')
-        call = service.read(environ)
+        try:
+            call = service.read(environ)
+        except webob.exc.HTTPException as too_large:
+            answer: Iterable[bytes] = too_large(environ, start_response)
+            return answer
         read.append(call)
         principal = principals.identify(environ)
         # Only if it is needed: the context imports much of the service.

@@ -16,6 +16,7 @@ import pytest
 
 from nova_trove_guard.cinder import lookup
 from nova_trove_guard.cinder import operations
+from nova_trove_guard.core import calls
 from tests.unit.cinder import cinder_api as api
 
 UNKNOWN = [str(uuid.uuid4()) for _ in range(500)]
@@ -28,8 +29,6 @@ NAMED = {
     'no ids': ([f'{number}' for number in range(500)], 1),
     'managed first': ([api.MANAGED['volume'], *UNKNOWN[1:]], FOUND),
     'managed last': ([*UNKNOWN[1:], api.MANAGED['volume']], FOUND),
-    'more than a statement has': (
-        [f'{number}' for number in range(1200)], 3),
 }
 EACH = pytest.mark.parametrize('ids, most', NAMED.values(), ids=NAMED)
 WAYS = pytest.mark.parametrize('key', ['add_volumes', 'remove_volumes'])
@@ -70,6 +69,23 @@ def test_many_volumes_of_a_group_cost_few_statements(cinder, key, ids, most):
     assert not is_managed or api.MANAGED['volume'] in answer.text
 
 
+@pytest.mark.parametrize('path, group', [
+    ('/groups/{}', 'group'),
+    ('/consistencygroups/{}/update', 'consistencygroup')])
+@pytest.mark.parametrize('managed', [[], [api.MANAGED['volume']]],
+                         ids=['unmanaged', 'managed'])
+@WAYS
+def test_more_volumes_of_a_group_than_a_statement_has_are_refused_at_once(
+        cinder, path, group, key, managed):
+    many = [f'{number}' for number in range(calls.MAX_IDENTIFIERS)]
+    answer, statements = ask(
+        cinder, 'PUT', path.format(api.FREE['group']),
+        {group: {key: ','.join([*many, *managed, 'x'])}})
+    assert answer.status_int == 400
+    assert statements == 0
+    assert cinder.dispatched == []
+
+
 @WAYS
 def test_ordinary_volumes_of_a_group_cost_one_statement(
         cinder, ordinary, key):
@@ -93,14 +109,14 @@ def test_it_is_the_first_managed_volume_that_decides(cinder):
         absent.append(action_args['body']['group']['add_volumes'])
         return api.webob.Response(status=400)
 
-    ids = [*UNKNOWN[:7], api.MANAGED['volume'], *UNKNOWN[7:]]
+    ids = [*UNKNOWN[:7], api.MANAGED['volume'], *UNKNOWN[8:]]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cinder, '_dispatch', note)
         ask(cinder, 'PUT', f'/groups/{api.FREE["group"]}',
             {'group': {'add_volumes': ','.join(ids)}},
             project_id=api.OTHER_PROJECT)
     assert absent == [','.join(
-        [*UNKNOWN[:7], api.calls.NIL_UUID, *UNKNOWN[7:]])]
+        [*UNKNOWN[:7], api.calls.NIL_UUID, *UNKNOWN[8:]])]
 
 
 def manage(ids):

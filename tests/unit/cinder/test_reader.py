@@ -79,7 +79,7 @@ def test_an_operation_is_read(method, path, body, name):
 
 @pytest.mark.parametrize('body', [
     b'', b'{', b'[]', b'["os-extend"]', b'null', b'"x"', b'{}', b'\xff',
-    b'{"os-extend": {}, "os-detach": {}}', b'[' * 100000],
+    b'{"os-extend": {}, "os-detach": {}}', b'[' * 5000],
     ids=lambda body: repr(body[:20]))
 def test_an_action_that_can_t_be_read_is_known_to_be_none(body):
     call = read('POST', f'/volumes/{VOLUME}/action', body)

@@ -239,8 +239,13 @@ COSTS = [
     ('PUT', f'/floatingips/{FREE["floating_ip"]}',
      {'floatingip': {'port_id': FREE['port']}}, 2),
     ('POST', '/security-group-rules', {'security_group_rules': [
-        {'security_group_id': f'{number:036}'} for number in range(1500)]},
-     3),
+        {'security_group_id': f'{number % 500:036}'}
+        for number in range(1500)]}, 1),
+    # One more than is looked up: they are refused.
+    ('POST', '/security-group-rules', {'security_group_rules': [
+        {'security_group_id': f'{number:036}'} for number in range(501)]}, 0),
+    ('POST', '/floatingips', {'floatingip': {'port_id': [
+        f'{number:036}' for number in range(20000)]}}, 0),
     ('POST', '/unheard-of', {'ids': [
         f'{number:036}' for number in range(400)]}, 1),
     ('POST', '/unheard-of', {'ids': [
@@ -259,3 +264,14 @@ def test_what_it_costs(neutron, method, path, body, most):
     own = [statement for statement in guarded.statements
            if 'tags.tag LIKE' in statement]
     assert len(own) == most or most == 25 and len(own) < most
+
+
+@pytest.mark.parametrize('managed', [[], [MANAGED['port']]],
+                         ids=['unmanaged', 'managed'])
+def test_more_ports_than_are_looked_up_are_refused(neutron, managed):
+    answer = neutron.ask('POST', '/floatingips', {'floatingip': {
+        'floating_network_id': FREE['network'], 'port_id': [
+            *(f'{number:036}' for number in range(501)), *managed]}}, OWNER)
+    assert (answer.status, answer.dispatched) == (400, [])
+    # The guard's words: Neutron would name the value.
+    assert b'Malformed request body' in answer.body
