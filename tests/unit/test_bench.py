@@ -2,6 +2,8 @@
 """The benchmark of the reconciler, with few servers, and its results."""
 
 import json
+import logging
+import sys
 
 import pytest
 
@@ -53,6 +55,23 @@ def test_servers_that_are_locked_page_by_page_are_all_locked(fleet):
     assert calls(fleet.reconcile(page=PAGE)) == [
         {'list': 3, 'show': SERVERS, 'lock': SERVERS}, {'list': 1}]
     assert fleet.locked() == SERVERS
+
+
+@pytest.mark.parametrize('names, ran', [
+    ([], ['refusal']), (['soak'], ['soak']),
+    (['soak', 'refusal'], ['refusal', 'soak'])])
+def test_long_measurements_run_only_when_they_are_named(
+        names, ran, monkeypatch, tmp_path):
+    def result():
+        return measure.Result('title', [], [])
+
+    monkeypatch.setattr(bench, 'MEASUREMENTS', {'refusal': result})
+    monkeypatch.setattr(bench, 'LONG', {'soak': result})
+    monkeypatch.setattr(logging, 'disable', lambda level: None)
+    monkeypatch.setattr(
+        sys, 'argv', ['bench', '--output', str(tmp_path), *names])
+    bench.main()
+    assert list(bench._kept(tmp_path / 'results.json')) == ran
 
 
 def test_results_of_what_is_not_measured_again_are_kept(tmp_path):
