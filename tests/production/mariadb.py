@@ -30,6 +30,11 @@ class MariaDB:
         self.socket = self.directory / 'socket'
         self._process = None
 
+    @property
+    def process_id(self):
+        """The id of its process."""
+        return int((self.directory / 'pid').read_text())
+
     def execute(self, *statements):
         """Execute statements, and return the rows of the last."""
         with contextlib.closing(pymysql.connect(
@@ -64,7 +69,7 @@ class MariaDB:
     @contextlib.contextmanager
     def stopped(self):
         """Have it answer nothing, with its connections open."""
-        process = int((self.directory / 'pid').read_text())
+        process = self.process_id
         os.kill(process, signal.SIGSTOP)
         try:
             yield
@@ -107,6 +112,9 @@ class MariaDB:
 
     def install(self):
         """Make the files of a server that has no databases."""
+        # Another MariaDB that starts deletes what it finds in a directory
+        # that both use.
+        (self.directory / 'tmp').mkdir()
         subprocess.run(
             ['mariadb-install-db', '--no-defaults', *self._arguments(),
              '--auth-root-authentication-method=normal', '--skip-test-db'],
@@ -124,6 +132,7 @@ class MariaDB:
                  'mariadbd', '--no-defaults', *self._arguments(),
                  f'--socket={self.socket}', '--skip-networking',
                  f'--pid-file={self.directory / "pid"}',
+                 f'--tmpdir={self.directory / "tmp"}',
                  # It is thrown away in the end.
                  '--innodb-flush-log-at-trx-commit=0'],
                 env=_environ(), stdout=log, stderr=log)
