@@ -312,6 +312,24 @@ def test_a_marker_of_another_server_s_instance(fleet, compare):
     assert found(compare()) == {(Code.MARKER_FORGED, 'forged')}
 
 
+@pytest.mark.parametrize('what', ['no instance', 'another\'s instance'])
+@pytest.mark.parametrize('add, code', [
+    (lambda fleet, name, metadata: fleet.add_server(
+        name, OTHER_PROJECT, metadata), Code.MARKER_FORGED),
+    (lambda fleet, name, metadata: fleet.add_volume(name, metadata),
+     Code.VOLUME_MARKER_FORGED)], ids=['server', 'volume'])
+def test_trove_is_called_once_for_a_marker_that_many_have(
+        fleet, compare, what, add, code):
+    marker = (fleet.ids[0] if what == 'another\'s instance'
+              else '4decd968-a8f9-47db-b572-dc39a0e34182')
+    names = {f'forged-{number}' for number in range(20)}
+    for name in names:
+        add(fleet, name, {MARKER: marker})
+    one = compare()
+    assert found(one) == {(code, name) for name in names}
+    assert fleet.requests['database', 'GET', 'id'] == 1
+
+
 def test_what_is_another_trove_s_is_not_forged(fleet, compare):
     known, = fleet.grow(1)
     port, group = fleet.ports[known], fleet.groups[known]

@@ -132,13 +132,16 @@ class Comparison:
                                kind: discrepancies.Kind) -> None:
         """Check the markers that name no instance of Trove's list.
 
-        The list may have missed an instance, or be older than it.
+        The list may have missed an instance, or be older than it. Many
+        resources may have the same marker, so Trove is called once for each
+        marker.
         """
         self._one_by_one(
-            name, self.ledger.unknown_markers(kind),
+            name, self.ledger.unknown_values(kind),
             self.ledger.size('unknown_markers',
-                             f"NOT is_checked AND kind = '{kind}'"),
-            lambda unknown: self._instance_of_marker(unknown[1]),
+                             f"NOT is_checked AND kind = '{kind}'",
+                             'DISTINCT marker'),
+            self._instance_of_marker,
             functools.partial(self._check_marker, kind))
 
     def _instance_of_marker(
@@ -153,21 +156,24 @@ class Comparison:
         return None, True
 
     def _check_marker(
-            self, kind: discrepancies.Kind, unknown: tuple[str, str],
+            self, kind: discrepancies.Kind, marker: str,
             answer: tuple[discrepancies.Instance | None, bool]) -> None:
-        (resource_id, marker), (instance, is_ours) = unknown, answer
-        self.ledger.set_marker_checked(kind, resource_id, marker)
+        instance, is_ours = answer
         if instance is not None and is_ours:
             self.ledger.add(instance)
-        if instance is None:
-            self._record(discrepancies.forged(
-                kind, resource_id, marker, 'Trove has no database instance '
-                f'{discrepancies.quoted(marker)}'))
-        elif (instance.resource(kind) != resource_id and
-                not instance.is_busy):
-            self._record(discrepancies.forged(
-                kind, resource_id, marker, f'the database instance\'s {kind} '
-                f'is {instance.resource(kind) or "none"}'))
+        for resource_id in self.ledger.unknown_with(kind, marker):
+            self.ledger.set_marker_checked(kind, resource_id, marker)
+            if instance is None:
+                self._record(discrepancies.forged(
+                    kind, resource_id, marker,
+                    'Trove has no database instance '
+                    f'{discrepancies.quoted(marker)}'))
+            elif (instance.resource(kind) != resource_id and
+                    not instance.is_busy):
+                self._record(discrepancies.forged(
+                    kind, resource_id, marker,
+                    f'the database instance\'s {kind} '
+                    f'is {instance.resource(kind) or "none"}'))
 
     def _check_other_servers(self, name: str) -> None:
         """Check the instances whose servers are not in Nova's list."""

@@ -28,7 +28,7 @@ SCHEMA = """
     CREATE TABLE IF NOT EXISTS owner_locks (server TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS unknown_markers (
         kind TEXT, resource TEXT, marker TEXT, is_checked INTEGER DEFAULT 0,
-        PRIMARY KEY (kind, resource, marker));
+        PRIMARY KEY (kind, marker, resource));
     CREATE TABLE IF NOT EXISTS bound_groups (
         security_group TEXT, server TEXT,
         PRIMARY KEY (security_group, server));
@@ -196,6 +196,22 @@ class Ledger:
                 f'AND kind = ? ORDER BY key LIMIT {BATCH}', kind, key=2):
             yield resource_id, marker
 
+    def unknown_values(self, kind: discrepancies.Kind) -> abc.Iterator[str]:
+        """Yield each marker of which a resource is not checked yet, once."""
+        for marker, _ in self._all(
+                # No key is empty, but a marker may be.
+                "SELECT DISTINCT marker, '=' || marker AS key "
+                'FROM unknown_markers WHERE NOT is_checked AND key > ? '
+                f'AND kind = ? ORDER BY key LIMIT {BATCH}', kind, key=1):
+            yield marker
+
+    def unknown_with(self, kind: discrepancies.Kind, marker: str
+                     ) -> list[str]:
+        """Return the ids of the resources with a marker to check."""
+        return [resource_id for resource_id, in self._db.execute(
+            'SELECT resource FROM unknown_markers WHERE NOT is_checked '
+            'AND kind = ? AND marker = ?', (kind, marker))]
+
     # Discrepancies
 
     def record(self, discrepancy: discrepancies.Discrepancy) -> None:
@@ -242,10 +258,14 @@ class Ledger:
             'SELECT code, COUNT(*) FROM discrepancies GROUP BY code '
             'ORDER BY code'))
 
-    def size(self, table: str, condition: str = '1') -> int:
-        """Return the number of rows in a table."""
+    def size(self, table: str, condition: str = '1',
+             what: str = '*') -> int:
+        """Return the number of rows in a table.
+
+        :param what: of what to count, such as `DISTINCT column`
+        """
         size: int = self._value(
-            f'SELECT COUNT(*) FROM {table} WHERE {condition}')
+            f'SELECT COUNT({what}) FROM {table} WHERE {condition}')
         return size
 
     def _all(self, select: str, *values: str, key: int
