@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of many managed servers: copies of what one server has.
+"""Rows of many servers: copies of what one server has.
 
 This module imports neither Nova nor Trove: both fill their own databases with
 it, each in its own process.
@@ -10,11 +10,19 @@ import uuid
 
 import sqlalchemy
 
-# Rows are inserted in batches of so many servers.
-BATCH = 500
 # In which columns the id of a server or of a database instance is, where they
 # are text.
 COLUMNS = ('id', 'uuid', 'instance_uuid', 'resource_id')
+# The number of the first server that is not managed.
+OTHERS = 1_000_000
+# A time some minutes earlier, by the kind of database.
+MINUTES_AGO = {
+    'mysql': lambda moment, minutes: sqlalchemy.func.timestampadd(
+        sqlalchemy.text('MINUTE'), -minutes, moment),
+    'sqlite': lambda moment, minutes: sqlalchemy.func.strftime(
+        '%Y-%m-%d %H:%M:%f000', moment,
+        sqlalchemy.cast(-minutes, sqlalchemy.String) + ' minutes'),
+}
 
 
 def server_id(number):
@@ -45,29 +53,46 @@ def copy(url, server, instance, numbers):
     database = engine(url)
     tables.reflect(database)
     with database.begin() as connection:
+        copies = _copies(connection, numbers)
         for table in tables.sorted_tables:
-            rows = [row._asdict()
-                    for column in table.columns
-                    if column.name in COLUMNS and isinstance(
-                        column.type, sqlalchemy.String)
-                    for row in connection.execute(table.select().where(
-                        column.in_((server, instance))))]
-            for row in rows:
-                if isinstance(row.get('id'), int):
-                    del row['id']
-            for begin in range(0, len(numbers) if rows else 0, BATCH):
-                connection.execute(table.insert(), [
-                    {name: _changed(value, server, instance, number)
-                     for name, value in row.items()}
-                    for number in numbers[begin:begin + BATCH]
-                    for row in rows])
+            for row in connection.execute(table.select().where(
+                    sqlalchemy.or_(sqlalchemy.false(), *(
+                        column.in_((server, instance))
+                        for column in table.columns if column.name in COLUMNS
+                        and isinstance(column.type, sqlalchemy.String))))):
+                columns = {
+                    column.name: _changed(value, column, server, instance,
+                                          copies, database.dialect.name)
+                    for column, value in zip(table.columns, row)
+                    if column.name != 'id' or isinstance(value, str)}
+                connection.execute(table.insert().from_select(
+                    list(columns), sqlalchemy.select(*columns.values())))
 
 
-def _changed(value, server, instance, number):
-    """Return the value of a column for a copy."""
+def _copies(connection, numbers):
+    """Return a temporary table with the numbers and ids of copies."""
+    table = sqlalchemy.Table(
+        f'copies_{uuid.uuid4().hex}', sqlalchemy.MetaData(),
+        sqlalchemy.Column('number', sqlalchemy.Integer),
+        sqlalchemy.Column('server', sqlalchemy.String(36)),
+        sqlalchemy.Column('instance', sqlalchemy.String(36)),
+        prefixes=['TEMPORARY'])
+    table.create(connection)
+    if numbers:
+        connection.execute(table.insert(), [
+            {'number': number, 'server': server_id(number),
+             'instance': instance_id(number)} for number in numbers])
+    return table
+
+
+def _changed(value, column, server, instance, copies, dialect):
+    """Return the value of a column for each copy, as an expression."""
+    literal = sqlalchemy.literal(value, column.type)
     if isinstance(value, str):
-        return value.replace(server, server_id(number)).replace(
-            instance, instance_id(number))
-    if isinstance(value, datetime.datetime):
-        return value - datetime.timedelta(minutes=number)
-    return value
+        for old, new in ((server, copies.c.server),
+                         (instance, copies.c.instance)):
+            if old in value:
+                literal = sqlalchemy.func.replace(literal, old, new)
+    elif isinstance(value, datetime.datetime):
+        return MINUTES_AGO[dialect](literal, copies.c.number)
+    return literal

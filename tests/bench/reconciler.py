@@ -10,6 +10,7 @@ their own and talk over HTTP. There is one task manager only.
 import collections
 import contextlib
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -42,37 +43,73 @@ MB = 1024 * 1024
 class Fleet:
     """Managed servers in Nova, and their database instances in Trove.
 
-    :param count: how many
-    :param nova: URL of the Compute API, token and URLs of its cells
-    :param trove: the URL of Trove's database
+    :ivar count: how many
+    :ivar others: how many servers there are that are not managed
+    :ivar nova: dict of what tests.bench.compute_api.serve() prints
+    :ivar trove: the URL of Trove's database
+    :param processes: the ids of the processes of Nova's API and, if it is
+        one, of the server with the databases
     :param tasks: codes of Trove's tasks, by name
     :param log: the path of the reconciler's log
     """
 
-    def __init__(self, count, nova, trove, tasks, log):
+    def __init__(self, count, others, processes, nova, trove, tasks, log):
         self.count = count
-        self._nova, self._token, self._cells = nova
-        self._trove = trove
+        self.others = others
+        self.nova = nova
+        self.trove = trove
+        self._processes = processes
         self._tasks = tasks
         self._log = log
+
+    def processor_seconds(self):
+        """Return how long its processes have had the processor.
+
+        Unlike the time, this does not depend on what else the machine does.
+        """
+        ticks = 0
+        for process in self._processes:
+            stat = pathlib.Path(f'/proc/{process}/stat').read_text()
+            # utime and stime (proc(5)), after the name in parentheses.
+            ticks += sum(map(int, stat.rpartition(')')[2].split()[11:13]))
+        return ticks / os.sysconf('SC_CLK_TCK')
+
+    def grow(self, count, others):
+        """Add servers, and database instances, until there are so many.
+
+        :param count: even, as the number that there is; and so are others
+        """
+        cells = self.nova['cells']
+        for first, cell in enumerate(cells):
+            for begin, now, end in ((0, self.count, count),
+                                    (fleet.OTHERS, self.others, others)):
+                for url in (cell, self.nova['api']):
+                    fleet.copy(url, fleet.server_id(begin + first),
+                               fleet.instance_id(begin + first),
+                               range(begin + now + first, begin + end,
+                                     len(cells)))
+        fleet.copy(self.trove, fleet.server_id(0), fleet.instance_id(0),
+                   range(self.count, count))
+        self.count, self.others = count, others
 
     def unlock(self, count):
         """Unlock some servers, as an operation or an operator does."""
         for number in range(count):
             server = fleet.server_id(number * self.count // count)
             requests.post(
-                f'{self._nova}/servers/{server}/action',
+                f'{self.nova["url"]}/v2.1/servers/{server}/action',
                 json={'unlock': None},
-                headers={'X-Auth-Token': self._token}).raise_for_status()
+                headers={'X-Auth-Token': self.nova['token']},
+            ).raise_for_status()
 
     def begin(self, task):
         """Set the task of every database instance, by its name."""
-        self._execute(self._trove, sqlalchemy.text(
+        self._execute(self.trove, sqlalchemy.text(
             'UPDATE instances SET task_id = :code'), code=self._tasks[task])
 
     def forget_locks(self):
         """Unlock all servers, as if Trove had never locked any."""
-        for url in self._cells:
+        for url in self.nova['cells']:
             for statement in (
                     'UPDATE instances SET locked = FALSE, locked_by = NULL',
                     "DELETE FROM instance_system_metadata "
@@ -85,7 +122,7 @@ class Fleet:
     def locked(self):
         """Return how many servers are locked for their database instance."""
         locked = 0
-        for url in self._cells:
+        for url in self.nova['cells']:
             reasons = dict(self._execute(url, sqlalchemy.text(
                 'SELECT instances.uuid, value FROM instances '
                 'JOIN instance_system_metadata ON uuid = instance_uuid '
@@ -103,8 +140,9 @@ class Fleet:
         :param page: how many servers it lists in one call
         """
         runs = []
-        with _process('task_manager.reconcile', self._nova, self._token,
-                      self._trove, self._log, RUN_SECONDS, page) as process:
+        with _process('task_manager.reconcile', f'{self.nova["url"]}/v2.1',
+                      self.nova['token'], self.trove, self._log, RUN_SECONDS,
+                      page) as process:
             for line in process.stdout:
                 runs.append(Run(**json.loads(line)))
                 show(runs[-1])
@@ -141,19 +179,27 @@ class Run(typing.NamedTuple):
 
 
 @contextlib.contextmanager
-def running(count):
-    """Yield a Fleet of which all servers are locked."""
+def running(count, others=0):
+    """Yield a Fleet of which all managed servers are locked.
+
+    :param count: how many managed servers it has
+    :param others: how many servers it has that are not managed
+    """
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(
             stack.enter_context(tempfile.TemporaryDirectory()))
         server = cloud.server()
         trove = (f'sqlite:///{directory}/trove.sqlite' if server is None else
                  server.create(f'trove_{uuid.uuid4().hex}'))
-        api = stack.enter_context(_process('compute_api.serve', count))
+        api = stack.enter_context(
+            _process('compute_api.serve', count, others))
         create = stack.enter_context(
             _process('task_manager.create', trove, count))
         tasks, nova = _read_json(create), _read_json(api)
-        yield Fleet(count, nova, trove, tasks, str(directory / 'log'))
+        processes = [api.pid] if server is None else [
+            api.pid, server.process_id]
+        yield Fleet(count, others, processes, nova, trove, tasks,
+                    str(directory / 'log'))
 
 
 def run(servers=SERVERS, unlocked=UNLOCKED, rounds=ROUNDS, show=print):

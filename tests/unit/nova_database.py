@@ -247,12 +247,12 @@ class NovaDatabases:
         """Delete what the API has of a server, as nova-manage does."""
         _mapping(server_id).destroy()
 
-    def attach(self, volume_id, server_id):
+    def attach(self, volume_id, server_id, **values):
         """Attach a volume, and return its BlockDeviceMapping."""
         attachment = objects.BlockDeviceMapping(
             _context(_mapping(server_id).cell_mapping),
             instance_uuid=server_id, volume_id=volume_id,
-            source_type='volume', destination_type='volume')
+            source_type='volume', destination_type='volume', **values)
         attachment.create()
         return attachment
 
