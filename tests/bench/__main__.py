@@ -18,6 +18,7 @@ import platform
 
 from tests.bench import cloud
 from tests.bench import guarded_call
+from tests.bench import many
 from tests.bench import measure
 from tests.bench import memory
 from tests.bench import networks
@@ -43,6 +44,8 @@ MEASUREMENTS = {
 }
 # They take more than three minutes each, and run only when they are named.
 LONG = {
+    'many': many.run,
+    'drift': many.run_drift,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 

@@ -146,7 +146,7 @@ class Fleet:
             for line in process.stdout:
                 runs.append(Run(**json.loads(line)))
                 show(runs[-1])
-                if _sum(runs).calls['lock'] > self.count:
+                if total(runs).calls['lock'] > self.count:
                     raise RuntimeError('the reconciler locks servers twice')
             if process.wait():
                 raise RuntimeError('the reconciler failed')
@@ -233,15 +233,15 @@ def run(servers=SERVERS, unlocked=UNLOCKED, rounds=ROUNDS, show=print):
                for key, each in sorted(runs.items(), key=lambda item: (
                    WAYS.index(item[0][0]), item[0][1].count))}
     fewer, more = (typical[AT_REST, one] for one in (few, many))
-    total = _sum(first)
+    whole = total(first)
     return measure.Result(
         f'The reconciler, {servers:,} managed servers',
         [row for (way, one), run in typical.items() for row in _rows(
             f'{one.count:,}, {way.format(unlocked)}', run)]
-        + _rows(FIRST, total) + [
+        + _rows(FIRST, whole) + [
             measure.Row(f'{FIRST}: each {kind}',
-                        1000 * seconds / total.calls[kind], 'ms')
-            for kind, seconds in total.in_nova.items()]
+                        1000 * seconds / whole.calls[kind], 'ms')
+            for kind, seconds in whole.in_nova.items()]
         # The last run has found that there is no more to lock.
         + [measure.Row(f'{FIRST}: runs', len(first) - 1, 'runs')],
         [measure.Aim('calls, large fleet / small',
@@ -254,9 +254,9 @@ def run(servers=SERVERS, unlocked=UNLOCKED, rounds=ROUNDS, show=print):
              run.calls.get('lock', 0) for (way, _), each in runs.items()
              for run in each if way == UNDER_WAY), 0),
          measure.Aim('calls for each server at the first enabling',
-                     _calls(total) / servers, 2.02),
+                     _calls(whole) / servers, 2.02),
          measure.Aim('left unlocked', left, 0),
-         measure.Aim('growth at the first enabling', total.memory / MB, 16,
+         measure.Aim('growth at the first enabling', whole.memory / MB, 16,
                      unit='MB')])
 
 
@@ -274,7 +274,7 @@ def _calls(run):
     return sum(run.calls.values())
 
 
-def _sum(runs):
+def total(runs):
     """Return a Run that took what some took."""
     calls, in_nova = collections.Counter(), collections.Counter()
     for run in runs:

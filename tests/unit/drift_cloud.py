@@ -54,6 +54,7 @@ class Fleet:
     :ivar is_neutron_admin: whether Neutron does
     :ivar filters: whether the operator may ask who locked a server
     :ivar takes_tags: whether Nova accepts tags in the state of the servers
+    :ivar token: the token of the operator
     """
 
     def __init__(self):
@@ -78,6 +79,7 @@ class Fleet:
         self.clock = itertools.count(1)
         self.filters = True
         self.takes_tags = True
+        self.token = 'token'
 
     def grow(self, count, project=TROVE_PROJECT):
         """Add instances with servers and volumes that are as they should be.
@@ -366,7 +368,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                              {'error': {'message': 'Not now.\nNot you.'}})
                 return
             self._answer(201, fleet.catalog(f'http://{host}'),
-                         {'X-Subject-Token': 'token'})
+                         {'X-Subject-Token': fleet.token})
             return
         if url.path == '/v3':
             # It has no discovery document.

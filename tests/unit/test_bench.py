@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark of the reconciler, with few servers, and its results."""
+"""The benchmarks of fleets, with few servers, and the results of all."""
 
 import json
 import logging
@@ -8,18 +8,22 @@ import sys
 import pytest
 
 from tests.bench import __main__ as bench
+from tests.bench import comparison
+from tests.bench import fleet as numbers
+from tests.bench import many
 from tests.bench import measure
 from tests.bench import reconciler
 
 SERVERS = 20
+OTHERS = 80
 UNLOCKED = 5
 PAGE = 8
 
 
 @pytest.fixture(scope='module')
 def fleet():
-    """Return a reconciler.Fleet of which all servers are locked."""
-    with reconciler.running(SERVERS) as fleet:
+    """Return a reconciler.Fleet of which all managed servers are locked."""
+    with reconciler.running(SERVERS, OTHERS) as fleet:
         yield fleet
 
 
@@ -55,6 +59,23 @@ def test_servers_that_are_locked_page_by_page_are_all_locked(fleet):
     assert calls(fleet.reconcile(page=PAGE)) == [
         {'list': 3, 'show': SERVERS, 'lock': SERVERS}, {'list': 1}]
     assert fleet.locked() == SERVERS
+
+
+# Each new server is a copy of all that one has.
+def test_a_fleet_that_has_grown_is_as_one_made_at_once(fleet):
+    fleet.grow(SERVERS + 10, OTHERS + 10)
+    assert fleet.locked() == SERVERS + 10
+    for kind in many.KINDS:
+        answer = many._looked_up(fleet, kind)
+        assert answer['scans'] == []
+    with comparison.running(fleet) as compare:
+        assert compare().rows == []
+        markers = [numbers.instance_id(0)] * 2 + ['unknown']
+        with comparison.forged(fleet, markers):
+            run = compare()
+        assert [row['Code'] for row in run.rows] == ['marker-forged'] * 3
+        assert run.shown == 1
+        assert compare('--tagged-only').rows == []
 
 
 @pytest.mark.parametrize('names, ran', [
