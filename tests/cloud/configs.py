@@ -10,13 +10,14 @@ from tests.cloud import people
 TEMPLATES = layout.HERE / 'templates'
 
 
-def write(files, urls):
+def write(files, urls, shared):
     """Write the configuration of every service except Trove.
 
     :param files: the cloud's Layout
     :param urls: a dict of service name to URL
+    :param shared: a dict of transport_url and memcached_servers
     """
-    common = _common(files, urls)
+    common = _common(files, urls, shared)
     _write_one(files, 'keystone', 'keystone.conf', {
         **common, 'identity_url': urls['keystone'].removesuffix('/v3')})
     _write_one(files, 'placement', 'placement.conf', common)
@@ -26,26 +27,27 @@ def write(files, urls):
             **common, 'policy': files.policy(service)})
     _write_one(files, 'nova', 'nova.conf', {
         **common,
-        'api_database': files.database('nova-api'),
-        'cell_database': files.database('nova-cell1'),
+        'api_database': files.database_url('nova-api'),
+        'cell_database': files.database_url('nova-cell1'),
         'policy': files.policy('nova')})
     for service in 'cinder', 'neutron', 'nova':
         files.policy(service).write_text(
             '# The service reads this file again when it changes.\n{}\n')
 
 
-def write_trove(cloud, network):
+def write_trove(cloud, network, shared):
     """Write the configuration of every Trove deployment.
 
     :param cloud: a state.Cloud that knows its projects
     :param network: the id of the management network
+    :param shared: see write()
     """
     files = layout.Layout(cloud.root)
     trove = people.named('trove')
     for deployment in deployments.DEPLOYMENTS:
         directory = files.conf(deployment.name)
         _write_one(files, deployment.name, 'trove.conf', {
-            **_common(files, cloud.urls), **deployment.settings,
+            **_common(files, cloud.urls, shared), **deployment.settings,
             'user': trove.name,
             'project': trove.project,
             'project_id': cloud.projects[trove.project],
@@ -57,8 +59,9 @@ def write_trove(cloud, network):
             _render('mysql.cloudinit', {}))
 
 
-def _common(files, urls):
+def _common(files, urls, shared):
     return {
+        **shared,
         'run': files.run,
         # Wheels install their configuration files there.
         'stock': files.venv / 'etc',
@@ -71,7 +74,7 @@ def _common(files, urls):
 
 def _write_one(files, service, name, values):
     values = {'user': service, 'project': 'service',
-              'database': files.database(service), **values}
+              'database': files.database_url(service), **values}
     values['password'] = people.password(values['user'])
     values['credentials'] = _render('credentials.conf', values)
     values['authtoken'] = _render('authtoken.conf', values)

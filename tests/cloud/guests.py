@@ -9,13 +9,13 @@ so that several processes can run the same deployment.
 
 import functools
 import json
-import sqlite3
 import time
 
 from oslo_log import log as logging
 import oslo_messaging as messaging
 from oslo_serialization import jsonutils
 from oslo_utils import encodeutils
+import sqlalchemy
 from trove.common import context as trove_context
 from trove.common import crypto_utils
 from trove.common.rpc import serializer
@@ -26,12 +26,15 @@ from trove.instance import models
 from trove.instance import service_status
 from trove import rpc
 
+from tests.cloud import connections
 from tests.cloud import layout
 
 LOG = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.5
 HEARTBEAT_SECONDS = 3
 STATUSES = service_status.ServiceStatuses
+BOOTED = sqlalchemy.text(
+    "SELECT 1 FROM instances WHERE uuid = :server AND vm_state != 'building'")
 
 # A file system's figures, in GB.
 VOLUME = {'used': 0.1, 'total': 1.0}
@@ -140,7 +143,7 @@ class Guests:
     def __init__(self, files, deployment, faults):
         self._directory = files.guests(deployment)
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._nova = files.database('nova-cell1')
+        self._files = files
         self._faults = faults
         self._guests = {}
 
@@ -171,13 +174,8 @@ class Guests:
 
     def _has_booted(self, server_id):
         """Return whether a server is built, from Nova's database."""
-        nova = sqlite3.connect(self._nova)
-        try:
-            return nova.execute(
-                'SELECT 1 FROM instances WHERE uuid = ? AND '
-                'vm_state != "building"', (server_id,)).fetchone()
-        finally:
-            nova.close()
+        with connections.connected(self._files, 'nova-cell1') as nova:
+            return nova.execute(BOOTED, {'server': server_id}).first()
 
 
 class Guest:

@@ -106,12 +106,26 @@ class Layout:
         return self.root / f'{service}-policy.yaml'
 
     def database(self, name):
-        """Return the path of a database file.
+        """Return the path of a database file, where there are such.
 
         :param name: such as 'keystone' or 'nova-cell1'
         :returns: its path
         """
-        return self.run / f'{name}.sqlite'
+        return self.run / f'{name.replace("-", "_")}.sqlite'
+
+    @property
+    def databases_url(self):
+        """The URL of the cloud's databases, with {name} for that of one."""
+        return self.run / 'databases-url'
+
+    def database_url(self, name):
+        """Return the URL of a database, for SQLAlchemy.
+
+        :param name: see database()
+        :returns: the URL
+        """
+        return self.databases_url.read_text().format(
+            name=name.replace('-', '_'))
 
     @contextlib.contextmanager
     def open_database(self, name, mode='ro'):

@@ -4,7 +4,9 @@
 import dataclasses
 import functools
 import os
+import typing
 
+from tests.cloud import connections
 from tests.cloud import databases
 from tests.cloud import deployments
 from tests.cloud import layout
@@ -19,33 +21,48 @@ TROVES = tuple(deployment.name for deployment in deployments.DEPLOYMENTS)
 NAMES = ('keystone', 'placement', 'glance', 'neutron', 'cinder', 'nova',
          'nova-unguarded', 'cinder-unguarded', 'neutron-unguarded', *TROVES)
 PATHS = {'keystone': '/v3', 'cinder': '/v3', 'cinder-unguarded': '/v3',
-         'nova': '/v2.1', 'nova-unguarded': '/v2.1',
-         **dict.fromkeys(TROVES, '/v1.0')}
+         'nova': '/v2.1', 'nova-unguarded': '/v2.1'}
+TROVE_PATH = '/v1.0'
 START_SECONDS = 120
 SAMPLES = layout.REPOSITORY / 'paste'
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Services:
     """The services of one cloud.
 
-    Each public method prepares and starts one service, waits until it
-    responds, and returns its process id. It raises processes.Failed if one of
-    these fails.
+    Each public method prepares and starts one service, and waits until it
+    responds. It raises processes.Failed if one of these fails.
 
     :param files: the cloud's Layout
-    :param ports: a dict of service name to port, for all of NAMES
+    :param ports: a dict of service name to port, for all of names
+    :cvar names: the names of all that have a URL
     :param progress: a Progress
     """
 
     files: layout.Layout
     ports: dict[str, int]
     progress: progress.Progress
+    names: typing.ClassVar[tuple[str, ...]] = NAMES
+
+    @functools.cached_property
+    def databases(self):
+        """What has the databases."""
+        return databases.SQLite(self.files)
+
+    @property
+    def shared(self):
+        """What all services share (dict), for configs.write()."""
+        return {'transport_url': 'fake://', 'memcached_servers': ''}
+
+    def start_shared(self):
+        """Start what all services share."""
+        self.databases.start()
 
     @property
     def urls(self):
         """The URL of each service."""
-        return {name: f'http://127.0.0.1:{port}{PATHS.get(name, "")}'
+        return {name: f'http://127.0.0.1:{port}{_path(name)}'
                 for name, port in self.ports.items()}
 
     def keystone(self):
@@ -54,8 +71,7 @@ class Services:
         manage = self._tool('keystone-manage', '--config-file',
                             conf / 'keystone.conf')
         with self.progress.step('keystone prepared'):
-            databases.fill(self.files, ['keystone'],
-                           lambda: manage('db_sync'))
+            self.databases.fill(['keystone'], lambda: manage('db_sync'))
             manage('fernet_setup', '--keystone-user', os.getuid(),
                    '--keystone-group', os.getgid())
             manage('bootstrap',
@@ -64,12 +80,12 @@ class Services:
                    '--bootstrap-public-url', self.urls['keystone'],
                    '--bootstrap-internal-url', self.urls['keystone'],
                    '--bootstrap-admin-url', self.urls['keystone'])
-        return self._serve('keystone', 'keystone.wsgi.api:application',
-                           OS_KEYSTONE_CONFIG_DIR=conf)
+        self._serve('keystone', 'keystone.wsgi.api:application',
+                    OS_KEYSTONE_CONFIG_DIR=conf)
 
     def placement(self):
         """Start Placement, which creates its database itself."""
-        return self._serve(
+        self._serve(
             'placement', 'placement.wsgi.api:application',
             OS_PLACEMENT_CONFIG_DIR=self.files.conf('placement'))
 
@@ -81,61 +97,66 @@ class Services:
                 (self.files.run / directory).mkdir()
             manage = self._tool('glance-manage', '--config-file',
                                 conf / 'glance-api.conf')
-            databases.fill(self.files, ['glance'], lambda: manage('db_sync'))
-        return self._serve('glance', 'glance.wsgi.api:application',
-                           OS_GLANCE_CONFIG_DIR=conf)
+            self.databases.fill(['glance'], lambda: manage('db_sync'))
+        self._serve('glance', 'glance.wsgi.api:application',
+                    OS_GLANCE_CONFIG_DIR=conf)
 
     def neutron(self):
         """Prepare and start Neutron."""
-        database = self.files.database('neutron')
-        names = 'neutron', 'neutron-unguarded'
         with self.progress.step('neutron prepared'):
-            databases.fill(
-                self.files, ['neutron'], lambda: processes.run(
-                    self.files, 'setup-neutron', [
-                        self.files.python, '-m', 'tests.cloud.neutron_schema',
-                        f'sqlite:///{database}']))
-            databases.add_agents(database, HOSTS)
+            self.databases.fill(['neutron'], self._migrate_neutron)
+            with connections.connected(self.files, 'neutron') as neutron:
+                databases.add_agents(neutron, HOSTS)
         with self.progress.step('neutron is up'):
-            process = processes.spawn(
-                self.files, 'neutron',
-                [self.files.python, '-m', 'tests.cloud.neutron_process',
-                 self.files.root, self._stock_paste('neutron'),
-                 *(self.ports[name] for name in names)], {
-                    'OS_NEUTRON_CONFIG_DIR': str(self.files.conf('neutron')),
-                    'OS_NEUTRON_CONFIG_FILES': 'neutron.conf'})
-            for name in names:
-                self._wait('neutron', process, self.ports[name])
-        return process.pid
+            self._start_neutron()
+
+    def _migrate_neutron(self):
+        processes.run(self.files, 'setup-neutron', [
+            self.files.python, '-m', 'tests.cloud.neutron_schema',
+            self.files.database_url('neutron')])
+
+    def _start_neutron(self):
+        names = self._names('neutron')
+        process = processes.spawn(
+            self.files, 'neutron',
+            [self.files.python, '-m', 'tests.cloud.neutron_process',
+             self.files.root, self._stock_paste('neutron'),
+             *(self.ports[name] for name in names)], {
+                'OS_NEUTRON_CONFIG_DIR': str(self.files.conf('neutron')),
+                'OS_NEUTRON_CONFIG_FILES': 'neutron.conf'})
+        for name in names:
+            self._wait('neutron', process, self.ports[name])
 
     def cinder(self):
         """Prepare and start Cinder."""
-        conf = self.files.conf('cinder') / 'cinder.conf'
-        names = 'cinder', 'cinder-unguarded'
         with self.progress.step('cinder prepared'):
-            manage = self._tool('cinder-manage', '--config-file', conf)
-            databases.fill(self.files, ['cinder'],
-                           lambda: manage('db', 'sync'))
+            manage = self._tool('cinder-manage', '--config-file',
+                                self._conf('cinder'))
+            self.databases.fill(['cinder'], lambda: manage('db', 'sync'))
         with self.progress.step('cinder is up'):
-            process = processes.spawn(
-                self.files, 'cinder',
-                [self.files.python, '-m', 'tests.cloud.cinder_process',
-                 self.files.root, conf, self._stock_paste('cinder'),
-                 *(self.ports[name] for name in names)])
-            for name in names:
-                self._wait('cinder', process, self.ports[name])
-        return process.pid
+            self._start_cinder()
+
+    def _start_cinder(self):
+        names = self._names('cinder')
+        process = processes.spawn(
+            self.files, 'cinder',
+            [self.files.python, '-m', 'tests.cloud.cinder_process',
+             self.files.root, self._conf('cinder'),
+             self._stock_paste('cinder'),
+             *(self.ports[name] for name in names)])
+        for name in names:
+            self._wait('cinder', process, self.ports[name])
 
     def trove_databases(self):
-        """Prepare Trove's databases, but start nothing yet; returns None."""
+        """Prepare Trove's databases, but start nothing yet."""
         with self.progress.step('trove prepared'):
             for name in TROVES:
-                databases.fill(self.files, [name], functools.partial(
+                self.databases.fill([name], functools.partial(
                     self._migrate_trove, name))
 
     def _migrate_trove(self, name):
         # Trove's configuration is written later: it has ids of projects.
-        connection = f'sqlite:///{self.files.database(name)}'
+        connection = self.files.database_url(name)
         processes.run(
             self.files, 'setup-trove-manage',
             [self.files.venv / 'bin' / 'trove-manage', 'db_sync'],
@@ -147,39 +168,44 @@ class Services:
         :param name: the deployment's name
         """
         with self.progress.step(f'{name} is up'):
-            return troves.start(self.files, name, troves.FIRST_HOST,
-                                self.ports[name])
+            troves.start(self.files, name, troves.FIRST_HOST,
+                         self.ports[name])
 
     def nova_databases(self):
-        """Prepare Nova, but start nothing yet; returns None."""
-        manage = self._tool('nova-manage', '--config-file', self._nova_conf)
-        cell0 = f'sqlite:///{self.files.database("nova-cell0")}'
+        """Prepare Nova, but start nothing yet."""
+        manage = self._tool('nova-manage', '--config-file', self._conf('nova'))
+        cell0 = self.files.database_url('nova-cell0')
         with self.progress.step('nova prepared'):
-            databases.fill(self.files, ['nova-api'],
-                           lambda: manage('api_db', 'sync'))
+            self.databases.fill(['nova-api'], lambda: manage('api_db', 'sync'))
             manage('cell_v2', 'map_cell0', '--database_connection', cell0)
-            databases.fill(self.files, ['nova-cell0', 'nova-cell1'],
-                           lambda: manage('db', 'sync'))
+            self.databases.fill(['nova-cell0', 'nova-cell1'],
+                                lambda: manage('db', 'sync'))
             manage('cell_v2', 'create_cell', '--name', 'cell1')
 
     def nova(self):
         """Start Nova; Keystone, Placement and Neutron must be up."""
-        endpoints = {'nova': SAMPLES / 'api-paste.ini',
-                     'nova-unguarded': self._stock_paste('nova')}
         with self.progress.step('nova is up'):
-            process = processes.spawn(
-                self.files, 'nova',
-                [self.files.python, '-m', 'tests.cloud.nova_process',
-                 self.files.root, self._nova_conf, ','.join(HOSTS),
-                 *(f'{paste}={self.ports[name]}'
-                   for name, paste in endpoints.items())])
-            for name in endpoints:
-                self._wait('nova', process, self.ports[name])
-        return process.pid
+            self._start_nova()
 
-    @property
-    def _nova_conf(self):
-        return self.files.conf('nova') / 'nova.conf'
+    def _start_nova(self):
+        guarded, unguarded = self._names('nova')
+        endpoints = {guarded: SAMPLES / 'api-paste.ini',
+                     unguarded: self._stock_paste('nova')}
+        process = processes.spawn(
+            self.files, 'nova',
+            [self.files.python, '-m', 'tests.cloud.nova_process',
+             self.files.root, self._conf('nova'), ','.join(HOSTS),
+             *(f'{paste}={self.ports[name]}'
+               for name, paste in endpoints.items())])
+        for name in endpoints:
+            self._wait('nova', process, self.ports[name])
+
+    def _conf(self, service):
+        return self.files.conf(service) / f'{service}.conf'
+
+    def _names(self, service):
+        """Return the names of a service's APIs: with the guard, without."""
+        return service, f'{service}-unguarded'
 
     def _stock_paste(self, service):
         return self.files.venv / 'etc' / service / 'api-paste.ini'
@@ -202,8 +228,11 @@ class Services:
                  self.files.root, name, application, port],
                 {key: str(value) for key, value in environment.items()})
             self._wait(name, process, port)
-        return process.pid
 
     def _wait(self, name, process, port):
         processes.wait_for_url(self.files, name, process,
                                f'http://127.0.0.1:{port}/', START_SECONDS)
+
+
+def _path(name):
+    return TROVE_PATH if name.startswith('trove') else PATHS.get(name, '')

@@ -70,6 +70,8 @@ def retry(module, *names):
 
 
 def _set_up_connection(connection, _record):
+    if not isinstance(connection, sqlite3.Connection):
+        return
     # Do not import eventlet here: Nova 2026.2 does not allow it.
     patcher = sys.modules.get('eventlet.patcher')
     is_green = patcher is not None and patcher.is_monkey_patched('thread')
@@ -80,7 +82,8 @@ def _set_up_connection(connection, _record):
 
 def _begin(connection):
     """Begin a writer's transaction, before oslo.db begins a reading one."""
-    if (connection.get_execution_options().get(WRITES) and
+    if (connection.dialect.name == 'sqlite' and
+            connection.get_execution_options().get(WRITES) and
             'in_transaction' not in connection.info):
         _execute(connection.connection.driver_connection, 'BEGIN IMMEDIATE')
         # oslo.db's own listener leaves a connection with this mark alone.

@@ -16,11 +16,12 @@ from tests.cloud import services
 from tests.cloud import state
 
 
-def up(files, progress):
+def up(files, progress, kind=services.Services):
     """Stop the processes of an earlier run, and start a fresh cloud.
 
     :param files: the cloud's Layout
     :param progress: a Progress
+    :param kind: services.Services or a subclass, which starts the services
     :returns: the exit status
     :raises processes.Failed: if a step fails; nothing is left running
     """
@@ -28,7 +29,8 @@ def up(files, progress):
         progress.note(f'stopped {len(left)} processes of an earlier run')
     _clear(files)
     try:
-        cloud = _start(files, progress)
+        cloud = _start(kind(
+            files, processes.free_ports(kind.names), progress))
     except BaseException:
         processes.stop(files)
         raise
@@ -53,18 +55,18 @@ def _clear(files):
     files.run.mkdir()
 
 
-def _start(files, progress):
+def _start(todo):
     """Start all services, in parallel as far as possible."""
-    todo = services.Services(
-        files, processes.free_ports(services.NAMES), progress)
+    files, progress = todo.files, todo.progress
     cloud = state.Cloud(files.root, todo.urls)
-    configs.write(files, todo.urls)
+    todo.start_shared()
+    configs.write(files, todo.urls, todo.shared)
     with futures.ThreadPoolExecutor() as pool:
         started = {name: pool.submit(getattr(todo, name))
                    for name in ('keystone', 'nova_databases', 'neutron',
                                 'placement', 'glance', 'trove_databases',
                                 'cinder')}
-        filled = pool.submit(_fill, cloud, started, progress)
+        filled = pool.submit(_fill, cloud, started, todo)
         started['nova'] = pool.submit(_start_nova, todo, started, filled)
         started.update((name, pool.submit(_start_trove, name, todo, started,
                                           filled))
@@ -80,14 +82,14 @@ def _start(files, progress):
         content.make_flavors(cloud)
         content.make_datastores(cloud)
     _write_shells(files, cloud)
-    pids = {name: future.result() for name, future in started.items()
-            if future.result()}
-    state.save(files, cloud, pids)
+    state.save(files, cloud, {
+        process.name: process.pid for process in processes.running(files)})
     return cloud
 
 
-def _fill(cloud, started, progress):
+def _fill(cloud, started, todo):
     """Fill Keystone, then Glance and Neutron, as soon as each is up."""
+    progress = todo.progress
     started['keystone'].result()
     with progress.step('users and catalog made'):
         cloud = dataclasses.replace(cloud, projects=identity.fill(cloud))
@@ -97,7 +99,7 @@ def _fill(cloud, started, progress):
     started['neutron'].result()
     with progress.step('networks made'):
         management = content.make_networks(cloud)
-    configs.write_trove(cloud, management)
+    configs.write_trove(cloud, management, todo.shared)
     return cloud
 
 
@@ -106,7 +108,7 @@ def _start_nova(todo, started, filled):
     for name in ('nova_databases', 'placement'):
         started[name].result()
     filled.result()
-    return todo.nova()
+    todo.nova()
 
 
 def _start_trove(name, todo, started, filled):
@@ -114,7 +116,7 @@ def _start_trove(name, todo, started, filled):
     """
     started['trove_databases'].result()
     filled.result()
-    return todo.trove(name)
+    todo.trove(name)
 
 
 def _raise_first(pending):

@@ -8,6 +8,9 @@ that its fake backend knows of a volume stands in that row.
 import functools
 import uuid
 
+import sqlalchemy
+
+from tests.cloud import connections
 from tests.cloud import layout
 
 
@@ -23,13 +26,14 @@ class CinderRows:
     def get(self, table, identifier, column):
         """Return a value of a row, None where there is no such row."""
         return next((value for value, in self._select(
-            f'SELECT {column} FROM {table} WHERE id = ?', identifier)), None)
+            f'SELECT {column} FROM {table} WHERE id = :value',
+            identifier)), None)
 
     def get_attachments(self, server):
         """Return (volume, attachment) of each volume of a server."""
         return self._select(
             'SELECT volume_id, id FROM volume_attachment '
-            'WHERE instance_uuid = ? AND deleted = 0', server)
+            'WHERE instance_uuid = :value AND deleted = 0', server)
 
     def get_volume(self, volume):
         """Return (status, snapshot) of a volume, for each of its snapshots.
@@ -41,7 +45,7 @@ class CinderRows:
             'SELECT volumes.status, snapshots.id FROM volumes '
             'LEFT JOIN snapshots ON volume_id = volumes.id '
             'AND snapshots.deleted = 0 '
-            'WHERE volumes.id = ? AND volumes.deleted = 0', volume)
+            'WHERE volumes.id = :value AND volumes.deleted = 0', volume)
 
     def copy(self, table, identifier, **changes):
         """Copy a row that has a UUID.
@@ -78,35 +82,30 @@ class CinderRows:
 
         In whatever column.
         """
-        identifiers = sorted(identifiers)
-        marks = ', '.join('?' * len(identifiers))
         found = {}
-        with self._files.open_database('cinder') as cinder:
+        identifiers = sorted(identifiers)
+        with connections.connected(self._files, 'cinder') as cinder:
             for table, columns in self._columns.items():
                 naming = [column for column in columns
                           if column.endswith(('id', 'uuid'))]
                 if naming:
-                    found[table] = list(cinder.execute(
+                    found[table] = cinder.execute(sqlalchemy.text(
                         f'SELECT * FROM {table} WHERE ' + ' OR '.join(
-                            f'{column} IN ({marks})' for column in naming),
-                        identifiers * len(naming)))
+                            f'{column} IN :ids' for column in naming)
+                    ).bindparams(sqlalchemy.bindparam('ids', expanding=True)),
+                        {'ids': identifiers}).all()
         return found
 
     @functools.cached_property
     def _columns(self):
         """The names of the columns of each table."""
-        with self._files.open_database('cinder') as cinder:
-            tables = [name for name, in cinder.execute(
-                'SELECT name FROM sqlite_master WHERE type = "table"')]
-            return {table: [column for _, column, *_ in cinder.execute(
-                f'PRAGMA table_info({table})')] for table in tables}
+        return connections.columns(self._files, 'cinder')
 
     def _select(self, statement, value):
-        with self._files.open_database('cinder') as cinder:
-            return cinder.execute(statement, [value]).fetchall()
+        with connections.connected(self._files, 'cinder') as cinder:
+            return cinder.execute(
+                sqlalchemy.text(statement), {'value': value}).all()
 
     def _write(self, statement, values):
-        with self._files.open_database('cinder', 'rw') as cinder, cinder:
-            # It need not outlive the machine.
-            cinder.execute('PRAGMA synchronous = OFF')
-            cinder.execute(statement, values)
+        with connections.connected(self._files, 'cinder') as cinder:
+            cinder.execute(sqlalchemy.text(statement), values)

@@ -68,7 +68,7 @@ class Trove:
         self.region = REGIONS[deployment]
         files = layout.Layout(self.cloud.root)
         self.rows = trove_rows.TroveRows(
-            database or f'sqlite:///{files.database(deployment)}?timeout=60')
+            database or files.database_url(deployment))
         self._guests = files.guests(deployment)
         self.kept = None
         self._witness = witness
@@ -281,6 +281,15 @@ class Trove:
         It does so some time after the lock.
         """
         return self.count_logged(f'Locked server {server} of ')
+
+    def log(self):
+        """Return the log (str) of the deployment's task managers."""
+        logs = layout.Layout(self.cloud.root).logs
+        return ''.join(
+            path.read_text() for pattern in (
+                f'{self.deployment}.log',
+                f'{self.deployment}-taskmanager@*.log')
+            for path in logs.glob(pattern))
 
     def count_logged(self, text, host=troves.FIRST_HOST):
         """Return how often a process of the deployment has logged a text.

@@ -4,6 +4,9 @@
 import functools
 import uuid
 
+import sqlalchemy
+
+from tests.cloud import connections
 from tests.cloud import layout
 
 
@@ -40,20 +43,22 @@ class NeutronRows:
         :returns: the new UUID of the row
         """
         values['id'] = str(uuid.uuid4())
-        with self._files.open_database('neutron', 'rw') as neutron, neutron:
-            values['standard_attr_id'] = neutron.execute(
+        with connections.connected(self._files, 'neutron') as neutron:
+            values['standard_attr_id'] = neutron.execute(sqlalchemy.text(
                 'INSERT INTO standardattributes (resource_type, '
-                'revision_number) VALUES (?, 0)', [table]).lastrowid
-            neutron.execute(
+                'revision_number) VALUES (:table, 0)'),
+                {'table': table}).lastrowid
+            neutron.execute(sqlalchemy.text(
                 f'INSERT INTO {table} ({", ".join(values)}) VALUES '
-                f'({", ".join(":" + column for column in values)})', values)
+                f'({", ".join(":" + column for column in values)})'), values)
         return values['id']
 
     def delete_tags(self, tags):
         """Delete tags, whatever has them."""
-        with self._files.open_database('neutron', 'rw') as neutron, neutron:
-            neutron.executemany('DELETE FROM tags WHERE tag = ?',
-                                [(tag,) for tag in tags])
+        with connections.connected(self._files, 'neutron') as neutron:
+            for tag in tags:
+                neutron.execute(sqlalchemy.text(
+                    'DELETE FROM tags WHERE tag = :tag'), {'tag': tag})
 
     def _select(self, values, is_wanted):
         """Return the rows with a value in a wanted column, by table."""
@@ -66,19 +71,14 @@ class NeutronRows:
 
     def _rows(self, table, columns, values):
         """Return the rows (list of dict) with a value in a column."""
-        marks = ', '.join('?' * len(values))
-        condition = ' OR '.join(f'{column} IN ({marks})' for column in columns)
-        with self._files.open_database('neutron') as neutron:
-            return [dict(zip(self._columns[table], row))
-                    for row in neutron.execute(
-                        f'SELECT * FROM {table} WHERE {condition}',
-                        [*values] * len(columns))]
+        condition = ' OR '.join(f'{column} IN :values' for column in columns)
+        with connections.connected(self._files, 'neutron') as neutron:
+            return [dict(row) for row in neutron.execute(sqlalchemy.text(
+                f'SELECT * FROM {table} WHERE {condition}').bindparams(
+                    sqlalchemy.bindparam('values', expanding=True)),
+                {'values': values}).mappings()]
 
     @functools.cached_property
     def _columns(self):
         """The names of the columns of each table."""
-        with self._files.open_database('neutron') as neutron:
-            tables = [name for name, in neutron.execute(
-                'SELECT name FROM sqlite_master WHERE type = "table"')]
-            return {table: [column for _, column, *_ in neutron.execute(
-                f'PRAGMA table_info({table})')] for table in tables}
+        return connections.columns(self._files, 'neutron')

@@ -6,7 +6,11 @@ answer costs more than a hundred times what a row does.
 """
 
 import collections
+import datetime
 
+import sqlalchemy
+
+from tests.cloud import connections
 from tests.cloud import layout
 
 Row = collections.namedtuple(
@@ -16,6 +20,13 @@ RESIZED = 'resized'
 CELLS = ('nova-cell1', 'nova-cell0')
 # The metadata of a managed server that names its database instance.
 MARKER = 'trove_instance_id'
+MARKED = sqlalchemy.text('''
+SELECT uuid FROM instances JOIN instance_metadata ON instance_uuid = uuid
+WHERE `key` = :marker AND value = :instance AND instances.deleted = 0
+''').bindparams(marker=MARKER)
+# Times, by table and by the column that names the server.
+TIMES = (('instances', 'uuid', 'launched_at'),
+         ('instance_actions', 'instance_uuid', 'start_time'))
 
 
 class NovaRows:
@@ -44,17 +55,15 @@ class NovaRows:
         :param server: its id
         :param seconds: by how much
         """
-        ago = f'-{seconds} seconds'
+        by = datetime.timedelta(seconds=seconds)
         for name in CELLS:
-            with self._files.open_database(name, 'rw') as cell, cell:
-                cell.execute(
-                    'UPDATE instances SET launched_at = '
-                    'strftime("%Y-%m-%d %H:%M:%f000", launched_at, ?) '
-                    'WHERE uuid = ?', [ago, server])
-                cell.execute(
-                    'UPDATE instance_actions SET start_time = '
-                    'strftime("%Y-%m-%d %H:%M:%f000", start_time, ?) '
-                    'WHERE instance_uuid = ?', [ago, server])
+            with connections.connected(self._files, name) as cell:
+                for table, server_column, column in TIMES:
+                    _date_back(cell, sqlalchemy.table(
+                        table, sqlalchemy.column('id'),
+                        sqlalchemy.column(server_column),
+                        sqlalchemy.column(column, sqlalchemy.DateTime)),
+                        server_column, server, column, by)
 
     def marked(self, instance):
         """Return the ids of the servers that carry an instance's marker."""
@@ -62,22 +71,28 @@ class NovaRows:
             name, instance)]
 
     def _marked(self, cell, instance):
-        with self._files.open_database(cell) as cell:
-            return [server for server, in cell.execute(
-                'SELECT uuid FROM instances JOIN instance_metadata '
-                'ON instance_uuid = uuid WHERE key = ? AND value = ? '
-                'AND instances.deleted = 0', [MARKER, instance])]
+        with connections.connected(self._files, cell) as cell:
+            return list(cell.execute(MARKED, {'instance': instance}).scalars())
 
     def _read(self, column, value):
         found = []
         for name in CELLS:
-            with self._files.open_database(name) as cell:
-                found += map(Row._make, cell.execute(
+            with connections.connected(self._files, name) as cell:
+                found += map(Row._make, cell.execute(sqlalchemy.text(
                     f'SELECT {", ".join(Row._fields)} FROM instances '
                     f'JOIN instance_info_caches ON instance_uuid = uuid '
-                    f'WHERE {column} = ? AND instances.deleted = 0',
-                    [value]))
+                    f'WHERE {column} = :value AND instances.deleted = 0'),
+                    {'value': value}))
         return found
+
+
+def _date_back(cell, table, server_column, server, column, by):
+    """Date back a time in the rows of a server."""
+    rows = cell.execute(sqlalchemy.select(table.c.id, table.c[column]).where(
+        table.c[server_column] == server)).all()
+    for identifier, time in rows:
+        cell.execute(table.update().where(table.c.id == identifier).values(
+            {column: time and time - by}))
 
 
 def is_settled(row):
