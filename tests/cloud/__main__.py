@@ -30,7 +30,13 @@ def main():
         choices=('demo', 'up', 'down', 'status'),
         help='demo (the default): start afresh, then show what the guard '
              'does; up: start afresh; down: stop; status: what runs, where')
-    command = parser.parse_args().command
+    parser.add_argument(
+        '--production', action='store_true',
+        help='start it as in production: on MariaDB, RabbitMQ and memcached '
+             'from Debian, with the APIs under uWSGI, each in two worker '
+             'processes, and two Trove task managers')
+    arguments = parser.parse_args()
+    command = arguments.command
     files = layout.Layout.from_environment()
     # A proxy can't reach the cloud.
     for name in ('no_proxy', 'NO_PROXY'):
@@ -45,14 +51,20 @@ def main():
                 return control.down(files)
             report = progress.Progress()
             bootstrap.prepare(files, report)
+            if arguments.production:
+                bootstrap.prepare_production(files, report)
             if not bootstrap.is_running_inside(files):
                 python = str(files.python)
                 # Silence the warnings that clients print about each other.
                 os.execv(python, [python, '-W', 'ignore', '-m', 'tests.cloud',
-                                  command])
+                                  *sys.argv[1:]])
             # These can be imported only in the virtual environment.
+            from tests.cloud import production
+            from tests.cloud import services
             from tests.cloud import start
-            status = start.up(files, report)
+            status = start.up(
+                files, report, production.Production if arguments.production
+                else services.Services)
             if command == 'demo' and status == 0:
                 from tests.cloud import demo
                 status = demo.play(files)

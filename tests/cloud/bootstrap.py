@@ -12,6 +12,7 @@ from tests.cloud import processes
 from tests.cloud import releases
 
 REQUIREMENTS = layout.HERE / 'requirements.txt'
+PRODUCTION = (layout.HERE / 'production.txt',)
 GATES = (layout.REPOSITORY / 'doc' / 'requirements.txt',
          layout.REPOSITORY / 'tests' / 'gates.txt')
 # The files that determine the metadata of an editable installation.
@@ -70,11 +71,25 @@ def prepare_gates(files, progress):
     :param progress: a Progress
     :raises processes.Failed: if the installation fails
     """
-    wanted = _digest(*GATES)
-    stamp = files.venv / 'gates-installed'
+    _prepare_more(files, progress, 'gates', GATES)
+
+
+def prepare_production(files, progress):
+    """Install what a cloud as in production needs.
+
+    :param files: the cloud's Layout, prepared
+    :param progress: a Progress
+    :raises processes.Failed: if the installation fails
+    """
+    _prepare_more(files, progress, 'production', PRODUCTION)
+
+
+def _prepare_more(files, progress, kind, requirements):
+    wanted = _digest(*requirements)
+    stamp = files.venv / f'{kind}-installed'
     if not _matches(stamp, wanted):
-        with progress.step('checks installed'):
-            _pip(files, *(argument for path in GATES
+        with progress.step(f'{kind} installed'):
+            _pip(files, *(argument for path in requirements
                           for argument in ('-r', path)))
         stamp.write_text(wanted)
 

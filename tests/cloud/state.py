@@ -209,7 +209,7 @@ def save(files, cloud, pids):
 
     :param files: the cloud's Layout
     :param cloud: a Cloud
-    :param pids: a dict of service name to process id
+    :param pids: a dict of process name to process id
     """
     text = json.dumps({'urls': cloud.urls, 'projects': cloud.projects,
                        'pids': pids}, indent=2)

@@ -26,7 +26,6 @@ def start(files, deployment, host, port, options=None):
     :param host: the name of its task manager's host, an address
     :param port: the port of its API on 127.0.0.1
     :param options: options of [trove_guard] that differ (dict)
-    :returns: its process id
     :raises processes.Failed: if it ends, or does not respond
     """
     name = process_name(deployment, host)
@@ -36,4 +35,3 @@ def start(files, deployment, host, port, options=None):
         *(f'{name}={value}' for name, value in (options or {}).items())])
     processes.wait_for_url(files, name, process, f'http://127.0.0.1:{port}/',
                            START_SECONDS)
-    return process.pid

@@ -1,120 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Trove deployment as in production: many processes, RabbitMQ, MariaDB.
-
-Two APIs, two task managers and a conductor, each started by Trove's own
-command (tests.cloud.trove_command), and the guests in a process of their own.
-They replace the process of the cloud that is all of a deployment.
-"""
+"""The processes of a Trove deployment, as tests stop and kill them."""
 
 import contextlib
 import itertools
-import pathlib
 import re
-import string
 from urllib import parse
 
-from tests.cloud import content
 from tests.cloud import layout
 from tests.cloud import processes
-from tests.cloud import services
+from tests.cloud import rabbitmq
+from tests.cloud import trove_processes
 from tests.functional import databases
 from tests.functional import scene as scenes
-from tests.production import rabbitmq
 
-# Options of trove.conf, in seconds: no operation here holds a server unlocked
-# for longer, unless it is stopped.
-UNLOCK_TIMEOUT = 12
-RECONCILE_INTERVAL = 2
-
-TEMPLATE = pathlib.Path(__file__).with_name('trove.conf')
-# Trove takes nothing but an address as the name of a host.
-HOSTS = ('127.0.0.1', '127.0.0.2')
-KINDS = ('guests', 'conductor', 'api', 'taskmanager')
-START_SECONDS = 120
+HOSTS = trove_processes.HOSTS
 TIME = re.compile(r'\d{4}-\d\d-\d\d ')
 # A reconciler works for instances of the other task manager, too.
 RECONCILER = re.compile(r'nova_trove_guard\.trove\.(events|reconciler) |'
                         r'notification\.trove_guard\.')
 
 
-class Processes:
-    """The processes of a deployment.
+class Processes(trove_processes.Processes):
+    """The processes of a deployment of a running cloud.
 
     :param cloud: a tests.cloud.state.Cloud
     :param deployment: the deployment's name
-    :param bus: a running tests.production.rabbitmq.RabbitMQ
-    :param database: the URL of an empty database, for SQLAlchemy
     :ivar urls: the URLs of the APIs
     """
 
-    def __init__(self, cloud, deployment, bus, database):
-        self.deployment = deployment
-        self.database = database
-        self.bus = bus
-        self.files = layout.Layout(cloud.root)
-        self._cloud = cloud
-        url = parse.urlsplit(cloud.urls[deployment])
-        port, = processes.free_ports(['another API']).values()
-        # The first API is the one in Keystone's catalog.
-        self._ports = (url.port, port)
-        self.urls = [url._replace(netloc=f'127.0.0.1:{port}').geturl()
-                     for port in self._ports]
-
-    def start(self):
-        """Start all, in place of the cloud's own Trove deployments.
-
-        :raises processes.Failed: if one does not start
-        """
-        self._kill_all(services.TROVES)
-        processes.run(
-            self.files, 'setup-trove-manage',
-            [self.files.venv / 'bin' / 'trove-manage', 'db_sync'],
-            {'OS_DATABASE__CONNECTION': self.database})
-        self._spawn('guests', HOSTS[0])
-        self._spawn('conductor', HOSTS[0])
-        started = [self._spawn('api', host) for host in HOSTS]
-        for host in HOSTS:
-            self.spawn_task_manager(host)
-        for host, process, url in zip(HOSTS, started, self.urls):
-            processes.wait_for_url(
-                self.files, self._name('api', host), process, url,
-                START_SECONDS)
-        self.await_task_managers()
-        content.make_datastore(
-            self._cloud, databases.REGIONS[self.deployment])
-
-    def stop(self):
-        """Stop all that is running, and RabbitMQ."""
-        names = [self._name(kind, host) for kind in KINDS for host in HOSTS]
-        self._kill_all([rabbitmq.NAME, *names])
-
-    def _kill_all(self, names):
-        """Kill those of the names that are running."""
-        running = {process.name for process in processes.running(self.files)}
-        for name in running.intersection(names):
-            processes.kill(self.files, name)
-
-    def spawn_task_manager(self, host):
-        """Start the task manager of a host; see await_task_managers()."""
-        return self._spawn('taskmanager', host)
-
-    def await_task_managers(self):
-        """Wait until each task manager takes calls.
-
-        :raises AssertionError: if one does not
-        """
-        for host in HOSTS:
-            databases.await_condition(
-                lambda host=host: self.bus.consumers(f'taskmanager.{host}'),
-                bool, databases.SHORT_PAUSE_SECONDS)
+    def __init__(self, cloud, deployment):
+        names = [trove_processes.api_name(deployment, host) for host in HOSTS]
+        self.urls = [cloud.urls[name] for name in names]
+        files = layout.Layout(cloud.root)
+        super().__init__(
+            files, deployment,
+            {name: parse.urlsplit(cloud.urls[name]).port for name in names},
+            rabbitmq.RabbitMQ(files))
 
     def kill_task_manager(self, host):
         """Kill the task manager of a host, as kill -9 does."""
-        processes.kill(self.files, self._name('taskmanager', host))
+        processes.kill(self.files, self.name('taskmanager', host))
 
     def paused_task_manager(self, host):
         """Have the task manager of a host do nothing while in the context."""
-        return processes.paused(self.files, self._name('taskmanager', host))
+        return processes.paused(self.files, self.name('taskmanager', host))
 
     @contextlib.contextmanager
     def without_bus(self, host):
@@ -136,32 +65,7 @@ class Processes:
 
     def log(self, host):
         """Return the log (str) of the task manager of a host."""
-        return self.files.log(self._name('taskmanager', host)).read_text()
-
-    def _name(self, kind, host):
-        return f'{self.deployment}-{kind}@{host}'
-
-    def _spawn(self, kind, host):
-        name = self._name(kind, host)
-        if kind == 'guests':
-            program = ('tests.cloud.guests_process', self.files.root,
-                       self.deployment)
-        else:
-            program = 'tests.cloud.trove_command', f'trove-{kind}'
-        conf = self.files.conf(self.deployment)
-        return processes.spawn(self.files, name, [
-            self.files.python, '-m', *program,
-            '--config-file', conf / 'trove.conf',
-            '--config-file', self._write_conf(name, host)])
-
-    def _write_conf(self, name, host):
-        path = self.files.conf(self.deployment) / f'{name}.conf'
-        path.write_text(string.Template(TEMPLATE.read_text()).substitute(
-            host=host, port=self._ports[HOSTS.index(host)],
-            transport_url=self.bus.url, connection=self.database,
-            reconcile_interval=RECONCILE_INTERVAL,
-            unlock_timeout=UNLOCK_TIMEOUT))
-        return path
+        return self.files.log(self.name('taskmanager', host)).read_text()
 
 
 class Trove(databases.Trove):
@@ -173,8 +77,7 @@ class Trove(databases.Trove):
     """
 
     def __init__(self, scene, witness, processes):
-        super().__init__(scene, witness, processes.deployment,
-                         processes.database)
+        super().__init__(scene, witness, processes.deployment)
         self.processes = processes
         self._urls = itertools.cycle(processes.urls)
 

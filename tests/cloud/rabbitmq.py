@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A RabbitMQ server for tests: Debian's, with its own files and ports."""
+"""The message bus of a cloud: a RabbitMQ server of its own, Debian's."""
+
+import json
 
 import amqp
 from amqp import exceptions
@@ -22,7 +24,12 @@ class RabbitMQ:
     def __init__(self, files):
         self._files = files
         self._directory = files.run / NAME
-        self._ports = processes.free_ports(('amqp', 'distribution', 'epmd'))
+        ports = self._directory / 'ports.json'
+        if not ports.exists():
+            self._directory.mkdir()
+            ports.write_text(json.dumps(processes.free_ports(
+                ('amqp', 'distribution', 'epmd'))))
+        self._ports = json.loads(ports.read_text())
 
     @property
     def url(self):
@@ -35,7 +42,6 @@ class RabbitMQ:
 
         :raises processes.Failed: if it is not installed, or does not start
         """
-        self._directory.mkdir(exist_ok=True)
         try:
             process = processes.spawn(
                 self._files, NAME, [PROGRAM], self._environment())
