@@ -56,6 +56,8 @@ def main():
             bootstrap.prepare(files, report)
             if options.gates:
                 bootstrap.prepare_gates(files, report)
+            if options.production:
+                bootstrap.prepare_production(files, report)
     except processes.Failed as failure:
         sys.exit(f'\n{failure}')
     os.chdir(layout.REPOSITORY)
@@ -73,7 +75,7 @@ def _of_kind(options, arguments):
     chosen = [argument for argument in arguments
               if argument.startswith('tests')]
     if options.production:
-        return ['-m', 'production',
+        return ['-m', 'production or each_cloud',
                 *(() if chosen else PRODUCTION), *_workers()]
     if options.coverage:
         return [*COVERAGE, *_workers()]

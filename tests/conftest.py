@@ -23,7 +23,7 @@ LONGEST = (
     # A comparison takes longer, the more other tests have left in a cloud.
     'fleet of trove', 'fleet of trove-user',
     'failures', 'functional.test_trove_failures', 'matrix of unlocked servers',
-    'matrix of locked servers', 'kills', 'upkeep failures',
+    'matrix of locked servers', 'upkeep failures',
     'matrix of networks', 'functional.test_bootstrap', 'matrix of databases',
     'matrix of volumes', 'functional.test_network_wire',
     'operations of trove', 'operations of trove-user', 'clusters of trove',

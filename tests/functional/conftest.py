@@ -20,21 +20,30 @@ from tests.functional import witness as witnesses
 
 
 @pytest.fixture(scope='session')
-def cloud():
-    """Bring a fresh cloud up, and down at the end; return state.Cloud."""
-    command('up')
+def cloud(request):
+    """Bring a fresh cloud up, and down at the end; return state.Cloud.
+
+    It is one as in production, where such tests were asked for.
+    """
+    command('up', *(['--production'] if is_production(request.config)
+                    else []))
     yield state.load()
     command('down')
 
 
-def command(name):
+def is_production(config):
+    """Return whether the run is one of what needs more than a default run."""
+    return config.option.markexpr.startswith('production')
+
+
+def command(*arguments):
     """Run a command of tests.cloud, whose failure fails the tests."""
     done = subprocess.run(
-        [sys.executable, '-m', 'tests.cloud', name], cwd=layout.REPOSITORY,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True)
+        [sys.executable, '-m', 'tests.cloud', *arguments],
+        cwd=layout.REPOSITORY, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        pytest.fail(f'The cloud does not go {name}:\n{done.stdout}',
+        pytest.fail(f'The cloud does not go {arguments[0]}:\n{done.stdout}',
                     pytrace=False)
 
 

@@ -76,6 +76,7 @@ def assert_refused(answer, row, facts, witness):
     assert not witness.dispatches(answer.headers['x-openstack-request-id'])
 
 
+@pytest.mark.each_cloud
 @pytest.mark.parametrize('row, who', list(refusals()))
 def test_a_managed_server_is_nobody_s_but_trove_s(
         scene, witness, facts, row, who):
@@ -160,6 +161,7 @@ def test_a_managed_server_s_floating_address_can_t_be_moved_away(
 
 # The marker.
 
+@pytest.mark.each_cloud
 @pytest.mark.parametrize('who', [*TENANTS, 'admin'])
 @pytest.mark.parametrize('row', table.FORGERIES, ids=str)
 def test_the_marker_can_t_be_forged(scene, witness, ordinary, row, who):
@@ -178,6 +180,7 @@ def test_the_marker_can_t_be_forged(scene, witness, ordinary, row, who):
 # Whatever has a body fails in Nova's own hands behind the alias: its
 # VolumesBootController passes the body on in a place where
 # nova.api.validation does not look for it.
+@pytest.mark.each_cloud
 @pytest.mark.parametrize(
     'row', [row for row in table.FORGERIES if row.path.startswith('/servers')],
     ids=str)

@@ -13,12 +13,12 @@ import pytest
 from troveclient import exceptions
 
 from tests.cloud import content
-from tests.cloud import layout
 from tests.cloud import state
 from tests.functional import databases
 from tests.functional import tenants
 
 # What an operation asks of Nova where the volume is resized offline.
+pytestmark = pytest.mark.each_cloud
 RESIZE_VOLUME = {'trove': [],
                  'trove-user': ['_unlock', 'delete', 'create', '_lock']}
 
@@ -257,7 +257,7 @@ def test_delete(trove, instance, server, replica):
 
 
 def test_the_log_and_the_notifications_tell_of_it(trove, server):
-    log = layout.Layout(trove.cloud.root).log(trove.deployment).read_text()
+    log = trove.log()
     for line in (f'Opened the window of server {server} for resize_flavor.',
                  f'Closed the window of server {server} for resize_flavor '
                  'after ',

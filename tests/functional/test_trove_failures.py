@@ -274,19 +274,6 @@ def test_a_window_is_opened_only_when_it_is_needed(case, calls, database):
 
 # kill -9
 
-KILLS = (
-    Case(resize_flavor, guest('wait', stop_db=1)),
-    Case(resize_flavor, nova('unlock', effect='wait')),
-    Case(resize_flavor, nova('resize', effect='wait'), 'trove'),
-    Case(resize_flavor, guest('wait', start_db_with_conf_changes=1)),
-    Case(resize_flavor, nova('confirmResize', effect='wait')),
-    Case(resize_flavor, nova('lock', effect='wait'), 'trove'),
-    Case(resize_volume, nova(path=ATTACHMENTS, effect='wait')),
-    Case(rebuild, guest('wait', rebuild=1), 'trove'),
-    Case(delete, nova(method='DELETE', path='/servers/', effect='wait')),
-)
-
-
 def kill_in(case, database):
     """Kill the case's task manager in the middle of its operation."""
     trove, instance, _ = database
@@ -294,17 +281,6 @@ def kill_in(case, database):
         case.operation(trove, instance)
         strikes.wait()
         trove.cloud.kill_trove(trove.deployment)
-
-
-@pytest.mark.production
-@pytest.mark.xdist_group('kills')
-@pytest.mark.parametrize('case', KILLS, ids=str)
-def test_a_killed_task_manager_locks_after_its_restart(case, database):
-    trove, instance, server = database
-    kill_in(case, database)
-    trove.cloud.start_trove(trove.deployment)
-    trove.await_relocked(server)
-    trove.keep(instance)
 
 
 @pytest.mark.parametrize('case', [

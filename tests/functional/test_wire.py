@@ -2,19 +2,21 @@
 """Hostile bytes from the owner of a managed server, with a valid token.
 
 Whatever they are, Nova dispatches nothing but reads for that server. Each
-trick that a stock Nova falls for does its harm there first, so that the test
-of it is known to be one.
+trick that a stock Nova falls for does its harm there, so that the test of it
+is known to be one.
 """
 
 import hypothesis
 import pytest
 
 from tests.cloud import releases
+from tests.functional import conftest
 from tests.functional import tricks
 from tests.functional import wire
 from tests.unit import nova_api
 from tests.unit import requests as hostile
 
+pytestmark = pytest.mark.each_cloud
 KEPT = 'kept'
 LOCK = b'{"lock": null}'
 KEY = f'/v2.1/servers/$server/metadata/{KEPT}'
@@ -78,7 +80,6 @@ TRICKS = (
     works_not('absolute form', 'DELETE', f'http://$host{KEY}'),
     works_not('absolute form of another host', 'DELETE',
               f'http://elsewhere.example{KEY}'),
-    # SQLite tells upper from lower case, MariaDB does not.
     works_not('upper-case id', 'DELETE',
               f'/v2.1/servers/$SERVER/metadata/{KEPT}'),
     works_not('upper-case path', 'DELETE',
@@ -134,6 +135,17 @@ TRICKS = (
     trick('repeated token', 'DELETE', KEY, 'X-Auth-Token: $token'),
 )
 
+# Tricks that work with uWSGI and MariaDB where they otherwise do not, or the
+# other way round.
+OTHERWISE_IN_PRODUCTION = frozenset((
+    # uWSGI decodes paths, and leaves out what is neither path nor query.
+    'absolute form', 'absolute form of another host', 'dot segments',
+    'percent-encoded slash',
+    # MariaDB does not tell upper from lower case.
+    'upper-case id',
+    # uWSGI takes no chunks, and of repeated headers the last one or both.
+    'chunks', 'chunks and trailers', 'repeated length', 'repeated token'))
+
 
 @pytest.fixture(scope='module')
 def database(scene):
@@ -179,23 +191,17 @@ def test_a_trick_does_not_get_past_the_guard(
     assert scene.describe(database) == before
 
 
-@pytest.mark.parametrize('trick', [trick for trick in TRICKS if trick.works],
-                         ids=lambda trick: trick.name)
-def test_it_does_harm_without_the_guard(scene, witness, victim, trick):
+@pytest.mark.parametrize('trick', TRICKS, ids=lambda trick: trick.name)
+def test_it_does_harm_or_fails_without_the_guard(
+        request, scene, witness, victim, trick):
+    works = trick.works
+    if conftest.is_production(request.config):
+        works ^= trick.name in OTHERWISE_IN_PRODUCTION
     before = scene.describe(victim)
     mark = witness.mark()
     send(scene, scene.cloud.unguarded, trick, victim)
-    assert witness.mutations_of(victim, mark)
-    assert scene.describe(victim) != before
-
-
-@pytest.mark.parametrize(
-    'trick', [trick for trick in TRICKS if not trick.works],
-    ids=lambda trick: trick.name)
-def test_it_fails_without_the_guard_too(scene, victim, trick):
-    before = scene.describe(victim)
-    send(scene, scene.cloud.unguarded, trick, victim)
-    assert scene.describe(victim) == before
+    assert bool(witness.mutations_of(victim, mark)) >= works
+    assert (scene.describe(victim) != before) == works
 
 
 # Requests that nobody thought of.

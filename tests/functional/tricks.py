@@ -21,7 +21,8 @@ class Trick:
     :ivar name: what the trick is
     :ivar request: the bytes, in which $project, $host, $token and more names
         get filled in
-    :ivar works: whether they change something behind a stock service
+    :ivar works: whether they change something behind a stock service, in
+        the default cloud
     """
 
     name: str

@@ -43,11 +43,13 @@ class Witness:
     def mutations_of(self, server, mark):
         """Return the dispatches after a mark that do not just read a server.
 
-        :param server: the server's id; SQLite knows it in no other spelling
+        :param server: the server's id, in whatever case: MariaDB does not
+            tell upper from lower
         :param mark: what mark() returned before
         """
         return [line for line in self.since(mark)
-                if server in (line.get('id'), line.get('server_id')) and
+                if server.lower() in (str(line.get(name)).lower()
+                                      for name in ('id', 'server_id')) and
                 not is_read(line)]
 
     def _all(self):
