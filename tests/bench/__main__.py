@@ -16,8 +16,10 @@ import os
 import pathlib
 import platform
 
+from tests.bench import attack
 from tests.bench import cloud
 from tests.bench import guarded_call
+from tests.bench import load
 from tests.bench import many
 from tests.bench import measure
 from tests.bench import memory
@@ -46,6 +48,8 @@ MEASUREMENTS = {
 LONG = {
     'many': many.run,
     'drift': many.run_drift,
+    'load': load.run,
+    'attack': attack.run,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 
@@ -88,7 +92,8 @@ def _kept(path):
         name: measure.Result(
             kept['title'], [measure.Row(**row) for row in kept['rows']],
             [measure.Aim(**{key: value for key, value in aim.items()
-                            if key != 'is_met'}) for aim in kept['aims']])
+                            if key != 'is_met'}) for aim in kept['aims']],
+            kept.get('series', {}))
         for name, kept in json.loads(path.read_text())['results'].items()}
 
 
@@ -116,6 +121,9 @@ def _write(directory, results):
              if name in every}
     path.write_text(json.dumps(_content(every), indent=2) + '\n')
     (directory / 'results.svg').write_text(plot.svg(list(every.values())))
+    for name, result in every.items():
+        if result.series:
+            (directory / f'{name}.svg').write_text(plot.lines(result))
     _write_aims(directory / 'aims.csv', every.values())
 
 
@@ -130,6 +138,9 @@ def main():
     parser.add_argument('--servers', type=int, default=reconciler.SERVERS,
                         help='how many managed servers the reconciler has; '
                              'to lock 20,000 takes half an hour')
+    parser.add_argument('--seconds', type=float, default=load.SECONDS,
+                        help='how long load and attack measure each side of '
+                             'a comparison')
     parser.add_argument('--mariadb', action='store_true',
                         help='have Nova\'s databases on Debian\'s MariaDB, '
                              'which must be installed, in place of SQLite')
@@ -141,8 +152,10 @@ def main():
     if unknown:
         parser.error(f'no such measurement: {", ".join(sorted(unknown))}')
     logging.disable(logging.CRITICAL)
-    measurements = MEASUREMENTS | LONG | {'reconciler': functools.partial(
-        reconciler.run, arguments.servers)}
+    measurements = MEASUREMENTS | LONG | {
+        'reconciler': functools.partial(reconciler.run, arguments.servers),
+        'load': functools.partial(load.run, arguments.seconds),
+        'attack': functools.partial(attack.run, arguments.seconds)}
     results = {}
     with contextlib.ExitStack() as stack:
         if arguments.mariadb:

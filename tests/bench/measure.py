@@ -53,11 +53,14 @@ class Result:
     :ivar title: what was measured
     :ivar rows: list of Row
     :ivar aims: list of Aim
+    :ivar series: lists of numbers in the order in which they were measured,
+        by name
     """
 
     title: str
     rows: list
     aims: list
+    series: dict = dataclasses.field(default_factory=dict)
 
 
 def medians(functions, calls, rounds=ROUNDS):
