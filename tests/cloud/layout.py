@@ -164,6 +164,14 @@ class Layout:
         """
         return self.logs / f'{process}.log'
 
+    def command(self, process):
+        """Return the path of the command line of a process, as JSON.
+
+        :param process: see log()
+        :returns: its path
+        """
+        return self.run / 'commands' / f'{process}.json'
+
     @staticmethod
     def write_whole(path, text):
         """Write a file atomically, as others may read it at any time.

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import fcntl
 import itertools
+import json
 import os
 import pathlib
 import random
@@ -111,13 +112,32 @@ def spawn(files, name, arguments, environment=None):
     :param environment: more environment variables
     :returns: its subprocess.Popen
     """
-    files.logs.mkdir(parents=True, exist_ok=True)
+    arguments = [str(argument) for argument in arguments]
+    command = files.command(name)
+    for directory in files.logs, command.parent:
+        directory.mkdir(parents=True, exist_ok=True)
+    files.write_whole(command, json.dumps(
+        {'arguments': arguments, 'environment': environment}))
     with files.log(name).open('ab') as log:
         return subprocess.Popen(
-            [str(argument) for argument in arguments],
-            cwd=layout.REPOSITORY, start_new_session=True,
+            arguments, cwd=layout.REPOSITORY, start_new_session=True,
             env=_environment(files, name, environment),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def respawn(files, name):
+    """Start a process that has ended again, the same way as before.
+
+    :param files: the cloud's Layout
+    :param name: the name with which spawn() has started it in this run
+    :returns: its subprocess.Popen
+    :raises Failed: if spawn() has not
+    """
+    try:
+        command = json.loads(files.command(name).read_text())
+    except FileNotFoundError:
+        raise Failed(f'{name} was not started in this run.') from None
+    return spawn(files, name, **command)
 
 
 def run(files, name, arguments, environment=None):
