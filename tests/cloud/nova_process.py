@@ -28,6 +28,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from tests.cloud import faults
+from tests.cloud import hypervisor
 from tests.cloud import layout
 from tests.cloud import recorder
 from tests.cloud import serve
@@ -72,6 +73,7 @@ def main():
                        'nova.context')
 
     strikes = faults.Faults(files)
+    hypervisor.outlive()
     strikes.strike_hypervisor(fake.FakeDriver, 'destroy')
     start_services(hosts.split(','))
     pastes, _, ports = zip(*(one.rpartition('=') for one in endpoints))

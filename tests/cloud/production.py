@@ -114,7 +114,8 @@ class Production(services.Services):
         for host in services.HOSTS:
             directory = self.files.run / f'nova-{host}'
             directory.mkdir()
-            self._command(f'nova-compute@{host}', 'nova-compute', 'nova',
+            self._command(f'nova-compute@{host}',
+                          'python -m tests.cloud.compute_command', 'nova',
                           f'host = {host}\nstate_path = {directory}\n')
         self._apis('nova')
         self._await_hosts()
@@ -147,9 +148,10 @@ class Production(services.Services):
 
         :param more: lines of its configuration's [DEFAULT]
         """
+        program, *arguments = command.split()
         processes.spawn(
             self.files, name,
-            [self.files.venv / 'bin' / command,
+            [self.files.venv / 'bin' / program, *arguments,
              *(f'--config-file={file}' for file in self._conf_files(
                  name, service, f'[DEFAULT]\n{more}'))],
             environment)
