@@ -119,10 +119,14 @@ def spawn(files, name, arguments, environment=None):
     files.write_whole(command, json.dumps(
         {'arguments': arguments, 'environment': environment}))
     with files.log(name).open('ab') as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             arguments, cwd=layout.REPOSITORY, start_new_session=True,
             env=_environment(files, name, environment),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    # A moment passes until its environment is there, by which it is found.
+    while not _name_of(files, process.pid) and process.poll() is None:
+        time.sleep(0.001)
+    return process
 
 
 def respawn(files, name):

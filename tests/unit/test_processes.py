@@ -27,12 +27,9 @@ def test_a_process_starts_again_with_its_command_and_environment(files):
     assert first == again == f"['{files.root}'] on"
 
 
-def test_a_process_is_found_by_its_name_when_it_has_started_again(files):
+def test_a_process_is_found_by_its_name_as_soon_as_it_has_started(files):
     def start(spawn, *arguments):
-        process = spawn(files, NAME, *arguments)
-        with process:
-            processes.wait_until(files, NAME, process,
-                                 lambda: processes.running(files), 10)
+        with spawn(files, NAME, *arguments) as process:
             found = processes.running(files)
             processes.kill(files, NAME)
         return [(one.pid == process.pid, one.name) for one in found]
