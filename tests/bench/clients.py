@@ -28,6 +28,8 @@ TIMEOUT_SECONDS = 120
 # of these within the spread.
 DRAWS = 200
 WITHIN = 0.95
+# In place of a status.
+NO_ANSWER = 0
 _ID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 
@@ -77,7 +79,7 @@ class Answers:
     :ivar latencies: lists of seconds, by Ask.kind
     :ivar rates: requests a second, by Ask.kind
     :ivar unexpected: how often there was another status than expected, by
-        method, path without ids, and status
+        kind, method, path without ids, and status
     """
 
     latencies: dict
@@ -110,7 +112,8 @@ def drive(client, begin, seconds):
                          client.headers)
         latencies[ask.kind].append(time.monotonic() - start)
         if status not in ask.expected:
-            strange[f'{ask.method} {_ID.sub("{id}", ask.path)}: {status}'] += 1
+            strange[f'{ask.kind}: {ask.method} '
+                    f'{_ID.sub("{id}", ask.path)}: {status}'] += 1
         time.sleep(client.pause)
     connection.close()
     taken = time.monotonic() - begin
@@ -121,18 +124,23 @@ def drive(client, begin, seconds):
 
 
 def _status(connection, method, path, body, headers):
-    """Send a request, and return the status of the whole answer."""
+    """Send a request, and return the status of the whole answer.
+
+    :returns: NO_ANSWER if there is none
+    """
     is_new = connection.sock is None
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
+        answer.read()
     except ConnectionError:
         # Not every server keeps connections, or announces that it does not.
         connection.close()
-        if is_new:
-            raise
-        return _status(connection, method, path, body, headers)
-    answer.read()
+        return NO_ANSWER if is_new else _status(
+            connection, method, path, body, headers)
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return NO_ANSWER
     return answer.status
 
 

@@ -20,9 +20,10 @@ PAUSE_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def running():
+def running(*options):
     """Bring up a cloud in a state directory of its own, and yield it.
 
+    :param options: of the command that brings it up, such as --production
     :returns: (yields) a tests.cloud.state.Cloud, which is taken down at the
         end
     :raises subprocess.CalledProcessError: if it does not come up; the reason
@@ -30,15 +31,15 @@ def running():
     """
     with tempfile.TemporaryDirectory(prefix='bench-cloud-') as directory:
         try:
-            _run(directory, 'up')
+            _run(directory, 'up', *options)
             yield state.load(pathlib.Path(directory))
         finally:
             _run(directory, 'down')
 
 
-def _run(directory, command):
+def _run(directory, *arguments):
     subprocess.run(
-        [sys.executable, '-m', 'tests.cloud', command], check=True,
+        [sys.executable, '-m', 'tests.cloud', *arguments], check=True,
         cwd=layout.REPOSITORY,
         env=os.environ | {'NOVA_TROVE_GUARD_CLOUD': directory})
 

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import itertools
 import threading
+import time
 from xml.etree import ElementTree
 
 import pytest
@@ -127,10 +128,18 @@ def test_clients_send_their_requests_and_count_unexpected_answers():
     assert number > 1
     assert not first.unexpected
     assert second.unexpected == {
-        'GET /missing: 404': len(second.latencies['kind'])}
+        'kind: GET /missing: 404': len(second.latencies['kind'])}
     # Each with another id.
     assert len(paths) == number + 1
     assert '/v2/missing' in paths
+
+
+def test_a_request_without_an_answer_is_unexpected():
+    with served() as server:
+        url = f'http://127.0.0.1:{server.server_address[1]}'
+    answers = clients.drive(clients.Client(url, {}, (clients.Ask(
+        'kind', 1, 'GET', '/x'),), 'seed'), time.monotonic(), 0.1)
+    assert set(answers.unexpected) == {'kind: GET /x: 0'}
 
 
 def test_what_is_slower_with_the_guard_than_twice_without_misses_the_aims():
