@@ -15,8 +15,10 @@ import logging
 import os
 import pathlib
 import platform
+import random
 
 from tests.bench import attack
+from tests.bench import chaos
 from tests.bench import cloud
 from tests.bench import guarded_call
 from tests.bench import load
@@ -29,6 +31,7 @@ from tests.bench import plot
 from tests.bench import policy_server
 from tests.bench import reconciler
 from tests.bench import refusal
+from tests.bench import soak
 from tests.bench import throughput
 from tests.bench import volumes
 from tests.production import mariadb
@@ -50,6 +53,8 @@ LONG = {
     'drift': many.run_drift,
     'load': load.run,
     'attack': attack.run,
+    'soak': soak.run,
+    'chaos': chaos.run,
 }
 OUTPUT = pathlib.Path(__file__).parent / 'results'
 
@@ -138,9 +143,15 @@ def main():
     parser.add_argument('--servers', type=int, default=reconciler.SERVERS,
                         help='how many managed servers the reconciler has; '
                              'to lock 20,000 takes half an hour')
-    parser.add_argument('--seconds', type=float, default=load.SECONDS,
+    parser.add_argument('--seconds', type=float,
                         help='how long load and attack measure each side of '
-                             'a comparison')
+                             'a comparison, and how long soak and chaos go '
+                             'on')
+    parser.add_argument('--seed', type=int,
+                        default=random.SystemRandom().randrange(1 << 32),
+                        help='which services soak and chaos kill and when; '
+                             'each run prints it, and the same seed has the '
+                             'same happen')
     parser.add_argument('--mariadb', action='store_true',
                         help='have Nova\'s databases on Debian\'s MariaDB, '
                              'which must be installed, in place of SQLite')
@@ -154,8 +165,11 @@ def main():
     logging.disable(logging.CRITICAL)
     measurements = MEASUREMENTS | LONG | {
         'reconciler': functools.partial(reconciler.run, arguments.servers),
-        'load': functools.partial(load.run, arguments.seconds),
-        'attack': functools.partial(attack.run, arguments.seconds)}
+        **{name: functools.partial(one.run, arguments.seconds or one.SECONDS)
+           for name, one in (('load', load), ('attack', attack))},
+        **{name: functools.partial(one.run, arguments.seconds or one.SECONDS,
+                                   arguments.seed)
+           for name, one in (('soak', soak), ('chaos', chaos))}}
     results = {}
     with contextlib.ExitStack() as stack:
         if arguments.mariadb:

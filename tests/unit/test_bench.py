@@ -79,15 +79,15 @@ def test_a_fleet_that_has_grown_is_as_one_made_at_once(fleet):
 
 
 @pytest.mark.parametrize('names, ran', [
-    ([], ['refusal']), (['soak'], ['soak']),
-    (['soak', 'refusal'], ['refusal', 'soak'])])
+    ([], ['refusal']), (['slow'], ['slow']),
+    (['slow', 'refusal'], ['refusal', 'slow'])])
 def test_long_measurements_run_only_when_they_are_named(
         names, ran, monkeypatch, tmp_path):
     def result():
         return measure.Result('title', [], [])
 
     monkeypatch.setattr(bench, 'MEASUREMENTS', {'refusal': result})
-    monkeypatch.setattr(bench, 'LONG', {'soak': result})
+    monkeypatch.setattr(bench, 'LONG', {'slow': result})
     monkeypatch.setattr(logging, 'disable', lambda level: None)
     monkeypatch.setattr(
         sys, 'argv', ['bench', '--output', str(tmp_path), *names])
