@@ -3,10 +3,8 @@
 
 import contextlib
 import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 from tests.cloud import layout
@@ -23,25 +21,27 @@ PAUSE_SECONDS = 0.5
 def running(*options):
     """Bring up a cloud in a state directory of its own, and yield it.
 
+    Its logs stay until the next one is brought up.
+
     :param options: of the command that brings it up, such as --production
     :returns: (yields) a tests.cloud.state.Cloud, which is taken down at the
         end
     :raises subprocess.CalledProcessError: if it does not come up; the reason
         is printed
     """
-    with tempfile.TemporaryDirectory(prefix='bench-cloud-') as directory:
-        try:
-            _run(directory, 'up', *options)
-            yield state.load(pathlib.Path(directory))
-        finally:
-            _run(directory, 'down')
+    root = layout.Layout.from_environment().root / 'bench'
+    try:
+        _run(root, 'up', *options)
+        yield state.load(root)
+    finally:
+        _run(root, 'down')
 
 
-def _run(directory, *arguments):
+def _run(root, *arguments):
     subprocess.run(
         [sys.executable, '-m', 'tests.cloud', *arguments], check=True,
         cwd=layout.REPOSITORY,
-        env=os.environ | {'NOVA_TROVE_GUARD_CLOUD': directory})
+        env=os.environ | {'NOVA_TROVE_GUARD_CLOUD': str(root)})
 
 
 class Servers:
