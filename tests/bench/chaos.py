@@ -274,7 +274,7 @@ def run(seconds, seed):
     :param seed: an integer
     """
     print(f'--seed {seed}', file=sys.stderr)
-    with whole_cloud.running('--production') as cloud:
+    with whole_cloud.running() as cloud:
         return measured(Chaos(cloud, random.Random(seed)), seconds)
 
 

@@ -159,7 +159,7 @@ def run(seconds, seed):
     """
     print(f'--seed {seed}', file=sys.stderr)
     with (clients.Crew(load.CLIENTS) as crew,
-          whole_cloud.running('--production') as cloud):
+          whole_cloud.running() as cloud):
         files = layout.Layout(cloud.root)
         calls = Load(cloud, crew)
         sampler = growth.Sampler(

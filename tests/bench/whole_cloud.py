@@ -18,12 +18,11 @@ PAUSE_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def running(*options):
-    """Bring up a cloud in a state directory of its own, and yield it.
+def running():
+    """Bring up a cloud as in production, for one measurement, and yield it.
 
     Its logs stay until the next one is brought up.
 
-    :param options: of the command that brings it up, such as --production
     :returns: (yields) a tests.cloud.state.Cloud, which is taken down at the
         end
     :raises subprocess.CalledProcessError: if it does not come up; the reason
@@ -31,7 +30,7 @@ def running(*options):
     """
     root = layout.Layout.from_environment().root / 'bench'
     try:
-        _run(root, 'up', *options)
+        _run(root, 'up', '--production')
         yield state.load(root)
     finally:
         _run(root, 'down')
