@@ -181,6 +181,14 @@ def test_what_the_writer_writes_the_reader_reads(**values):
     assert log.read(line) == written
 
 
+@pytest.mark.parametrize('field', (
+    name for name, strategy in ANY.items() if strategy in (TEXT, MAYBE)))
+def test_text_that_is_no_unicode_is_read_as_it_was(field):
+    """A JSON body can hold half a pair: Python reads it."""
+    written = dataclasses.replace(log.read(PLAIN), **{field: '\ud800'})
+    assert log.read(log.log_line(written)) == written
+
+
 def test_a_line_of_a_release_without_roles_is_read():
     entry = log.read(
         'decision=refused request_id=req-1 user_id=u project_id=- '

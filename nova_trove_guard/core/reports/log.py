@@ -139,7 +139,7 @@ def read(line: str) -> Entry:
             roles=_unlisted(fields.get('roles')),
             service_user_id=_unquoted(fields['service_user_id']),
             service_roles=_unlisted(fields.get('service_roles')),
-            operation=urllib.parse.unquote(fields['operation']),
+            operation=_decoded(fields['operation']),
             kind=kind,
             resource_id=_unquoted(fields[kind]),
             resource_project_id=_unquoted(
@@ -172,9 +172,7 @@ def listed(values: Collection[str] | None) -> str:
 
 
 def _unquoted(word: str) -> str | None:
-    if word == NONE:
-        return None
-    return urllib.parse.unquote(word, errors='surrogatepass')
+    return None if word == NONE else _decoded(word)
 
 
 def _unlisted(words: str | None) -> tuple[str, ...] | None:
@@ -182,5 +180,8 @@ def _unlisted(words: str | None) -> tuple[str, ...] | None:
         return None
     if words == NONE:
         return ()
-    return tuple(urllib.parse.unquote(word, errors='surrogatepass')
-                 for word in words.split(','))
+    return tuple(map(_decoded, words.split(',')))
+
+
+def _decoded(word: str) -> str:
+    return urllib.parse.unquote(word, errors='surrogatepass')
