@@ -313,7 +313,11 @@ def free_ports(names):
     # check and the start of the service.
     limits = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
     end = int(limits.read_text().split()[0])
-    below = range(1025, end)
+    # The clouds of the processes of pytest-xdist start at the same time: no
+    # port is for two of them.
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])
+    below = range(1025 + worker, end,
+                  int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1)))
     # Choose at random, as another cloud may choose ports at the same time.
     candidates = itertools.chain(random.sample(below, len(below)),
                                  range(end, 65536))

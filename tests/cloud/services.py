@@ -35,15 +35,18 @@ class Services:
     responds. It raises processes.Failed if one of these fails.
 
     :param files: the cloud's Layout
-    :param ports: a dict of service name to port, for all of names
-    :cvar names: the names of all that have a URL
     :param progress: a Progress
+    :cvar names: the names of all that have a URL
     """
 
     files: layout.Layout
-    ports: dict[str, int]
     progress: progress.Progress
     names: typing.ClassVar[tuple[str, ...]] = NAMES
+
+    @functools.cached_property
+    def ports(self):
+        """The port of each service, by name."""
+        return processes.free_ports(self.names)
 
     @functools.cached_property
     def databases(self):

@@ -29,8 +29,7 @@ def up(files, progress, kind=services.Services):
         progress.note(f'stopped {len(left)} processes of an earlier run')
     _clear(files)
     try:
-        cloud = _start(kind(
-            files, processes.free_ports(kind.names), progress))
+        cloud = _start(kind(files, progress))
     except BaseException:
         processes.stop(files)
         raise
@@ -58,8 +57,9 @@ def _clear(files):
 def _start(todo):
     """Start all services, in parallel as far as possible."""
     files, progress = todo.files, todo.progress
-    cloud = state.Cloud(files.root, todo.urls)
     todo.start_shared()
+    # Only now are its ports taken, and the others not among them.
+    cloud = state.Cloud(files.root, todo.urls)
     configs.write(files, todo.urls, todo.shared)
     with futures.ThreadPoolExecutor() as pool:
         started = {name: pool.submit(getattr(todo, name))
