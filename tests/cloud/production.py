@@ -104,8 +104,11 @@ class Production(services.Services):
         # The fake driver is one of Cinder's test modules, which patch Python
         # for eventlet when they are imported.
         native = {'OS_CINDER_DISABLE_EVENTLET_PATCHING': 'true'}
-        for name in 'cinder-volume', 'cinder-scheduler':
+        # The backend says what it has when it starts, and in each minute.
+        for name, queue in (('cinder-scheduler', 'cinder-scheduler'),
+                            ('cinder-volume', 'cinder-volume.cinder@fake')):
             self._command(name, name, 'cinder', environment=native)
+            self.bus.await_consumers(queue)
         self._apis('cinder')
 
     def _start_nova(self):

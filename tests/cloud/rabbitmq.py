@@ -2,6 +2,7 @@
 """The message bus of a cloud: a RabbitMQ server of its own, Debian's."""
 
 import json
+import time
 
 import amqp
 from amqp import exceptions
@@ -13,6 +14,8 @@ PROGRAM = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 NAME = 'rabbitmq'
 HOST = '127.0.0.1'
 START_SECONDS = 60
+CONSUMERS_SECONDS = 120
+PAUSE_SECONDS = 0.1
 
 
 class RabbitMQ:
@@ -96,6 +99,19 @@ class RabbitMQ:
                     queue, passive=True).consumer_count
         except exceptions.NotFound:
             return 0
+
+    def await_consumers(self, *queues):
+        """Wait until somebody takes what is sent to each of some queues.
+
+        :raises processes.Failed: if nobody does
+        """
+        deadline = time.monotonic() + CONSUMERS_SECONDS
+        for queue in queues:
+            while not self.consumers(queue):
+                if time.monotonic() > deadline:
+                    raise processes.Failed(
+                        f'Nobody takes what is sent to {queue}.')
+                time.sleep(PAUSE_SECONDS)
 
     def _connection(self):
         return amqp.Connection(f'{HOST}:{self._ports["amqp"]}',

@@ -6,7 +6,6 @@ command (tests.cloud.trove_command), and the guests in a process of their own.
 """
 
 import string
-import time
 
 from tests.cloud import configs
 from tests.cloud import processes
@@ -65,14 +64,8 @@ class Processes:
 
         :raises processes.Failed: if one does not
         """
-        deadline = time.monotonic() + START_SECONDS
-        for host in HOSTS:
-            while not self.bus.consumers(
-                    f'{self.deployment}-taskmanager.{host}'):
-                if time.monotonic() > deadline:
-                    raise processes.Failed(
-                        f'{self.name("taskmanager", host)} takes no calls.')
-                time.sleep(0.1)
+        self.bus.await_consumers(*(
+            f'{self.deployment}-taskmanager.{host}' for host in HOSTS))
 
     def name(self, kind, host):
         """Return the name of a process.

@@ -319,7 +319,6 @@ def test_a_server_is_locked_while_rabbitmq_is_away(trove):
             away.enter_context(
                 trove.processes.without_bus(operation.worker))
         server, seconds = await_closed(trove, operation)
-    assert_succeeds(trove, operation)
+    # Nova's own message may be lost with RabbitMQ, and with it the resize.
     trove.await_closed(server)
-    trove.keep(operation.instance)
     assert seconds < LOCKED_SECONDS

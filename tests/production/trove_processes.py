@@ -9,11 +9,16 @@ from urllib import parse
 from tests.cloud import layout
 from tests.cloud import processes
 from tests.cloud import rabbitmq
+from tests.cloud import services
 from tests.cloud import trove_processes
 from tests.functional import databases
 from tests.functional import scene as scenes
 
 HOSTS = trove_processes.HOSTS
+# What Trove needs of the other services.
+QUEUES = ('conductor', 'scheduler',
+          *(f'compute.{host}' for host in services.HOSTS),
+          'cinder-scheduler', 'cinder-volume.cinder@fake')
 TIME = re.compile(r'\d{4}-\d\d-\d\d ')
 # A reconciler works for instances of the other task manager, too.
 RECONCILER = re.compile(r'nova_trove_guard\.trove\.(events|reconciler) |'
@@ -62,6 +67,7 @@ class Processes(trove_processes.Processes):
         finally:
             self.bus.start()
             self.await_task_managers()
+            self.bus.await_consumers(*QUEUES)
 
     def log(self, host):
         """Return the log (str) of the task manager of a host."""
