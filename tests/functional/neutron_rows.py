@@ -25,15 +25,16 @@ class NeutronRows:
         In whatever column; and what such a row has in another table, such as
         tags and its revision.
         """
-        found = self._select(
-            sorted(identifiers), lambda column: column.endswith('id'))
-        attributes = sorted({
-            row['standard_attr_id'] for rows in found.values() for row in rows
-            if row.get('standard_attr_id')})
-        of_them = self._select(
-            attributes, lambda column: column == 'standard_attr_id')
-        found['standardattributes'] = self._rows(
-            'standardattributes', ['id'], attributes)
+        with connections.connected(self._files, 'neutron') as neutron:
+            found = self._select(neutron, sorted(identifiers),
+                                 lambda column: column.endswith('id'))
+            attributes = sorted({
+                row['standard_attr_id'] for rows in found.values()
+                for row in rows if row.get('standard_attr_id')})
+            of_them = self._select(neutron, attributes,
+                                   lambda column: column == 'standard_attr_id')
+            found['standardattributes'] = _rows(
+                neutron, 'standardattributes', ['id'], attributes)
         return found | {f'{table} of them': rows
                         for table, rows in of_them.items()}
 
@@ -60,25 +61,28 @@ class NeutronRows:
                 neutron.execute(sqlalchemy.text(
                     'DELETE FROM tags WHERE tag = :tag'), {'tag': tag})
 
-    def _select(self, values, is_wanted):
+    def _select(self, neutron, values, is_wanted):
         """Return the rows with a value in a wanted column, by table."""
         found = {}
         for table, columns in self._columns.items():
             wanted = [column for column in columns if is_wanted(column)]
-            if wanted and (rows := self._rows(table, wanted, values)):
+            if wanted and (rows := _rows(neutron, table, wanted, values)):
                 found[table] = rows
         return found
-
-    def _rows(self, table, columns, values):
-        """Return the rows (list of dict) with a value in a column."""
-        condition = ' OR '.join(f'{column} IN :values' for column in columns)
-        with connections.connected(self._files, 'neutron') as neutron:
-            return [dict(row) for row in neutron.execute(sqlalchemy.text(
-                f'SELECT * FROM {table} WHERE {condition}').bindparams(
-                    sqlalchemy.bindparam('values', expanding=True)),
-                {'values': values}).mappings()]
 
     @functools.cached_property
     def _columns(self):
         """The names of the columns of each table."""
         return connections.columns(self._files, 'neutron')
+
+
+def _rows(neutron, table, columns, values):
+    """Return the rows (list of dict) with a value in a column."""
+    condition = ' OR '.join(f'{column} IN :values' for column in columns)
+    found = neutron.execute(sqlalchemy.text(
+        f'SELECT * FROM {table} WHERE {condition}').bindparams(
+            sqlalchemy.bindparam('values', expanding=True)),
+        {'values': values}).mappings()
+    # MariaDB takes an integer for equal to text that begins with it.
+    return [dict(row) for row in found
+            if any(row[column] in values for column in columns)]

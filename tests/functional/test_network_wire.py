@@ -11,6 +11,7 @@ import uuid
 
 import pytest
 
+from tests.functional import networks_scene
 from tests.functional import networks_table as table
 from tests.functional import tricks
 from tests.functional import wire
@@ -105,9 +106,12 @@ def spelt(networks, row, spelling, holding, url):
 def test_no_spelling_gets_past_the_guard(networks, neutron_witness, row):
     url = networks.scene.cloud.urls['neutron']
     victim = networks.holding(instance=str(uuid.uuid4()))
+    for name in networks_scene.named(row):
+        victim[name]
+    before = victim.describe()
     for spelling in SPELLINGS:
         request = spelt(networks, row, spelling, victim, url)
-        before, mark = victim.describe(), neutron_witness.mark()
+        mark = neutron_witness.mark()
         status, body = wire.send(url, request)
         assert not neutron_witness.since(mark), spelling
         assert victim.describe() == before, spelling
