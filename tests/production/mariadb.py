@@ -16,6 +16,8 @@ PROGRAMS = ('mariadb-install-db', 'mariadbd')
 START_SECONDS = 60
 WAIT_SECONDS = 10
 PAUSE_SECONDS = 0.05
+# Who reads innodb_trx again within 0.1 s of the last time reads the same.
+FRESH_SECONDS = 0.15
 
 
 class MariaDB:
@@ -107,7 +109,7 @@ class MariaDB:
         while len(numbers := self.waiting()) != count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f'{len(numbers)} connections wait')
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(FRESH_SECONDS)
         return numbers
 
     def install(self):
