@@ -132,6 +132,14 @@ def _write(directory, results):
     _write_aims(directory / 'aims.csv', every.values())
 
 
+def _run_for(module, seconds, *arguments):
+    """Return the Result of a measurement, which says how long it took."""
+    seconds = seconds or module.SECONDS
+    result = module.run(seconds, *arguments)
+    return dataclasses.replace(
+        result, title=f'{result.title}, {seconds:g} s')
+
+
 def main():
     """Measure, print tables, and write the files of results."""
     parser = argparse.ArgumentParser(
@@ -165,9 +173,9 @@ def main():
     logging.disable(logging.CRITICAL)
     measurements = MEASUREMENTS | LONG | {
         'reconciler': functools.partial(reconciler.run, arguments.servers),
-        **{name: functools.partial(one.run, arguments.seconds or one.SECONDS)
+        **{name: functools.partial(_run_for, one, arguments.seconds)
            for name, one in (('load', load), ('attack', attack))},
-        **{name: functools.partial(one.run, arguments.seconds or one.SECONDS,
+        **{name: functools.partial(_run_for, one, arguments.seconds,
                                    arguments.seed)
            for name, one in (('soak', soak), ('chaos', chaos))}}
     results = {}
