@@ -20,6 +20,7 @@ FAST = tuple(f'tests/unit/{name}' for name in (
     'test_cmd_paste.py', 'test_cmd_scripts.py', 'test_deadline.py',
     'test_operations.py', 'test_opts.py', 'test_releases.py',
     'trove/test_compute.py', 'trove/test_windows.py'))
+CORES = len(os.sched_getaffinity(0))
 PRODUCTION = ('tests/production', 'tests/functional')
 # Branch coverage of the unit tests, in percent, below which the run fails.
 COVERAGE = ('tests/unit', '--cov=nova_trove_guard', '--cov-branch',
@@ -76,21 +77,21 @@ def _of_kind(options, arguments):
               if argument.startswith('tests')]
     if options.production:
         return ['-m', 'production or each_cloud',
-                *(() if chosen else PRODUCTION), *_workers()]
+                *(() if chosen else PRODUCTION), *_workers(CORES)]
+    # One more than cores: now and then a cloud waits.
+    workers = _workers(CORES + 1)
     if options.coverage:
-        return [*COVERAGE, *_workers()]
+        return [*COVERAGE, *workers]
     if options.fast:
         return ['--hypothesis-profile=fast', '-m', 'not nova', *FAST,
-                *_workers()]
+                *workers]
     if not chosen or any(map(os.path.isdir, chosen)):
-        return _workers()
+        return workers
     # Some tests, for somebody who looks at them: one process.
     return []
 
 
-def _workers():
-    # One more than cores: now and then a cloud waits.
-    number = len(os.sched_getaffinity(0)) + 1
+def _workers(number):
     # Groups are given out in the order in which conftest.py has them.
     return [f'-n{number}', '--dist=loadgroup', '--no-loadscope-reorder']
 
