@@ -53,9 +53,8 @@ def cinder(server, tmp_path_factory):
     # Not where only Nova is wanted: it is large.
     from tests.unit.cinder import loading
     # There are no groups, but volumes that are in one.
-    # Cinder's migrations make tables of this character set; of its collations,
-    # this one takes the most for equal.
-    url = (server.create('cinder', options='COLLATE utf8mb3_unicode_ci') +
+    # Cinder's migrations make tables of this character set.
+    url = (server.create('cinder', options='CHARACTER SET utf8mb3') +
            '&init_command=SET%20foreign_key_checks=0')
     with mock.patch.object(cfg, 'CONF', loading.conf):
         return loading.cinder_api.CinderAPI(

@@ -23,6 +23,8 @@ MARKED, ORDINARY = test_lookup.MARKED, test_lookup.ORDINARY
 managed = test_lookup.managed
 UP = ('cell0', 'cell1')
 DOWN = 'cell2'
+# In which all that is up is found, also on a busy machine.
+LONG_SECONDS = 10
 
 
 @pytest.fixture(scope='module')
@@ -61,7 +63,7 @@ WAYS = pytest.mark.parametrize(
 @WAYS
 def test_others_are_found_at_once_while_many_wait_for_a_cell_that_is_down(
         proxy, server_ids, way):
-    servers = test_lookup.looking(5)
+    servers = test_lookup.looking(LONG_SECONDS)
     for server_id in server_ids.values():
         servers.managed([('server', server_id)])
     waiting = deadline.THREADS + 4
@@ -76,7 +78,8 @@ def test_others_are_found_at_once_while_many_wait_for_a_cell_that_is_down(
         if way is proxies.Proxy.hanging:
             assert not any(failure.done() for failure in failures)
         # A caller waits no longer than for one lookup, however many wait.
-        assert max(failure.result() for failure in failures) < 5 * 1.8
+        assert max(failure.result()
+                   for failure in failures) < LONG_SECONDS * 1.8
     assert servers.managed([('server', server_ids[DOWN, True])]) == managed(
         server_ids[DOWN, True])
 

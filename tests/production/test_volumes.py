@@ -21,7 +21,6 @@ api = loading.cinder_api
 SPELLINGS = {
     'in upper case': str.upper,
     'with a space behind it': lambda identifier: f'{identifier} ',
-    'with a wide digit': lambda identifier: identifier.replace('0', '０', 1),
 }
 
 
