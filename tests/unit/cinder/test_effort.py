@@ -129,7 +129,7 @@ def import_record(ids):
     """Return the path and the body of a request to import a record."""
     return '/backups/import_record', {'backup-record': {
         'backup_service': 'x', 'backup_url': base64.encode_as_text(
-            json.dumps({'id': ids[0], 'parent_id': ids}))}}
+            json.dumps({'id': ids[0], 'service_metadata': ids}))}}
 
 
 @pytest.mark.parametrize('made, places', [(manage, 1), (import_record, 2)])

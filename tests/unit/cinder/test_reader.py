@@ -108,6 +108,22 @@ def test_the_record_of_a_backup_is_read():
         base64.b64encode(record.encode()).decode())) == [VOLUME]
 
 
+@pytest.mark.parametrize('key', identifiers.RESOURCES)
+@pytest.mark.parametrize('identifier', [
+    VOLUME.replace('a', 'ä', 1), f'{VOLUME} ', f'{VOLUME}\n', '', 0, [VOLUME]])
+def test_a_record_that_names_what_is_no_uuid_is_refused(key, identifier):
+    """MariaDB takes some of these for equal to the UUID of a volume."""
+    record = json.dumps({'id': GROUP, key: identifier})
+    with pytest.raises(documents.Unreadable):
+        identifiers.uuids_in_record(base64.b64encode(record.encode()).decode())
+
+
+def test_what_a_record_need_not_name_may_be_missing():
+    record = json.dumps({'id': GROUP, 'parent_id': None})
+    assert list(identifiers.uuids_in_record(
+        base64.b64encode(record.encode()).decode())) == [GROUP]
+
+
 @pytest.mark.parametrize('record', [None, 7, '', 'x', '\ud800', 'e30', []])
 def test_a_record_that_can_t_be_read_is_refused(record):
     with pytest.raises(documents.Unreadable):
