@@ -29,3 +29,21 @@ def columns(files, name):
             table: [column['name'] for column in found]
             for (_, table), found in sqlalchemy.inspect(
                 connection).get_multi_columns().items()}
+
+
+def rows_with(connection, table, columns, values):
+    """Return the rows (list of dict) with any of some values in a column.
+
+    :param connection: what connected() yields
+    :param table: the table's name
+    :param columns: the names of columns
+    :param values: a list
+    """
+    condition = ' OR '.join(f'{column} IN :values' for column in columns)
+    found = connection.execute(sqlalchemy.text(
+        f'SELECT * FROM {table} WHERE {condition}').bindparams(
+            sqlalchemy.bindparam('values', expanding=True)),
+        {'values': values}).mappings()
+    # MariaDB takes an integer for equal to text that begins with it.
+    return [dict(row) for row in found
+            if any(row[column] in values for column in columns)]

@@ -89,11 +89,8 @@ class CinderRows:
                 naming = [column for column in columns
                           if column.endswith(('id', 'uuid'))]
                 if naming:
-                    found[table] = cinder.execute(sqlalchemy.text(
-                        f'SELECT * FROM {table} WHERE ' + ' OR '.join(
-                            f'{column} IN :ids' for column in naming)
-                    ).bindparams(sqlalchemy.bindparam('ids', expanding=True)),
-                        {'ids': identifiers}).all()
+                    found[table] = connections.rows_with(
+                        cinder, table, naming, identifiers)
         return found
 
     @functools.cached_property

@@ -33,7 +33,7 @@ class NeutronRows:
                 for row in rows if row.get('standard_attr_id')})
             of_them = self._select(neutron, attributes,
                                    lambda column: column == 'standard_attr_id')
-            found['standardattributes'] = _rows(
+            found['standardattributes'] = connections.rows_with(
                 neutron, 'standardattributes', ['id'], attributes)
         return found | {f'{table} of them': rows
                         for table, rows in of_them.items()}
@@ -66,7 +66,8 @@ class NeutronRows:
         found = {}
         for table, columns in self._columns.items():
             wanted = [column for column in columns if is_wanted(column)]
-            if wanted and (rows := _rows(neutron, table, wanted, values)):
+            if wanted and (rows := connections.rows_with(
+                    neutron, table, wanted, values)):
                 found[table] = rows
         return found
 
@@ -74,15 +75,3 @@ class NeutronRows:
     def _columns(self):
         """The names of the columns of each table."""
         return connections.columns(self._files, 'neutron')
-
-
-def _rows(neutron, table, columns, values):
-    """Return the rows (list of dict) with a value in a column."""
-    condition = ' OR '.join(f'{column} IN :values' for column in columns)
-    found = neutron.execute(sqlalchemy.text(
-        f'SELECT * FROM {table} WHERE {condition}').bindparams(
-            sqlalchemy.bindparam('values', expanding=True)),
-        {'values': values}).mappings()
-    # MariaDB takes an integer for equal to text that begins with it.
-    return [dict(row) for row in found
-            if any(row[column] in values for column in columns)]
