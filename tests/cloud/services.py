@@ -119,16 +119,11 @@ class Services:
             self.files.database_url('neutron')])
 
     def _start_neutron(self):
-        names = self._names('neutron')
-        process = processes.spawn(
-            self.files, 'neutron',
-            [self.files.python, '-m', 'tests.cloud.neutron_process',
-             self.files.root, self._stock_paste('neutron'),
-             *(self.ports[name] for name in names)], {
+        self._start_both(
+            'neutron', self._stock_paste('neutron'), *self._ports('neutron'),
+            environment={
                 'OS_NEUTRON_CONFIG_DIR': str(self.files.conf('neutron')),
                 'OS_NEUTRON_CONFIG_FILES': 'neutron.conf'})
-        for name in names:
-            self._wait('neutron', process, self.ports[name])
 
     def cinder(self):
         """Prepare and start Cinder."""
@@ -140,15 +135,9 @@ class Services:
             self._start_cinder()
 
     def _start_cinder(self):
-        names = self._names('cinder')
-        process = processes.spawn(
-            self.files, 'cinder',
-            [self.files.python, '-m', 'tests.cloud.cinder_process',
-             self.files.root, self._conf('cinder'),
-             self._stock_paste('cinder'),
-             *(self.ports[name] for name in names)])
-        for name in names:
-            self._wait('cinder', process, self.ports[name])
+        self._start_both(
+            'cinder', self._conf('cinder'), self._stock_paste('cinder'),
+            *self._ports('cinder'))
 
     def trove_databases(self):
         """Prepare Trove's databases, but start nothing yet."""
@@ -191,17 +180,20 @@ class Services:
             self._start_nova()
 
     def _start_nova(self):
-        guarded, unguarded = self._names('nova')
-        endpoints = {guarded: SAMPLES / 'api-paste.ini',
-                     unguarded: self._stock_paste('nova')}
+        pastes = SAMPLES / 'api-paste.ini', self._stock_paste('nova')
+        self._start_both(
+            'nova', self._conf('nova'), ','.join(HOSTS),
+            *(f'{paste}={port}'
+              for paste, port in zip(pastes, self._ports('nova'))))
+
+    def _start_both(self, service, *arguments, environment=None):
+        """Start both APIs of a service, in one process."""
         process = processes.spawn(
-            self.files, 'nova',
-            [self.files.python, '-m', 'tests.cloud.nova_process',
-             self.files.root, self._conf('nova'), ','.join(HOSTS),
-             *(f'{paste}={self.ports[name]}'
-               for name, paste in endpoints.items())])
-        for name in endpoints:
-            self._wait('nova', process, self.ports[name])
+            self.files, service,
+            [self.files.python, '-m', f'tests.cloud.{service}_process',
+             self.files.root, *arguments], environment)
+        for port in self._ports(service):
+            self._wait(service, process, port)
 
     def _conf(self, service):
         return self.files.conf(service) / f'{service}.conf'
@@ -209,6 +201,10 @@ class Services:
     def _names(self, service):
         """Return the names of a service's APIs: with the guard, without."""
         return service, f'{service}-unguarded'
+
+    def _ports(self, service):
+        """Return the ports of a service's APIs, as in _names()."""
+        return [self.ports[name] for name in self._names(service)]
 
     def _stock_paste(self, service):
         return self.files.venv / 'etc' / service / 'api-paste.ini'
