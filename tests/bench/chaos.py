@@ -20,8 +20,6 @@ import sys
 import threading
 import time
 
-import requests
-
 from nova_trove_guard.cmd.drift import fixes
 from nova_trove_guard.trove import locks
 from tests.bench import hostile_calls
@@ -145,8 +143,8 @@ class Chaos:
                 futures.wait(working)
                 began = time.monotonic()
                 is_locked = _await(
-                    lambda: not (self.not_locked() or
-                                 open_windows(self._files)), LOCKED_SECONDS)
+                    lambda: not (self.not_locked() or self.open_windows()),
+                    LOCKED_SECONDS)
                 self._attacker.end()
             for one in (*working, attacking):
                 one.result()
@@ -157,7 +155,7 @@ class Chaos:
         running = {one.name for one in processes.running(self._files)}
         return [*sorted(set(self._names) - running),
                 *(url for url in self._cloud.urls.values()
-                  if not _responds(url))]
+                  if not processes.answers(url))]
 
     def not_locked(self):
         """Return the ids of the managed servers that are not locked."""
@@ -246,13 +244,6 @@ def _trove(cloud, deployment, host):
     # What it asks other services for, it asks once.
     trove.flavor(databases.FLAVORS[0])
     return trove
-
-
-def _responds(url):
-    try:
-        return requests.get(url, timeout=5).status_code < 500
-    except requests.RequestException:
-        return False
 
 
 def _await(is_there, seconds):

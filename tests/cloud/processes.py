@@ -9,6 +9,7 @@ ids, and a run may be killed at any time.
 import contextlib
 import dataclasses
 import fcntl
+from http import client
 import itertools
 import json
 import os
@@ -175,7 +176,7 @@ def wait_for_url(files, name, process, url, seconds):
     :param seconds: how long to wait
     :raises Failed: if the process ends, or does not respond in time
     """
-    wait_until(files, name, process, lambda: _answers(url), seconds)
+    wait_until(files, name, process, lambda: answers(url), seconds)
 
 
 def wait_until(files, name, process, is_ready, seconds):
@@ -199,13 +200,14 @@ def wait_until(files, name, process, is_ready, seconds):
         time.sleep(0.1)
 
 
-def _answers(url):
+def answers(url):
+    """Return whether there is a response at a URL; a 5xx is none."""
     try:
         with urllib.request.urlopen(url, timeout=5):
             return True
     except urllib.error.HTTPError as error:
         return error.code < 500
-    except OSError:
+    except (OSError, client.HTTPException):
         return False
 
 
