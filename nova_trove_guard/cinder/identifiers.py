@@ -13,7 +13,7 @@ from nova_trove_guard.core import documents
 _UUID = re.compile('[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}')
 # Of the fields of cinder.objects.backup.Backup.
 RESOURCES = ('id', 'parent_id', 'volume_id', 'snapshot_id', 'temp_volume_id',
-              'temp_snapshot_id', 'restore_volume_id')
+             'temp_snapshot_id', 'restore_volume_id')
 
 
 def uuids_in(value: typing.Any) -> Iterable[str]:

@@ -17,8 +17,8 @@ from tests.cloud import state
 from tests.functional import databases
 from tests.functional import tenants
 
-# What an operation asks of Nova where the volume is resized offline.
 pytestmark = pytest.mark.each_cloud
+# What an operation asks of Nova where the volume is resized offline.
 RESIZE_VOLUME = {'trove': [],
                  'trove-user': ['_unlock', 'delete', 'create', '_lock']}
 
