@@ -22,6 +22,8 @@ KINDS = ('port', 'bound_port', 'group', 'bound_group', 'rule', 'rbac_policy',
 _VARIABLE = {
     r'host-[\d-]+': '<name>',
     r'(?<="standard_attr_id": )\d+': '0',
+    # Two processes may count the same changes differently.
+    r'(?<="revision_number": )\d+': '0',
     # Each process numbers its callbacks.
     r'(?<=validate_rbac_policy_change)-\d+': '<number>',
     # A process remembers the types of policies that it has seen
