@@ -269,8 +269,10 @@ def databases(scene):
 @pytest.fixture(scope='module', params=[
     pytest.param(False, id='unlocked',
                  marks=pytest.mark.xdist_group('matrix of unlocked servers')),
-    pytest.param(True, id='locked',
-                 marks=pytest.mark.xdist_group('matrix of locked servers'))])
+    # Whether it is locked does not matter to the guard, and this takes long.
+    pytest.param(True, id='locked', marks=(
+        pytest.mark.xdist_group('matrix of locked servers'),
+        pytest.mark.production))])
 def others(request, scene):
     """Return Twins that are not managed."""
     yield from twins_of(scene, managed=False, locked=request.param)
