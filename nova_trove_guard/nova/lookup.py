@@ -83,6 +83,13 @@ _NEUTRON = 'neutron'
 Server: typing.TypeAlias = resources.ManagedResource | None
 
 
+class Cell(typing.NamedTuple):
+    """A cell, and what connects to its databases."""
+
+    uuid: str
+    database: typing.Any
+
+
 _A = typing.TypeVar('_A')
 _F = typing.TypeVar('_F', bound=Collection[typing.Any])
 
@@ -176,18 +183,19 @@ class NovaLookup:
                 if cell != cells[server_id]})
         return found
 
-    def _cells(self, server_ids: Iterable[str]) -> dict[str, str | None]:
+    def _cells(self, server_ids: Iterable[str]) -> dict[str, Cell | None]:
         """Return the cell of each server, None for a server in no cell yet.
 
         A server without an instance mapping does not exist for Nova, either.
         """
         with api_db.get_engine().connect() as connection:
             rows = connection.execute(
-                _CELLS_OF_SERVERS, {'server_ids': list(server_ids)})
-            return {server_id.lower(): cell for server_id, cell in rows}
+                _CELLS_OF_SERVERS, {'server_ids': list(server_ids)}).all()
+        return {server_id.lower(): cell and Cell(cell, _database(cell))
+                for server_id, cell in rows}
 
     def _in_cells(self, running: deadline.Running,
-                  cells: dict[str, str | None]) -> dict[str, Server]:
+                  cells: dict[str, Cell | None]) -> dict[str, Server]:
         """Return the servers that exist in the given cells, by id."""
         found: dict[str, Server] = {}
         for cell in set(cells.values()):
@@ -197,9 +205,8 @@ class NovaLookup:
                 found |= running.call(
                     deadline.DATABASE, self._in_no_cell, server_ids)
             else:
-                database = running.call(deadline.DATABASE, _database, cell)
                 found |= running.call(
-                    cell, self._rows, database, _SERVERS_BY_ID,
+                    cell.uuid, self._rows, cell.database, _SERVERS_BY_ID,
                     server_ids=server_ids)
         return found
 

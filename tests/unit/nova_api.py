@@ -107,7 +107,8 @@ class Dispatch:
 
 def cells(self, server_ids):
     """Stand in for nova_trove_guard.nova.lookup.NovaLookup._cells."""
-    return {server_id: 'cell' for server_id in SERVERS
+    from nova_trove_guard.nova import lookup
+    return {server_id: lookup.Cell('cell', None) for server_id in SERVERS
             if server_id in [each.lower() for each in server_ids]}
 
 

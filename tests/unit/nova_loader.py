@@ -101,7 +101,6 @@ class _Patched:
             stand_ins += [
                 (lookup.NovaLookup, '_cells', nova_api.cells),
                 (lookup.NovaLookup, '_rows', nova_api.rows),
-                (lookup, '_database', lambda cell: cell),
                 (lookup, '_each_cell', nova_api.each_cell),
                 (nova.objects.ConsoleAuthToken, 'validate',
                  nova_api.console_token)]
