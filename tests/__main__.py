@@ -21,7 +21,6 @@ FAST = tuple(f'tests/unit/{name}' for name in (
     'test_operations.py', 'test_opts.py', 'test_releases.py',
     'trove/test_compute.py', 'trove/test_windows.py'))
 CORES = len(os.sched_getaffinity(0))
-PRODUCTION = ('tests/production', 'tests/functional')
 # Branch coverage of the unit tests, in percent, below which the run fails.
 COVERAGE = ('tests/unit', '--cov=nova_trove_guard', '--cov-branch',
             '--cov-report=term', '--cov-fail-under=91')
@@ -73,11 +72,8 @@ def main():
 
 def _of_kind(options, arguments):
     """Return the pytest arguments of a kind of run."""
-    chosen = [argument for argument in arguments
-              if argument.startswith('tests')]
     if options.production:
-        return ['-m', 'production or each_cloud',
-                *(() if chosen else PRODUCTION), *_workers(CORES)]
+        return ['-m', 'production or each_cloud', *_workers(CORES)]
     # One more than cores: now and then a cloud waits.
     workers = _workers(CORES + 1)
     if options.coverage:
@@ -85,6 +81,8 @@ def _of_kind(options, arguments):
     if options.fast:
         return ['--hypothesis-profile=fast', '-m', 'not nova', *FAST,
                 *workers]
+    chosen = [argument for argument in arguments
+              if argument.startswith('tests')]
     if not chosen or any(map(os.path.isdir, chosen)):
         return workers
     # Some tests, for somebody who looks at them: one process.

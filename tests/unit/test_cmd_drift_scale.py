@@ -118,8 +118,7 @@ def tally(rows, **wanted):
     return {code: codes.count(code) for code in codes}
 
 
-# Half of the time of this module.
-@pytest.mark.xdist_group('drift, twenty thousand servers')
+@pytest.mark.production
 def test_twenty_thousand_servers(fleet, operator):
     fleet.grow(FEW)
     status, rows, errors = operator.run()
