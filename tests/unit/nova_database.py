@@ -151,7 +151,8 @@ class NovaDatabases:
         instance = objects.Instance(
             context, uuid=server_id, project_id=project_id, user_id=USER,
             metadata=metadata, system_metadata={},
-            vm_state=vm_states.BUILDING,
+            vm_state=vm_states.BUILDING, locked=False, locked_by=None,
+            display_name='new',
             info_cache=objects.InstanceInfoCache(
                 instance_uuid=server_id,
                 network_info=network_model.NetworkInfo()),
