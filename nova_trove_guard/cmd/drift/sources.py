@@ -126,14 +126,18 @@ class Nova:
 
         :raises outcome.Denied: if Nova ignores the filter
         """
-        if next(self._pages('/servers', None, {
-                'locked_by': 'nobody', 'status': _BUILT, 'limit': 1}))[0]:
+        if next(self._locked_by('nobody', limit=1))[0]:
             raise outcome.Denied(
                 'these credentials may not list servers by locked_by: the '
                 'policy os_compute_api:servers:allow_all_filters allows '
                 'that, by default to an admin')
+        return self._locked_by('owner', marker)
+
+    def _locked_by(self, locker: str, marker: str | None = None,
+                   **query: str | int) -> _Pages:
+        """Yield the built servers that someone has locked, as servers()."""
         return self._pages('/servers', marker, {
-            'locked_by': 'owner', 'status': _BUILT})
+            'locked_by': locker, 'status': _BUILT, **query})
 
     def _pages(self, path: str, marker: str | None,
                query: abc.Mapping[str, str | int | abc.Sequence[str]],
@@ -161,8 +165,7 @@ class Nova:
 
     def has_owner_lock(self, server_id: str) -> bool:
         """Return whether a server's own project holds its lock."""
-        servers, _ = next(self._pages(
-            '/servers', None, {'locked_by': 'owner', 'uuid': server_id}))
+        servers, _ = next(self._locked_by('owner', uuid=server_id))
         return bool(servers)
 
     def lock(self, server_id: str, instance_id: str) -> None:
