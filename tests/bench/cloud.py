@@ -11,9 +11,7 @@ import json
 import os
 import pathlib
 import tempfile
-import unittest.mock
 
-from keystonemiddleware import auth_token
 from oslo_config import cfg
 from oslo_utils import timeutils
 
@@ -132,11 +130,8 @@ def running(options=''):
         loaded = nova_loader.load(_Directories(directory), text, options)
         databases = stack.enter_context(
             nova_database.NovaDatabases(directory, server=server()))
-        stack.enter_context(unittest.mock.patch.object(
-            auth_token.AuthProtocol, 'fetch_token',
-            lambda self, token, **how: loaded.tokens[token]))
-        yield Cloud(nova_api.NovaAPI(
-            loaded.app._application, loaded.tokens, []), databases)
+        yield Cloud(stack.enter_context(nova_loader.dispatching(loaded)),
+                    databases)
 
 
 def server():

@@ -75,6 +75,20 @@ def load(tmp_path_factory, paste, options, policy=''):
     return api
 
 
+@contextlib.contextmanager
+def dispatching(api):
+    """Yield a NovaAPI whose calls Nova's own controllers answer.
+
+    Only tokens are stood in for.
+
+    :param api: what load() returns
+    """
+    with unittest.mock.patch.object(
+            auth_token.AuthProtocol, 'fetch_token',
+            lambda self, token, **how: api.tokens[token]):
+        yield nova_api.NovaAPI(api.app._application, api.tokens, [])
+
+
 class _Patched:
     """Calls an application with what stands in for the rest of the cloud.
 

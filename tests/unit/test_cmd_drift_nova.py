@@ -3,17 +3,15 @@
 """
 
 import types
-from unittest import mock
 from urllib import parse
 
-from keystonemiddleware import auth_token
 from nova.compute import vm_states
 import pytest
 
 from nova_trove_guard.cmd.drift import sources
 from nova_trove_guard.trove import locks
-from tests.unit import nova_api
 from tests.unit import nova_database
+from tests.unit import nova_loader
 
 STATES = (vm_states.ACTIVE, vm_states.ERROR, vm_states.PAUSED,
           vm_states.RESCUED, vm_states.RESIZED, vm_states.SHELVED,
@@ -51,9 +49,7 @@ class Session:
 @pytest.fixture
 def nova(guarded):
     """Return a sources.Nova."""
-    api = nova_api.NovaAPI(guarded.app._application, guarded.tokens, [])
-    with mock.patch.object(auth_token.AuthProtocol, 'fetch_token',
-                           lambda self, token, **how: api.tokens[token]):
+    with nova_loader.dispatching(guarded) as api:
         yield sources.Nova(Session(api))
 
 
