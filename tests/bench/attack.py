@@ -31,11 +31,6 @@ ATTACK, VICTIM = 'attack', 'victim'
 BODY_BYTES = 114688
 NETWORK_BODY_BYTES = 1024 * 1024
 REFUSED = (400, 403, 404, 409, 413)
-# Of both, by service.
-HEADERS = {
-    'nova': {'X-OpenStack-Nova-API-Version': whole_cloud.VERSION},
-    'cinder': {'OpenStack-API-Version': 'volume 3.70'},
-    'neutron': {}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,26 +114,6 @@ def attacks(managed, flavor):
     ]
 
 
-def victim(server, volume, port):
-    """Return what the victim asks of each service, by service.
-
-    :param server: the id of a server of the victim's
-    :param volume: the id of a volume
-    :param port: the id of a port
-    """
-    return {
-        service: (
-            clients.Ask(VICTIM, 1, 'GET', read),
-            clients.Ask(VICTIM, 1, 'PUT', write, body=json.dumps(body)))
-        for service, read, write, body in (
-            ('nova', f'/servers/{server}', f'/servers/{server}/metadata/x',
-             {'meta': {'x': 'y'}}),
-            ('cinder', f'/volumes/{volume}', f'/volumes/{volume}',
-             {'volume': {'name': 'x'}}),
-            ('neutron', f'/v2.0/ports/{port}', f'/v2.0/ports/{port}',
-             {'port': {'name': 'x'}}))}
-
-
 def run(seconds=SECONDS):
     """Return the Result.
 
@@ -150,8 +125,8 @@ def run(seconds=SECONDS):
         managed = servers.create_managed('managed', 8, str(uuid.uuid4()))
         server, = servers.create('victim', 1, 'stranger')
         stranger = cloud.connection('stranger', state.UNGUARDED)
-        asked = victim(
-            server, stranger.block_storage.create_volume(size=1).id,
+        asked = whole_cloud.reads_and_writes(
+            VICTIM, server, stranger.block_storage.create_volume(size=1).id,
             next(stranger.network.ports(device_id=server)).id)
         users = cloud.session('owner'), cloud.session('stranger')
 
@@ -159,7 +134,7 @@ def run(seconds=SECONDS):
             url = cloud.urls[
                 attack.service + ('-unguarded', '')[side]]
             attacker, sufferer = (
-                HEADERS[attack.service] | {
+                whole_cloud.HEADERS[attack.service] | {
                     'Content-Type': 'application/json',
                     'X-Auth-Token': user.get_token()} for user in users)
             return clients.together(crew.drive([

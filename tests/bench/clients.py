@@ -161,7 +161,7 @@ def together(answers):
 def unexpected(answers):
     """Return how often there was what unexpected status.
 
-    :param answers: a list of Answers
+    :param answers: an iterable of Answers
     :returns: a Counter, as in Answers
     """
     return sum((each.unexpected for each in answers), collections.Counter())

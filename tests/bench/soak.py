@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """(S) An hour of load, with restarts of what Nova, Cinder and Neutron need.
 
-The clients of the measurement "load" call the API with the guard at full
-speed. MariaDB, RabbitMQ, memcached and Keystone are killed in between, and
-start again. No call on a managed server may pass at any time, and each call is
-right again soon after a restart. The workers must not grow.
+The clients of the measurement "load" call Nova at full speed, one more calls
+Cinder and one Neutron. The APIs with the guard and without it take turns in
+slices. MariaDB, RabbitMQ, memcached and Keystone are killed in between, and
+start again. No call on what is managed may pass the guard at any time, and
+each call is right again soon after a restart. The workers with the guard must
+not grow; by how much those without it grow is measured next to them.
 """
 
 import bisect
+import collections
 import contextlib
 import dataclasses
+import itertools
+import json
 import random
 import sys
 import threading
@@ -26,6 +31,7 @@ from tests.bench import measure
 from tests.bench import outages
 from tests.bench import whole_cloud
 from tests.cloud import layout
+from tests.cloud import state
 
 SECONDS = 3600
 # What restarts.
@@ -38,16 +44,18 @@ RECOVERY_SECONDS = 45
 SLICE_SECONDS = 5
 SAMPLES = 240
 SERVICES = ('nova', 'cinder', 'neutron')
+# What the names of processes and endpoints end with, by side.
+SUFFIXES = ALONE, GUARD = ('-unguarded', '')
 DATABASE = 'nova-cell1'
 MEMORY_GROWTH = 5
 COUNTS = ('files', 'threads', 'connections')
-# What says that Nova has taken a call on a managed server.
+# What says that the service itself has answered a call on what is managed.
 PASSED = frozenset((*range(100, 400), 400, 404, 409))
 
 
 @dataclasses.dataclass(frozen=True)
 class Slice:
-    """Some seconds of load.
+    """Some seconds of load, with the guard.
 
     :ivar begin: when it began, by time.monotonic()
     :ivar end: when it ended
@@ -59,34 +67,54 @@ class Slice:
     begin: float
     end: float
     calls: int
-    unexpected: object
+    unexpected: collections.Counter
 
     @property
     def passed(self):
-        """How many calls on managed servers Nova has taken."""
-        return sum(
-            number for what, number in self.unexpected.items()
+        """The calls on what is managed that the guard has let pass.
+
+        A Counter, as unexpected is.
+        """
+        return collections.Counter({
+            what: number for what, number in self.unexpected.items()
             if what.startswith(f'{load.MANAGED}: ') and
-            int(what.rpartition(': ')[2]) in PASSED)
+            int(what.rpartition(': ')[2]) in PASSED})
 
 
-def mix(ordinary, managed):
-    """Return what a client asks, with what is right where the guard is."""
-    return tuple(
-        dataclasses.replace(ask, expected=(403,))
-        if ask.kind == load.MANAGED else ask
-        for ask in load.mix(ordinary, managed))
+def mixes(ordinary, managed, volume, port, managed_port):
+    """Return what each client asks, with what is right with the guard.
+
+    :param ordinary: ids of ordinary servers
+    :param managed: ids of locked managed servers
+    :param volume: the id of a volume
+    :param port: the id of an ordinary port
+    :param managed_port: the id of a port of a managed server
+    :returns: a list of pairs of a service and a tuple of clients.Ask
+    """
+    others = whole_cloud.reads_and_writes(
+        load.ORDINARY, ordinary[0], volume, port)
+    refused = clients.Ask(
+        load.MANAGED, 1, 'PUT', f'/v2.0/ports/{managed_port}', (403,),
+        json.dumps({'port': {'name': 'x'}}))
+    return [
+        *(('nova', tuple(
+            dataclasses.replace(ask, expected=(403,))
+            if ask.kind == load.MANAGED else ask
+            for ask in load.mix(ordinary[number::load.CLIENTS], managed)))
+          for number in range(load.CLIENTS)),
+        ('cinder', others['cinder']),
+        ('neutron', (*others['neutron'], refused))]
 
 
 def wrong(slices, restarts):
-    """Return how many answers were wrong that nothing excuses.
+    """Return the answers that were wrong, and that nothing excuses.
 
     :param slices: list of Slice
     :param restarts: list of (begin, end), in order
+    :returns: a Counter, as Slice.unexpected is
     """
-    return sum(
-        sum(one.unexpected.values()) for one in slices
-        if not _is_excused(one, restarts))
+    return clients.unexpected(
+        one for one in slices if not _is_excused(one, restarts))
 
 
 def _is_excused(one, restarts):
@@ -110,45 +138,61 @@ def recoveries(slices, restarts):
 
 
 class Load:
-    """Clients that call the API with the guard.
+    """Clients that call the APIs with the guard and without it, in turn.
 
     :param cloud: a tests.cloud.state.Cloud
     :param crew: a clients.Crew
     :ivar slices: list of Slice
+    :ivar calls_alone: how many calls there were without the guard
     """
 
     def __init__(self, cloud, crew):
         servers = whole_cloud.Servers(cloud)
         ordinary = servers.create('ordinary', load.SERVERS, 'owner',
                                   metadata={'purpose': 'web'})
-        managed = servers.create_managed(
-            'managed', load.SERVERS, str(uuid.uuid4()))
+        instance_id = str(uuid.uuid4())
+        managed = servers.create_managed('managed', load.SERVERS, instance_id)
+        owner = cloud.connection('owner', state.UNGUARDED)
+        port, managed_port = (
+            next(owner.network.ports(device_id=each[0])).id
+            for each in (ordinary, managed))
+        cloud.connection('trove', state.UNGUARDED).network.put(
+            f'/ports/{managed_port}/tags/trove_instance_id_{instance_id}',
+            raise_exc=True)
         self.slices = []
-        self._mixes = [mix(ordinary[number::load.CLIENTS], managed)
-                       for number in range(load.CLIENTS)]
-        self._url = cloud.guarded
+        self.calls_alone = 0
+        self._mixes = mixes(
+            ordinary, managed, owner.block_storage.create_volume(size=1).id,
+            port, managed_port)
+        self._urls = cloud.urls
         self._owner = cloud.session('owner')
         self._crew = crew
 
     def go_on(self, end):
         """Call, slice by slice, until an event."""
         token = self._owner.get_token()
-        while not end.is_set():
+        for suffix in itertools.cycle((ALONE, GUARD, GUARD, ALONE)):
+            if end.is_set():
+                break
             # Keystone may be away when the token is about to expire.
             with contextlib.suppress(exceptions.ClientException):
                 token = self._owner.get_token()
-            headers = {'X-Auth-Token': token,
-                       'X-OpenStack-Nova-API-Version': whole_cloud.VERSION,
-                       'Content-Type': 'application/json'}
             begin = time.monotonic()
             answers = clients.together(self._crew.drive([
-                clients.Client(self._url, headers, asks,
-                               f'{len(self.slices)} {number}')
-                for number, asks in enumerate(self._mixes)], SLICE_SECONDS))
-            self.slices.append(Slice(
-                begin, time.monotonic(),
-                sum(map(len, answers.latencies.values())),
-                answers.unexpected))
+                clients.Client(
+                    self._urls[service + suffix],
+                    whole_cloud.HEADERS[service] | {
+                        'X-Auth-Token': token,
+                        'Content-Type': 'application/json'},
+                    asks, f'{len(self.slices)} {number}')
+                for number, (service, asks) in enumerate(self._mixes)],
+                SLICE_SECONDS))
+            calls = sum(map(len, answers.latencies.values()))
+            if suffix == ALONE:
+                self.calls_alone += calls
+            else:
+                self.slices.append(Slice(
+                    begin, time.monotonic(), calls, answers.unexpected))
 
 
 def run(seconds, seed):
@@ -158,12 +202,14 @@ def run(seconds, seed):
     :param seed: an integer
     """
     print(f'--seed {seed}', file=sys.stderr)
-    with (clients.Crew(load.CLIENTS) as crew,
+    with (clients.Crew(load.CLIENTS + 2) as crew,
           whole_cloud.running() as cloud):
         files = layout.Layout(cloud.root)
         calls = Load(cloud, crew)
         sampler = growth.Sampler(
-            growth.workers(files, SERVICES),
+            growth.workers(files, [
+                service + suffix for service in SERVICES
+                for suffix in SUFFIXES]),
             sqlalchemy.make_url(files.database_url(DATABASE)).port)
         outage = outages.Outages(files, NAMES)
         plan = outages.plan(
@@ -195,18 +241,24 @@ def result(calls, samples, happened):
     restarts = [(begin, end) for begin, end, _ in happened]
     memory = {name: growth.memory_growth(each)
               for name, each in samples.items()}
-    counts = {(count, name): growth.count_growth(each, count)
-              for name, each in samples.items() for count in COUNTS}
+    guarded = {name: each for name, each in samples.items()
+               if ALONE not in name}
     number = sum(one.calls for one in calls.slices)
+    passed = sum((one.passed for one in calls.slices), collections.Counter())
+    late = wrong(calls.slices, restarts)
     rows = [
         measure.Row('calls', number, ''),
+        measure.Row('calls without the guard', calls.calls_alone, ''),
         measure.Row('calls a second', number / sum(
             one.end - one.begin for one in calls.slices), 'requests/s'),
         measure.Row('restarts', len(restarts), ''),
-        measure.Row('calls that failed during restarts', sum(
-            sum(one.unexpected.values()) for one in calls.slices), ''),
+        measure.Row('calls that failed during restarts', clients.unexpected(
+            calls.slices).total() - late.total(), ''),
         measure.Row('longest until right after a restart', max(
             recoveries(calls.slices, restarts), default=0), 's')]
+    rows += [measure.Row(f'{fault}: {what}', times, '')
+             for fault, each in (('passed', passed), ('wrong', late))
+             for what, times in sorted(each.items())]
     for name, each in samples.items():
         rows += [
             measure.Row(f'{name}, memory', each[-1].memory / growth.MB, 'MB'),
@@ -215,12 +267,11 @@ def result(calls, samples, happened):
               for count in COUNTS)]
     return measure.Result(
         'Soak: load and restarts', rows,
-        [measure.Aim('calls on managed servers that passed', sum(
-            one.passed for one in calls.slices), 0),
-         measure.Aim('wrong answers after restarts',
-                     wrong(calls.slices, restarts), 0),
-         measure.Aim('growth of memory of a worker', max(memory.values()),
-                     MEMORY_GROWTH, unit='%/h'),
+        [measure.Aim('calls on what is managed that passed',
+                     passed.total(), 0),
+         measure.Aim('wrong answers after restarts', late.total(), 0),
+         measure.Aim('growth of memory of a worker', max(
+             memory[name] for name in guarded), MEMORY_GROWTH, unit='%/h'),
          *(measure.Aim(f'growth of {count} of a worker', max(
-             grown for (one, _), grown in counts.items() if one == count), 0)
+             growth.count_growth(each, count) for each in guarded.values()), 0)
            for count in COUNTS)])

@@ -2,15 +2,22 @@
 """A whole cloud for a measurement, and servers in it."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import time
 
+from tests.bench import clients
 from tests.cloud import layout
 from tests.cloud import state
 
 VERSION = '2.96'
+# What a client sends with each request, by service.
+HEADERS = {
+    'nova': {'X-OpenStack-Nova-API-Version': VERSION},
+    'cinder': {'OpenStack-API-Version': 'volume 3.70'},
+    'neutron': {}}
 # Small enough for dozens of servers on the cloud's hosts.
 FLAVOR = {'name': 'bench', 'ram': 16, 'vcpus': 1, 'disk': 1}
 DEADLINE_SECONDS = 300
@@ -41,6 +48,28 @@ def _run(root, *arguments):
         [sys.executable, '-m', 'tests.cloud', *arguments], check=True,
         cwd=layout.REPOSITORY,
         env=os.environ | {'NOVA_TROVE_GUARD_CLOUD': str(root)})
+
+
+def reads_and_writes(kind, server, volume, port):
+    """Return what a tenant asks of each service, by service.
+
+    :param kind: the clients.Ask.kind of all
+    :param server: the id of a server
+    :param volume: the id of a volume
+    :param port: the id of a port
+    :returns: a dict of tuples of clients.Ask
+    """
+    return {
+        service: (
+            clients.Ask(kind, 1, 'GET', read),
+            clients.Ask(kind, 1, 'PUT', write, body=json.dumps(body)))
+        for service, read, write, body in (
+            ('nova', f'/servers/{server}', f'/servers/{server}/metadata/x',
+             {'meta': {'x': 'y'}}),
+            ('cinder', f'/volumes/{volume}', f'/volumes/{volume}',
+             {'volume': {'name': 'x'}}),
+            ('neutron', f'/v2.0/ports/{port}', f'/v2.0/ports/{port}',
+             {'port': {'name': 'x'}}))}
 
 
 class Servers:
