@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the chaos of the benchmark takes for a fault of the guard's."""
 
+import sys
+from unittest import mock
+
 import pytest
 
 from nova_trove_guard.trove import locks
@@ -69,3 +72,16 @@ def test_only_trove_s_own_lock_counts(differing, is_locked):
               'metadata': {'trove_instance_id': INSTANCE},
               'locked_reason': locks.reason(INSTANCE)} | differing
     assert chaos.not_locked([server]) == ([] if is_locked else [SERVER])
+
+
+def test_a_comparison_that_fails_misses_the_aim(monkeypatch):
+    # Python takes "drift" for a file, which is not there.
+    monkeypatch.setattr(chaos, 'COMMAND', sys.executable)
+    one = mock.MagicMock()
+    one._cloud.environment.return_value = {}
+    one.happen.return_value = 0.1
+    for name in 'drift', '_drift':
+        setattr(one, name, getattr(chaos.Chaos, name).__get__(one))
+    aims = chaos.measured(one, 0).aims
+    assert [aim.name for aim in aims if not aim.is_met] == [
+        'discrepancies that should be fixed and are not']
