@@ -118,15 +118,18 @@ REMEDIES = {
     Code.PORT_MARKER_MISSING: _FIX,
     Code.PORT_MARKER_WRONG: _FIX,
     Code.PORT_MARKER_FORGED:
-        'find out who created the port; if it was not Trove, as the Trove '
-        'admin remove its tag {metadata_key}_...: openstack port unset --tag '
-        '<tag> {port}',
+        'find out who created the port; if it is the rest of a database '
+        'instance, as the Trove admin: openstack port delete {port}; if it is '
+        'a tenant\'s own, remove its tag {metadata_key}_...: openstack port '
+        'unset --tag <tag> {port}',
     Code.SECURITY_GROUP_MARKER_MISSING: _FIX,
     Code.SECURITY_GROUP_MARKER_WRONG: _FIX,
     Code.SECURITY_GROUP_MARKER_FORGED:
-        'find out who created the security group; if it was not Trove, as the '
-        'Trove admin remove its tag {metadata_key}_...: openstack security '
-        'group unset --tag <tag> {security_group}',
+        'find out who created the security group; if it is the rest of a '
+        'database instance, as the Trove admin: openstack security group '
+        'delete {security_group}; if it is a tenant\'s own, remove its tag '
+        '{metadata_key}_...: openstack security group unset --tag <tag> '
+        '{security_group}',
 }
 
 
