@@ -107,8 +107,9 @@ def result(same, sides):
     :param same: a pair of lists of clients.Answers, both without the guard
     :param sides: the same, without the guard and with it
     """
-    unexpected = clients.unexpected(
-        [each for side in (*same, *sides) for each in side])
+    unexpected_rows, unexpected_aim = measure.counted(
+        'unexpected answers', clients.unexpected(
+            each for side in (*same, *sides) for each in side))
     rows = list(_rows(sides))
     aims = []
     tail = functools.partial(clients.percentile, number=99)
@@ -130,11 +131,8 @@ def result(same, sides):
             measure.Aim(f'{name}: guard / Nova', value, limit, at_most),
             measure.Aim(f'{name}: within that of the same twice', value,
                         highest if at_most else lowest, at_most)]
-    rows += [measure.Row(f'unexpected: {what}', number, '')
-             for what, number in sorted(unexpected.items())]
-    aims.append(measure.Aim(
-        'unexpected answers', sum(unexpected.values()), 0))
-    return measure.Result('A whole cloud under load', rows, aims, {
+    return measure.Result('A whole cloud under load', [
+        *rows, *unexpected_rows], [*aims, unexpected_aim], {
         f'{side}, {number}th percentile': [
             1e3 * clients.percentile([each], number) for each in slices]
         for side, slices in zip((NOVA, GUARD), sides)

@@ -63,6 +63,18 @@ class Result:
     series: dict = dataclasses.field(default_factory=dict)
 
 
+def counted(name, counter):
+    """Return an Aim of none, and Rows that say what there was.
+
+    :param name: what is counted, in the plural
+    :param counter: a collections.Counter
+    :returns: (list of Row, Aim)
+    """
+    return [Row(f'{name}: {what}', number, '')
+            for what, number in sorted(counter.items())], Aim(
+                name, counter.total(), 0)
+
+
 def medians(functions, calls, rounds=ROUNDS):
     """Return how long a call of each function takes, in microseconds.
 

@@ -244,8 +244,11 @@ def result(calls, samples, happened):
     guarded = {name: each for name, each in samples.items()
                if ALONE not in name}
     number = sum(one.calls for one in calls.slices)
-    passed = sum((one.passed for one in calls.slices), collections.Counter())
     late = wrong(calls.slices, restarts)
+    passed_rows, passed_aim = measure.counted(
+        'calls on what is managed that passed',
+        sum((one.passed for one in calls.slices), collections.Counter()))
+    late_rows, late_aim = measure.counted('wrong answers after restarts', late)
     rows = [
         measure.Row('calls', number, ''),
         measure.Row('calls without the guard', calls.calls_alone, ''),
@@ -255,10 +258,8 @@ def result(calls, samples, happened):
         measure.Row('calls that failed during restarts', clients.unexpected(
             calls.slices).total() - late.total(), ''),
         measure.Row('longest until right after a restart', max(
-            recoveries(calls.slices, restarts), default=0), 's')]
-    rows += [measure.Row(f'{fault}: {what}', times, '')
-             for fault, each in (('passed', passed), ('wrong', late))
-             for what, times in sorted(each.items())]
+            recoveries(calls.slices, restarts), default=0), 's'),
+        *passed_rows, *late_rows]
     for name, each in samples.items():
         rows += [
             measure.Row(f'{name}, memory', each[-1].memory / growth.MB, 'MB'),
@@ -267,9 +268,7 @@ def result(calls, samples, happened):
               for count in COUNTS)]
     return measure.Result(
         'Soak: load and restarts', rows,
-        [measure.Aim('calls on what is managed that passed',
-                     passed.total(), 0),
-         measure.Aim('wrong answers after restarts', late.total(), 0),
+        [passed_aim, late_aim,
          measure.Aim('growth of memory of a worker', max(
              memory[name] for name in guarded), MEMORY_GROWTH, unit='%/h'),
          *(measure.Aim(f'growth of {count} of a worker', max(

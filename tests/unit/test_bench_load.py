@@ -162,7 +162,8 @@ def test_an_unexpected_answer_misses_an_aim_and_is_named():
         ([usual] * 4, [usual] * 4), ([usual] * 4, [strange] * 4))
     assert [aim.name for aim in result.aims if not aim.is_met] == [
         'unexpected answers']
-    assert result.rows[-1] == measure.Row('unexpected: GET /x: 500', 4, '')
+    assert result.rows[-1] == measure.Row(
+        'unexpected answers: GET /x: 500', 4, '')
 
 
 def test_each_attack_fits_into_the_body_that_the_service_takes():

@@ -92,6 +92,7 @@ def test_what_has_passed_and_what_was_wrong_is_named():
         {'nova 1': [sample, dataclasses.replace(sample, at=60)] * 3})
     rows = {row.name: row.value for row in found.rows}
     assert rows['calls that failed during restarts'] == 2
-    assert rows[f'passed: {passed}'] == rows[f'wrong: {passed}'] == 3
+    assert rows[f'calls on what is managed that passed: {passed}'] == 3
+    assert rows[f'wrong answers after restarts: {passed}'] == 3
     assert not any(failed in name for name in rows)
     assert [aim.value for aim in found.aims[:2]] == [3, 3]
