@@ -276,6 +276,7 @@ def test_ports_and_security_groups_are_marked(
 
 
 # No tenant can reach the servers in Trove's own project.
+@pytest.mark.production
 @pytest.mark.xdist_group('fleet of trove-user')
 @pytest.mark.parametrize('fleet', ['trove-user'], indirect=True)
 def test_a_lock_of_the_tenant_s(fleet):

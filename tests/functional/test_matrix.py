@@ -19,7 +19,6 @@ from tests.functional import table
 
 TENANTS = ('reader', 'owner', 'manager')
 TROVE = ('trove', 'owner by way of trove')
-EVERYBODY = ('stranger', 'reader', 'owner', 'manager', 'admin', 'trove')
 OPERATIONS = operations.operations()
 
 
@@ -266,16 +265,18 @@ def databases(scene):
     yield from twins_of(scene, managed=True, locked=False)
 
 
-@pytest.fixture(scope='module', params=[
-    pytest.param(False, id='unlocked',
-                 marks=pytest.mark.xdist_group('matrix of unlocked servers')),
-    # Whether it is locked does not matter to the guard, and this takes long.
-    pytest.param(True, id='locked', marks=(
-        pytest.mark.xdist_group('matrix of locked servers'),
-        pytest.mark.production))])
+@pytest.fixture(scope='module')
 def others(request, scene):
     """Return Twins that are not managed."""
     yield from twins_of(scene, managed=False, locked=request.param)
+
+
+def who_asks_for(is_locked, *everybody, marks=()):
+    """Return a param: of Twins that are locked or not, and who asks."""
+    lock = 'locked' if is_locked else 'unlocked'
+    return pytest.param(
+        is_locked, everybody, id=' '.join((lock, *everybody)), marks=(
+            pytest.mark.xdist_group(f'matrix of {lock} servers'), *marks))
 
 
 def ask_twins(scene, twins, row, everybody):
@@ -312,8 +313,17 @@ def test_trove_is_served_as_without_the_guard(
         assert methods == ([row.dispatches] if row.dispatches else [])
 
 
+@pytest.mark.parametrize('others, everybody', [
+    who_asks_for(False, 'owner', 'admin'),
+    # What everybody may do takes long, and whether a server is locked does not
+    # matter to the guard.
+    who_asks_for(False, 'stranger', 'reader', 'manager', 'trove',
+                 marks=[pytest.mark.production]),
+    who_asks_for(True, 'stranger', 'reader', 'owner', 'manager', 'admin',
+                 'trove', marks=[pytest.mark.production])],
+    indirect=['others'])
 @pytest.mark.parametrize('row', table.ROWS, ids=str)
 def test_everybody_is_served_an_ordinary_server_as_without_the_guard(
-        scene, others, row):
-    for who, answer in ask_twins(scene, others, row, EVERYBODY):
+        scene, others, everybody, row):
+    for who, answer in ask_twins(scene, others, row, everybody):
         assert 'Trove' not in answer.text, who

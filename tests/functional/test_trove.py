@@ -23,7 +23,8 @@ RESIZE_VOLUME = {'trove': [],
                  'trove-user': ['_unlock', 'delete', 'create', '_lock']}
 
 
-@pytest.fixture(scope='module', params=databases.each_deployment('operations'))
+@pytest.fixture(scope='module', params=databases.each_deployment(
+    'operations', ['trove-user']))
 def trove(request, scene, witness):
     """Return the Trove of each deployment."""
     return databases.Trove(scene, witness, request.param)
