@@ -88,7 +88,13 @@ class Running:
                 f'all lookups hang; waited {self._seconds} s for one to end')
         future = threads.executor.submit(function, *args, **kwargs)
         future.add_done_callback(lambda _: threads.free.release())
-        return future.result(self._left())
+        try:
+            return future.result(self._left())
+        finally:
+            # Otherwise a failure and this frame would refer to each other, and
+            # with them all that its traceback holds, such as connections,
+            # would stay until the garbage collector runs.
+            del future
 
     def _left(self) -> float:
         return max(0, self._end - time.monotonic())

@@ -2,10 +2,12 @@
 """The time that a caller waits for what may hang."""
 
 import contextlib
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -32,6 +34,30 @@ def test_a_call_returns_what_the_function_returns():
 def test_a_call_raises_what_the_function_raises():
     with pytest.raises(ZeroDivisionError):
         deadline.Deadline().call(divmod, 7, 0)
+
+
+class Failure(Exception):
+    """What a function raises; unlike Python's own, it can be watched."""
+
+
+def fail():
+    raise Failure
+
+
+def test_a_failure_is_freed_without_the_garbage_collector():
+    gc.disable()
+    try:
+        try:
+            deadline.Deadline().call(fail)
+        except Failure as error:
+            failure = weakref.ref(error)
+        # The thread lets go of it a moment later.
+        end = time.monotonic() + 10
+        while failure() is not None and time.monotonic() < end:
+            time.sleep(0.001)
+        assert failure() is None
+    finally:
+        gc.enable()
 
 
 def test_others_do_not_wait_for_a_call_that_hangs():
