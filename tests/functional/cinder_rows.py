@@ -58,24 +58,24 @@ class CinderRows:
         values = ', '.join(
             f':{column}' if column in changes else column
             for column in columns)
-        self._write(
+        self._write(sqlalchemy.text(
             f'INSERT INTO {table} ({", ".join(columns)}) SELECT {values} '
-            f'FROM {table} WHERE id = :copied',
+            f'FROM {table} WHERE id = :copied'),
             {'copied': identifier, **changes})
         return changes['id']
 
     def insert(self, table, **values):
         """Insert a row."""
-        self._write(
-            f'INSERT INTO {table} ({", ".join(values)}) VALUES '
-            f'({", ".join(":" + column for column in values)})', values)
+        # SQLAlchemy quotes what MariaDB reserves, such as "key".
+        self._write(sqlalchemy.table(
+            table, *map(sqlalchemy.column, values)).insert(), values)
 
     def update(self, table, identifier, **changes):
         """Change a row."""
-        self._write(
+        self._write(sqlalchemy.text(
             f'UPDATE {table} SET '
             f'{", ".join(f"{column} = :{column}" for column in changes)} '
-            'WHERE id = :id', {'id': identifier, **changes})
+            'WHERE id = :id'), {'id': identifier, **changes})
 
     def naming(self, identifiers):
         """Return all rows (dict of table and list) that name any of some ids.
@@ -105,4 +105,4 @@ class CinderRows:
 
     def _write(self, statement, values):
         with connections.connected(self._files, 'cinder') as cinder:
-            cinder.execute(sqlalchemy.text(statement), values)
+            cinder.execute(statement, values)
