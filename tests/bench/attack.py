@@ -134,9 +134,8 @@ def run(seconds=SECONDS):
             url = cloud.urls[
                 attack.service + ('-unguarded', '')[side]]
             attacker, sufferer = (
-                whole_cloud.HEADERS[attack.service] | {
-                    'Content-Type': 'application/json',
-                    'X-Auth-Token': user.get_token()} for user in users)
+                whole_cloud.headers(attack.service, user.get_token())
+                for user in users)
             return clients.together(crew.drive([
                 clients.Client(url, sufferer, asked[attack.service],
                                f'{pair}', PAUSE_SECONDS),

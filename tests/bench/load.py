@@ -85,10 +85,7 @@ def run(seconds=SECONDS):
         owner = cloud.session('owner')
 
         def measure_slice(urls, side, pair, slice_seconds):
-            headers = {
-                'X-Auth-Token': owner.get_token(),
-                'X-OpenStack-Nova-API-Version': whole_cloud.VERSION,
-                'Content-Type': 'application/json'}
+            headers = whole_cloud.headers('nova', owner.get_token())
             return clients.together(crew.drive([
                 # Both sides of a pair draw the same requests.
                 clients.Client(urls[side], headers, asks, f'{pair} {number}')

@@ -181,10 +181,8 @@ class Load:
             answers = clients.together(self._crew.drive([
                 clients.Client(
                     self._urls[service + suffix],
-                    whole_cloud.HEADERS[service] | {
-                        'X-Auth-Token': token,
-                        'Content-Type': 'application/json'},
-                    asks, f'{len(self.slices)} {number}')
+                    whole_cloud.headers(service, token), asks,
+                    f'{len(self.slices)} {number}')
                 for number, (service, asks) in enumerate(self._mixes)],
                 SLICE_SECONDS))
             calls = sum(map(len, answers.latencies.values()))

@@ -13,8 +13,7 @@ from tests.cloud import layout
 from tests.cloud import state
 
 VERSION = '2.96'
-# What a client sends with each request, by service.
-HEADERS = {
+_VERSION_HEADERS = {
     'nova': {'X-OpenStack-Nova-API-Version': VERSION},
     'cinder': {'OpenStack-API-Version': 'volume 3.70'},
     'neutron': {}}
@@ -48,6 +47,17 @@ def _run(root, *arguments):
         [sys.executable, '-m', 'tests.cloud', *arguments], check=True,
         cwd=layout.REPOSITORY,
         env=os.environ | {'NOVA_TROVE_GUARD_CLOUD': str(root)})
+
+
+def headers(service, token):
+    """Return what a client sends with each request.
+
+    :param service: the name of the service
+    :param token: the user's
+    :returns: a dict
+    """
+    return _VERSION_HEADERS[service] | {
+        'X-Auth-Token': token, 'Content-Type': 'application/json'}
 
 
 def reads_and_writes(kind, server, volume, port):
